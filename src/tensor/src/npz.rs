@@ -1,0 +1,255 @@
+//! NumPy's `.npy` and `.npz` files.
+//!
+//! Reading accepts format versions 1 to 3, little and big endian, C and Fortran order, stored and deflated members. Sizes
+//! are checked against the bytes that are there, so that a hostile header cannot make us allocate. Writing makes
+//! version 1.0 members, stored, in a zip archive with fixed time stamps: the same tensors give the same bytes.
+
+use crate::dtype::DType;
+use crate::file::{self, FileError};
+use crate::tensor::{Data, Tensor};
+use std::io::{Cursor, Read, Write};
+use std::path::Path;
+
+const MAGIC: &[u8; 6] = b"\x93NUMPY";
+
+/// Reads one `.npy` file.
+pub fn read_npy(path: &Path) -> Result<Tensor, FileError> {
+    let bytes = file::read(path)?;
+    parse_npy(&bytes).map_err(|e| FileError::new(path, e))
+}
+
+/// Reads every array of an `.npz` file, in file order.
+pub fn read_npz(path: &Path) -> Result<Vec<(String, Tensor)>, FileError> {
+    let bytes = file::read(path)?;
+    parse_npz(&bytes).map_err(|e| FileError::new(path, e))
+}
+
+/// The arrays of an npz archive held in memory.
+pub fn parse_npz(bytes: &[u8]) -> Result<Vec<(String, Tensor)>, String> {
+    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| format!("not an npz file: {e}"))?;
+    let mut arrays = Vec::with_capacity(archive.len());
+    for index in 0..archive.len() {
+        let entry = archive.by_index(index).map_err(|e| format!("npz member {index}: {e}"))?;
+        let name = entry.name().map_err(|e| format!("npz member {index}: {e}"))?.into_owned();
+        let declared = entry.size();
+        // Deflate cannot shrink by more than about 1032 to 1; a larger claim is a lie.
+        if declared / 1100 > bytes.len() as u64 {
+            return Err(format!("npz member '{name}': claims {declared} bytes, more than the file can hold"));
+        }
+        let mut content = Vec::with_capacity(declared as usize);
+        entry.take(declared + 1).read_to_end(&mut content).map_err(|e| format!("npz member '{name}': {e}"))?;
+        let tensor = parse_npy(&content).map_err(|e| format!("npz member '{name}': {e}"))?;
+        let key = name.strip_suffix(".npy").unwrap_or(&name).to_owned();
+        arrays.push((key, tensor));
+    }
+    Ok(arrays)
+}
+
+/// One array in `.npy` form.
+pub fn parse_npy(bytes: &[u8]) -> Result<Tensor, String> {
+    if bytes.len() < 10 || &bytes[..6] != MAGIC {
+        return Err("not a npy array (bad magic)".into());
+    }
+    let (start, length) = match bytes[6] {
+        1 => (10, usize::from(u16::from_le_bytes([bytes[8], bytes[9]]))),
+        2 | 3 => match bytes.get(8..12) {
+            Some(b) => (12, u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize),
+            None => return Err("npy header is cut off".into()),
+        },
+        v => return Err(format!("npy format version {v} is unknown")),
+    };
+    let header = bytes.get(start..start + length).ok_or("npy header is cut off")?;
+    let header = std::str::from_utf8(header).map_err(|_| "npy header is not text")?;
+    let (descr, fortran, shape) = parse_header(header)?;
+    let payload = &bytes[start + length..];
+    let (dtype, swap) = parse_descr(&descr)?;
+    let count = shape.iter().try_fold(1usize, |a, &b| a.checked_mul(b));
+    let needed = count.and_then(|c| c.checked_mul(dtype.size())).ok_or_else(|| format!("npy shape {shape:?} is too large"))?;
+    if payload.len() < needed {
+        return Err(format!("npy array of shape {shape:?} {dtype} needs {needed} bytes, the file has {}", payload.len()));
+    }
+    let mut owned;
+    let mut raw = &payload[..needed];
+    if swap && dtype.size() > 1 {
+        owned = raw.to_vec();
+        owned.chunks_exact_mut(dtype.size()).for_each(|c| c.reverse());
+        raw = &owned;
+    }
+    let transposed;
+    if fortran && shape.len() > 1 {
+        transposed = fortran_to_c(raw, &shape, dtype.size());
+        raw = &transposed;
+    }
+    Tensor::from_le_bytes(&shape, dtype, raw).map_err(|e| e.to_string())
+}
+
+fn fortran_to_c(raw: &[u8], shape: &[usize], size: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(raw.len());
+    let mut strides = vec![1usize; shape.len()];
+    for d in 1..shape.len() {
+        strides[d] = strides[d - 1] * shape[d - 1];
+    }
+    let count: usize = shape.iter().product();
+    let mut index = vec![0usize; shape.len()];
+    for _ in 0..count {
+        let at: usize = index.iter().zip(&strides).map(|(i, s)| i * s).sum::<usize>() * size;
+        out.extend_from_slice(&raw[at..at + size]);
+        for d in (0..shape.len()).rev() {
+            index[d] += 1;
+            if index[d] < shape[d] {
+                break;
+            }
+            index[d] = 0;
+        }
+    }
+    out
+}
+
+fn parse_descr(descr: &str) -> Result<(DType, bool), String> {
+    let (order, kind) = descr.split_at(descr.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(0));
+    let dtype = match kind {
+        "f8" => DType::F64,
+        "f4" => DType::F32,
+        "f2" => DType::F16,
+        "i8" => DType::I64,
+        "u8" => DType::U64,
+        "i4" => DType::I32,
+        "u4" => DType::U32,
+        "i2" => DType::I16,
+        "u2" => DType::U16,
+        "i1" => DType::I8,
+        "u1" => DType::U8,
+        "b1" => DType::Bool,
+        _ => return Err(format!("npy element type '{descr}' is not supported")),
+    };
+    Ok((dtype, order == ">"))
+}
+
+/// Reads `{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3), }`.
+fn parse_header(header: &str) -> Result<(String, bool, Vec<usize>), String> {
+    let bad = || format!("npy header is malformed: {}", header.trim().chars().take(80).collect::<String>());
+    let after = |key: &str| -> Result<&str, String> {
+        let at = header.find(key).ok_or_else(bad)?;
+        let rest = &header[at + key.len()..];
+        Ok(rest[rest.find(':').ok_or_else(bad)? + 1..].trim_start())
+    };
+    let descr = after("descr")?;
+    let quote = descr.chars().next().filter(|c| matches!(c, '\'' | '"')).ok_or_else(bad)?;
+    let descr = descr[1..].split(quote).next().ok_or_else(bad)?.to_owned();
+    let fortran = after("fortran_order")?.starts_with("True");
+    let shape = after("shape")?;
+    let inner = shape.strip_prefix('(').and_then(|s| s.split(')').next()).ok_or_else(bad)?;
+    let shape = inner
+        .split(',')
+        .map(|s| s.trim().trim_end_matches('L'))
+        .filter(|s| !s.is_empty())
+        .map(|s| s.parse::<usize>().map_err(|_| bad()))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok((descr, fortran, shape))
+}
+
+fn descr_of(dtype: DType) -> &'static str {
+    match dtype {
+        DType::F64 => "<f8",
+        DType::F32 => "<f4",
+        DType::F16 => "<f2",
+        // NumPy has no bfloat16: its bits travel as uint16, as the reference's files do.
+        DType::BF16 | DType::U16 => "<u2",
+        DType::I64 => "<i8",
+        DType::U64 => "<u8",
+        DType::I32 => "<i4",
+        DType::U32 => "<u4",
+        DType::I16 => "<i2",
+        DType::I8 => "|i1",
+        DType::U8 => "|u1",
+        DType::Bool => "|b1",
+    }
+}
+
+/// One array in `.npy` form, version 1.0, data aligned to 64 bytes.
+pub fn format_npy(tensor: &Tensor) -> Vec<u8> {
+    let shape = match tensor.shape() {
+        [one] => format!("({one},)"),
+        more => format!("({})", more.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
+    };
+    let mut header = format!("{{'descr': '{}', 'fortran_order': False, 'shape': {shape}, }}", descr_of(tensor.dtype()));
+    let padding = (64 - (10 + header.len() + 1) % 64) % 64;
+    header.extend(std::iter::repeat_n(' ', padding));
+    header.push('\n');
+    let mut bytes = Vec::with_capacity(10 + header.len() + tensor.len() * tensor.dtype().size());
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&[1, 0]);
+    bytes.extend_from_slice(&(header.len() as u16).to_le_bytes());
+    bytes.extend_from_slice(header.as_bytes());
+    match tensor.data() {
+        Data::U8(v) => bytes.extend_from_slice(v),
+        _ => bytes.extend(tensor.to_le_bytes()),
+    }
+    bytes
+}
+
+/// Writes one `.npy` file (whole or not at all).
+pub fn write_npy(path: &Path, tensor: &Tensor) -> Result<(), FileError> {
+    file::write(path, &format_npy(tensor))
+}
+
+/// Writes an `.npz` file (whole or not at all), members in the order given.
+pub fn write_npz<'a>(path: &Path, arrays: impl IntoIterator<Item = (&'a str, &'a Tensor)>) -> Result<(), FileError> {
+    let bytes = format_npz(arrays).map_err(|e| FileError::new(path, e))?;
+    file::write(path, &bytes)
+}
+
+/// The bytes of an npz archive, members stored uncompressed.
+pub fn format_npz<'a>(arrays: impl IntoIterator<Item = (&'a str, &'a Tensor)>) -> Result<Vec<u8>, String> {
+    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for (name, tensor) in arrays {
+        let bytes = format_npy(tensor);
+        let options = options.large_file(bytes.len() > u32::MAX as usize);
+        archive.start_file(format!("{name}.npy"), options).map_err(|e| e.to_string())?;
+        archive.write_all(&bytes).map_err(|e| e.to_string())?;
+    }
+    Ok(archive.finish().map_err(|e| e.to_string())?.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn npz_round_trip() {
+        let a = Tensor::f32(&[2, 3], vec![1.0, -2.0, 3.5, 0.0, -0.0, 1e9]).unwrap();
+        let b = Tensor::i8(&[4], vec![-128, -1, 0, 127]).unwrap();
+        let scalar = Tensor::f32(&[], vec![7.0]).unwrap();
+        let bytes = format_npz([("a/x", &a), ("b", &b), ("s", &scalar)]).unwrap();
+        let back = parse_npz(&bytes).unwrap();
+        assert_eq!(back, [("a/x".to_owned(), a.clone()), ("b".to_owned(), b), ("s".to_owned(), scalar)]);
+        assert_eq!(bytes, format_npz(back.iter().map(|(n, t)| (n.as_str(), t))).unwrap());
+    }
+
+    #[test]
+    fn fortran_order_and_big_endian() {
+        let mut bytes = Vec::from(*MAGIC);
+        let header = "{'descr': '>i2', 'fortran_order': True, 'shape': (2, 3), }\n";
+        bytes.extend([1, 0]);
+        bytes.extend((header.len() as u16).to_le_bytes());
+        bytes.extend(header.bytes());
+        for v in [1i16, 4, 2, 5, 3, 6] {
+            bytes.extend(v.to_be_bytes());
+        }
+        assert_eq!(parse_npy(&bytes).unwrap(), Tensor::i16(&[2, 3], vec![1, 2, 3, 4, 5, 6]).unwrap());
+    }
+
+    #[test]
+    fn hostile_headers_are_errors() {
+        for header in ["", "{}", "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 99999999999), }", "{'descr': 'O', 'fortran_order': False, 'shape': (1,), }"] {
+            let mut bytes = Vec::from(*MAGIC);
+            bytes.extend([1, 0]);
+            bytes.extend((header.len() as u16).to_le_bytes());
+            bytes.extend(header.bytes());
+            assert!(parse_npy(&bytes).is_err(), "{header}");
+        }
+        assert!(parse_npy(b"\x93NUMPY\x01\x00\xff\xff").is_err());
+        assert!(parse_npz(b"PK\x03\x04junk").is_err());
+    }
+}
