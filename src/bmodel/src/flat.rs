@@ -51,8 +51,8 @@ macro_rules! scalars {
 
 impl<'a> Flat<'a> {
     pub fn new(bytes: &'a [u8]) -> Flat<'a> {
-        // An honest file visits each of its bytes a handful of times (shared strings, shared vtables).
-        Flat { bytes, budget: Cell::new(bytes.len().saturating_mul(16).saturating_add(4096)) }
+        // An honest file visits most of its bytes once; shared strings and tables leave room for a few more.
+        Flat { bytes, budget: Cell::new(bytes.len().saturating_mul(4).saturating_add(4096)) }
     }
 
     fn array<const N: usize>(&self, at: usize) -> Result<[u8; N], BmodelError> {

@@ -2,14 +2,22 @@
 //!
 //! A file is a 64-byte header, a flatbuffer that describes nets, and a binary section with weights and instruction words.
 //! [`read`] turns bytes into a [`Model`] and trusts nothing in them; [`write`] turns a `Model` into bytes, the same
-//! bytes every time. [`describe`](describe::describe) is the text of `model_tool --info`.
+//! bytes every time. [`describe`] is the text of `model_tool --info`.
 
+mod describe;
+mod edit;
 mod error;
 mod flat;
 mod model;
 mod read;
 mod schema;
+#[cfg(test)]
+mod tests;
+mod write;
 
+pub use describe::{describe, describe_in_full};
+pub use edit::{combine, strip_kernel_module};
 pub use error::BmodelError;
 pub use model::*;
 pub use read::{read, read_owned};
+pub use write::write;

@@ -176,8 +176,8 @@ pub struct Stage {
 impl Stage {
     /// A static stage of one TPU sub-network that runs all `groups` on one core, inputs and outputs inside the ctx region.
     pub fn single_subnet(inputs: Vec<Tensor>, outputs: Vec<Tensor>, ctx_addr: u64, ctx_size: u64, coeff: Option<Coeff>, groups: Vec<CmdGroup>) -> Stage {
-        let subnet = SubNet { inputs: inputs.clone(), outputs: outputs.clone(), groups: groups.clone(), ..SubNet::default() };
-        Stage { inputs, outputs, ctx_addr, ctx_size, coeff, groups, subnets: vec![subnet], ..Stage::default() }
+        let subnet = SubNet { inputs: inputs.clone(), outputs: outputs.clone(), groups: groups.clone(), run_core: 1, next_ids: vec![-1], ..SubNet::default() };
+        Stage { inputs, outputs, ctx_addr, ctx_size, coeff, groups, subnets: vec![subnet], core_num: 1, ..Stage::default() }
     }
 }
 
@@ -319,7 +319,7 @@ pub struct Tensor {
     pub zero_point: i32,
     pub cpu_addr: u32,
     pub pad_h: u32,
-    /// 0 = none, 1 = hidden input, 2 = hidden output.
+    /// How the vendor's tools mark the tensor: 1 = input, 2 = output, 0 = not given.
     pub hidden: i32,
     pub index: i32,
     pub relocation: Option<RelEntry>,

@@ -82,19 +82,22 @@ impl Reader {
             neuron_size: t.u64(slot::NEURON_SIZE, 0)?,
             device_num: t.u32(slot::DEVICE_NUM, 0)?,
             bmodel_type: t.u32(slot::BMODEL_TYPE, 0)?,
-            kernel_module: t.table(slot::KERNEL_MODULE)?.map(|m| self.module(m, "kernel module")).transpose()?,
-            cpuop_module: t.table(slot::CPUOP_MODULE)?.map(|m| self.module(m, "cpuop module")).transpose()?,
+            kernel_module: self.module(t.table(slot::KERNEL_MODULE)?, "kernel module")?,
+            cpuop_module: self.module(t.table(slot::CPUOP_MODULE)?, "cpuop module")?,
             lib_backend: self.optional_blob(&t, slot::LIB_BACKEND, "lib_backend")?,
         })
     }
 
-    fn module(&self, t: Table<'_, '_>, what: &str) -> Result<Module, BmodelError> {
+    /// The vendor's tool removes a module by leaving one without name and bytes: that counts as none.
+    fn module(&self, table: Option<Table<'_, '_>>, what: &str) -> Result<Option<Module>, BmodelError> {
         use schema::module as slot;
-        Ok(Module {
+        let Some(t) = table else { return Ok(None) };
+        let module = Module {
             file_name: t.required_string(slot::FILE_NAME, what)?,
             binary: self.optional_blob(&t, slot::BINARY, what)?.ok_or_else(|| broken(what, "has no binary"))?,
             mode: t.i32(slot::MODE, 0)?,
-        })
+        };
+        Ok((!module.file_name.is_empty() || !module.binary.is_empty()).then_some(module))
     }
 
     fn net(&self, t: Table<'_, '_>) -> Result<Net, BmodelError> {
