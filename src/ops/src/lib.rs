@@ -1,1 +1,169 @@
-//! placeholder
+//! What an op *is*, without MLIR: a struct for every Top and Tpu op (generated from `dialects/*.td`), shape inference and
+//! verification as pure functions, value types, and [`program::Program`], a function as a flat list of ops.
+
+pub mod attr;
+mod conv;
+mod elementwise;
+mod matmul;
+mod pool;
+pub mod program;
+mod shape;
+pub mod types;
+
+pub use attr::{Attr, AttrError, AttrKind, AttrSpec, EnumAttribute, OpSpec, ValueSpec};
+pub use program::{Node, Program, Source, Value, ValueId};
+pub use types::{Elem, TensorType, ValueType};
+
+include!(concat!(env!("OUT_DIR"), "/generated.rs"));
+
+/// Something about an op is wrong.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum OpError {
+    #[error("unknown op '{name}'")]
+    Unknown { name: String },
+    #[error("{name}: {source}")]
+    Attribute { name: String, source: AttrError },
+    #[error("{name}: {reason}")]
+    Invalid { name: String, reason: String },
+    #[error("layer '{layer}': {source}")]
+    AtLayer { layer: String, source: Box<OpError> },
+}
+
+impl OpError {
+    /// The same error with the layer that it concerns.
+    pub fn at(self, layer: &str) -> OpError {
+        match self {
+            located @ OpError::AtLayer { .. } => located,
+            source => OpError::AtLayer { layer: layer.to_owned(), source: Box::new(source) },
+        }
+    }
+}
+
+impl Op {
+    /// `dialect.Mnemonic`.
+    pub fn name(&self) -> &'static str {
+        self.spec().name
+    }
+
+    /// Result shapes from operand types. Errors say what was expected and what was found.
+    pub fn infer_shapes(&self, operands: &[ValueType]) -> Result<Vec<Vec<i64>>, OpError> {
+        self.check_operand_count(operands.len())?;
+        let shapes = Operands { list: operands };
+        let one = |r: Result<Vec<i64>, String>| r.map(|s| vec![s]);
+        match self {
+            Op::TopNone(_) => Ok(vec![]),
+            Op::TopWeight(_) => Err("a weight's shape is that of its data".to_owned()),
+            Op::TopInput(_) | Op::TopRelu(_) | Op::TopClip(_) | Op::TopBatchNorm(_) | Op::TopScale(_) | Op::TpuCast(_) | Op::TpuRelu(_) | Op::TopSoftmax(_) | Op::TpuSoftmax(_) => {
+                one(shapes.shape(0).map(<[i64]>::to_vec))
+            }
+            Op::TopConv(op) => one(conv::infer(&conv::Window::of_top(op), &shapes)),
+            Op::TpuConv2D(op) => one(conv::infer(&conv::Window::of_tpu(op), &shapes)),
+            Op::TopMatMul(op) => one(matmul::infer(&matmul::Layout::of_top(op), &shapes)),
+            Op::TpuMatMul(op) => one(matmul::infer(&matmul::Layout::of_tpu(op), &shapes)),
+            Op::TopAdd(_) | Op::TpuAdd(_) => one(elementwise::infer_broadcast(&shapes)),
+            Op::TopAvgPool(op) => one(pool::infer(&pool::Window::of_avg(op), &shapes)),
+            Op::TopMaxPool(op) => one(pool::infer(&pool::Window::of_max(op), &shapes)),
+            Op::TpuPool2D(op) => one(pool::infer(&pool::Window::of_tpu(op), &shapes)),
+            Op::TopPad(op) => one(shape::infer_pad(&op.paddings, &op.mode, &shapes)),
+            Op::TpuPad(op) => one(shape::infer_pad(&op.paddings, &op.mode, &shapes)),
+            Op::TopReshape(op) => one(shape::infer_reshape(op.shape.as_deref(), op.flatten_start_dim, &shapes)),
+            Op::TpuReshape(op) => one(shape::infer_reshape(op.shape.as_deref(), op.flatten_start_dim, &shapes)),
+        }
+        .map_err(|reason| self.invalid(reason))
+    }
+
+    /// Checks operand and result types against each other and against the attributes.
+    pub fn verify(&self, operands: &[ValueType], results: &[ValueType]) -> Result<(), OpError> {
+        self.check_operand_count(operands.len())?;
+        if results.len() != self.spec().results.len() {
+            return Err(self.invalid(format!("expected {} results, found {}", self.spec().results.len(), results.len())));
+        }
+        match self {
+            Op::TopNone(_) | Op::TopWeight(_) => return Ok(()),
+            // The lowered reshape around a softmax has an empty shape attribute: its result type says the shape.
+            Op::TpuReshape(_) | Op::TopReshape(_) => return shape::verify_reshape(operands, results).map_err(|r| self.invalid(r)),
+            Op::TopConv(op) => conv::verify(&conv::Window::of_top(op), operands).map_err(|r| self.invalid(r))?,
+            Op::TpuConv2D(op) => {
+                conv::verify(&conv::Window::of_tpu(op), operands).map_err(|r| self.invalid(r))?;
+                conv::verify_requant(op, operands, results).map_err(|r| self.invalid(r))?;
+            }
+            Op::TpuAdd(op) => elementwise::verify_requant(op, operands).map_err(|r| self.invalid(r))?,
+            _ => {}
+        }
+        let inferred = self.infer_shapes(operands)?;
+        for (shape, result) in inferred.iter().zip(results) {
+            let found = result.tensor().map_or(&[][..], |t| &t.shape);
+            if found != shape {
+                return Err(self.invalid(format!("result shape is {found:?}, expected {shape:?}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Arithmetic operations of one execution; a multiply-accumulate counts two.
+    pub fn flops(&self, operands: &[ValueType], results: &[ValueType]) -> i64 {
+        let count = |v: Option<&ValueType>| v.and_then(ValueType::tensor).map_or(0, TensorType::count);
+        let out = count(results.first());
+        let has_bias = |i: usize| i64::from(operands.get(i).is_some_and(|b| !b.is_none()));
+        let conv = |do_relu: bool| {
+            let filter = operands.get(1).and_then(ValueType::tensor).map_or(0, |t| t.shape.iter().skip(1).product());
+            out * (filter * 2 + has_bias(2) + i64::from(do_relu))
+        };
+        let matmul = |layout: matmul::Layout, do_relu: bool| {
+            out * (layout.depth(operands) * 2 + has_bias(2) + i64::from(do_relu))
+        };
+        let pool = |kernel: &[i64], do_relu: bool| out * (kernel.iter().product::<i64>() + i64::from(do_relu));
+        match self {
+            Op::TopConv(op) => conv(op.do_relu),
+            Op::TpuConv2D(op) => conv(op.do_relu),
+            Op::TopMatMul(op) => matmul(matmul::Layout::of_top(op), op.do_relu),
+            Op::TpuMatMul(op) => matmul(matmul::Layout::of_tpu(op), op.do_relu),
+            Op::TopAdd(op) => out * (operands.len() as i64 - 1 + i64::from(op.do_relu)),
+            Op::TpuAdd(op) => out * (operands.len() as i64 - 1 + i64::from(op.do_relu)),
+            Op::TopAvgPool(op) => pool(&op.kernel_shape, op.do_relu),
+            Op::TopMaxPool(op) => pool(&op.kernel_shape, op.do_relu),
+            Op::TpuPool2D(op) => pool(&op.kernel_shape, op.do_relu),
+            Op::TopBatchNorm(_) | Op::TopScale(_) => out * 2,
+            Op::TopRelu(_) | Op::TpuRelu(_) | Op::TopClip(_) => out,
+            Op::TopSoftmax(_) | Op::TpuSoftmax(_) => out * 5,
+            Op::TopNone(_) | Op::TopWeight(_) | Op::TopInput(_) | Op::TopPad(_) | Op::TpuPad(_) | Op::TopReshape(_) | Op::TpuReshape(_) | Op::TpuCast(_) => 0,
+        }
+    }
+
+    pub(crate) fn invalid(&self, reason: String) -> OpError {
+        OpError::Invalid { name: self.name().to_owned(), reason }
+    }
+
+    fn check_operand_count(&self, found: usize) -> Result<(), OpError> {
+        let spec = self.spec();
+        let fixed = spec.operands.iter().filter(|o| !o.variadic).count();
+        let variadic = spec.operands.len() > fixed;
+        if variadic && found <= fixed {
+            return Err(self.invalid(format!("expected at least {} operands, found {found}", fixed + 1)));
+        }
+        if !variadic && found != fixed {
+            return Err(self.invalid(format!("expected {fixed} operands, found {found}")));
+        }
+        Ok(())
+    }
+}
+
+/// Operand types with messages that name the operand.
+pub(crate) struct Operands<'a> {
+    list: &'a [ValueType],
+}
+
+impl Operands<'_> {
+    /// The shape of an operand that must be a tensor.
+    fn shape(&self, index: usize) -> Result<&[i64], String> {
+        let ty = self.list.get(index).and_then(ValueType::tensor);
+        ty.map(|t| t.shape.as_slice()).ok_or_else(|| format!("operand {index} must be a tensor"))
+    }
+
+    fn len(&self) -> usize {
+        self.list.len()
+    }
+}
+
+#[cfg(test)]
+mod tests;
