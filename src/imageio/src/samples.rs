@@ -1,0 +1,396 @@
+//! Which files are calibration samples, in which order, and loading them.
+//!
+//! A dataset directory is searched recursively (not through linked directories), sorted by path, shuffled as CPython does with the seed 1684, and cut
+//! to the wanted number, so that the choice equals the reference's (`spec/calibration.md` section 1). A list file keeps its order.
+
+use crate::image::ImageError;
+use crate::preprocess::{Preprocess, PreprocessError};
+use crate::python_random::PythonRandom;
+use rayon::prelude::*;
+use std::path::{Path, PathBuf};
+use tpuc_tensor::file::{self, FileError};
+use tpuc_tensor::tensor::ShapeMismatch;
+use tpuc_tensor::{Data, Tensor, npz};
+
+/// The seed of the shuffle.
+pub const SHUFFLE_SEED: u64 = 1684;
+
+/// What the files of a dataset are; all files of one dataset are of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SampleKind {
+    Image,
+    Npy,
+    Npz,
+    Yuv,
+}
+
+impl SampleKind {
+    /// The kind that the file name's extension says, in any case of letters; `None` for other files.
+    pub fn of(path: &Path) -> Option<SampleKind> {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "jpg" | "jpeg" | "jfif" | "png" | "bmp" => Some(SampleKind::Image),
+            "npy" => Some(SampleKind::Npy),
+            "npz" => Some(SampleKind::Npz),
+            "yuv" => Some(SampleKind::Yuv),
+            _ => None,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            SampleKind::Image => "image",
+            SampleKind::Npy => "npy",
+            SampleKind::Npz => "npz",
+            SampleKind::Yuv => "yuv",
+        }
+    }
+}
+
+/// The extensions that [`SampleKind::of`] knows, for messages.
+const EXTENSIONS: &str = "jpg, jpeg, jfif, png, bmp, npy, npz, yuv";
+
+#[derive(Debug, thiserror::Error)]
+pub enum SampleError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    #[error("{}: no sample files in this directory; expected files ending in {}", path.display(), EXTENSIONS)]
+    EmptyDataset { path: PathBuf },
+    #[error("{}: the list has no sample", path.display())]
+    EmptyList { path: PathBuf },
+    #[error("{}: {} of the listed files are missing:{}", path.display(), missing.len(), missing.iter().map(|(line, file)| format!("\n  line {line}: {}", file.display())).collect::<String>())]
+    Missing { path: PathBuf, missing: Vec<(usize, PathBuf)> },
+    #[error("{}:{line}: '{}' is not a sample file; expected a name ending in {}", path.display(), file.display(), EXTENSIONS)]
+    UnknownKind { path: PathBuf, line: usize, file: PathBuf },
+    #[error("{}: samples must be of one kind, but {} is {} and {} is {}", path.display(), first.display(), first_kind.name(), other.display(), other_kind.name())]
+    MixedKinds { path: PathBuf, first: PathBuf, first_kind: SampleKind, other: PathBuf, other_kind: SampleKind },
+    #[error("{}: a sample has {found} files, but the network has {expected} inputs ({})", path.display(), names.join(", "))]
+    InputCount { path: PathBuf, found: usize, expected: usize, names: Vec<String> },
+    #[error("{}: a sample has {found} npz files; expected one file with an array for each input", path.display())]
+    OneNpz { path: PathBuf, found: usize },
+    #[error("{}: no array '{name}'; the file has: {}", path.display(), found.join(", "))]
+    MissingArray { path: PathBuf, name: String, found: Vec<String> },
+    #[error("{}: the array for input '{name}' has shape {found:?}, expected {expected:?}", path.display())]
+    Shape { path: PathBuf, name: String, found: Vec<usize>, expected: Vec<usize> },
+    #[error("{}: the arrays of one batch for input '{name}' differ in element type", path.display())]
+    MixedTypes { path: PathBuf, name: String },
+    #[error("{}: input '{name}' has no picture preprocessing, so it needs npz or npy samples", path.display())]
+    NoPreprocess { path: PathBuf, name: String },
+    #[error("{}: yuv samples are not supported; convert them to png or npz", path.display())]
+    Yuv { path: PathBuf },
+    #[error("{}: {reason}", path.display())]
+    Preprocess { path: PathBuf, reason: PreprocessError },
+    #[error("{}: {reason}", path.display())]
+    Tensor { path: PathBuf, reason: ShapeMismatch },
+}
+
+/// The chosen samples.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Samples {
+    kind: SampleKind,
+    entries: Vec<Vec<PathBuf>>,
+}
+
+impl Samples {
+    /// Every sample file below `dir`, shuffled, the first `input_num` of them (0: all).
+    pub fn from_dataset(dir: &Path, input_num: usize) -> Result<Samples, SampleError> {
+        let mut files = Vec::new();
+        collect_files(dir, &mut files)?;
+        // As strings, not by path components: `a.png` comes before `a/b.png`.
+        files.sort_by(|a, b| a.as_os_str().as_encoded_bytes().cmp(b.as_os_str().as_encoded_bytes()));
+        PythonRandom::new(SHUFFLE_SEED).shuffle(&mut files);
+        keep_first(&mut files, input_num);
+        let kind = one_kind(dir, files.iter())?.ok_or_else(|| SampleError::EmptyDataset { path: dir.to_path_buf() })?;
+        Ok(Samples { kind, entries: files.into_iter().map(|file| vec![file]).collect() })
+    }
+
+    /// The first `input_num` (0: all) lines of a list file. A line is one sample: one file, or one a network input,
+    /// separated by commas. Blank lines are skipped.
+    pub fn from_data_list(list: &Path, input_num: usize) -> Result<Samples, SampleError> {
+        let text = file::read_to_string(list)?;
+        let mut lines: Vec<(usize, Vec<PathBuf>)> = text
+            .lines()
+            .enumerate()
+            .map(|(i, line)| (i + 1, line.trim()))
+            .filter(|(_, line)| !line.is_empty())
+            .map(|(number, line)| (number, line.split(',').map(str::trim).filter(|f| !f.is_empty()).map(PathBuf::from).collect()))
+            .filter(|(_, files): &(usize, Vec<PathBuf>)| !files.is_empty())
+            .collect();
+        keep_first(&mut lines, input_num);
+        let files = || lines.iter().flat_map(|(line, files)| files.iter().map(move |file| (*line, file)));
+        if let Some((line, file)) = files().find(|(_, file)| SampleKind::of(file).is_none()) {
+            return Err(SampleError::UnknownKind { path: list.to_path_buf(), line, file: file.clone() });
+        }
+        let missing: Vec<(usize, PathBuf)> = files().filter(|(_, f)| !f.is_file()).map(|(line, f)| (line, f.clone())).collect();
+        if !missing.is_empty() {
+            return Err(SampleError::Missing { path: list.to_path_buf(), missing });
+        }
+        let kind = one_kind(list, files().map(|(_, file)| file))?
+            .ok_or_else(|| SampleError::EmptyList { path: list.to_path_buf() })?;
+        Ok(Samples { kind, entries: lines.into_iter().map(|(_, files)| files).collect() })
+    }
+
+    pub fn kind(&self) -> SampleKind {
+        self.kind
+    }
+
+    /// The files of each sample.
+    pub fn entries(&self) -> &[Vec<PathBuf>] {
+        &self.entries
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Never true: choosing no sample at all is an error.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Only the first `n` samples (0: all), as the searches use them.
+    pub fn truncated(mut self, n: usize) -> Samples {
+        keep_first(&mut self.entries, n);
+        self
+    }
+}
+
+fn keep_first<T>(items: &mut Vec<T>, n: usize) {
+    if n > 0 {
+        items.truncate(n);
+    }
+}
+
+fn collect_files(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), FileError> {
+    let fail = |e: std::io::Error| FileError::new(dir, file::io_reason(&e));
+    for entry in std::fs::read_dir(dir).map_err(fail)? {
+        let entry = entry.map_err(fail)?;
+        let path = entry.path();
+        // The entry's own type: a linked directory is not followed (it may lead back here), a linked file is read.
+        if entry.file_type().map_err(fail)?.is_dir() {
+            collect_files(&path, files)?;
+        } else if SampleKind::of(&path).is_some() && path.is_file() {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn one_kind<'a>(path: &Path, files: impl Iterator<Item = &'a PathBuf>) -> Result<Option<SampleKind>, SampleError> {
+    let mut first: Option<(SampleKind, &PathBuf)> = None;
+    for file in files {
+        let Some(kind) = SampleKind::of(file) else { continue };
+        match first {
+            None => first = Some((kind, file)),
+            Some((first_kind, first)) if first_kind != kind => {
+                let (first, other) = (first.clone(), file.clone());
+                return Err(SampleError::MixedKinds { path: path.to_path_buf(), first, first_kind, other, other_kind: kind });
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(first.map(|(kind, _)| kind))
+}
+
+/// One input of the network, as far as loading samples needs to know it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NetInput {
+    pub name: String,
+    /// The input's shape; the first dimension is the batch.
+    pub shape: Vec<usize>,
+    /// How pictures become this input; `None` for inputs that are not pictures.
+    pub preprocess: Option<Preprocess>,
+}
+
+/// Loads samples as tensors of the network's inputs, a batch at a time.
+///
+/// `groups()` batches can be loaded, each with [`Loader::load`] from any thread, or many at once on all cores with [`Loader::load_all`].
+#[derive(Debug, Clone)]
+pub struct Loader {
+    samples: Samples,
+    inputs: Vec<NetInput>,
+    /// How many samples make one batch.
+    per_group: usize,
+    groups: usize,
+}
+
+impl Loader {
+    /// Checks what can be checked without reading all samples. The first npz or npy sample is read: if its arrays have the network's batch
+    /// already, each sample is a batch; if they have 1, as many samples as the batch are put together.
+    ///
+    /// An incomplete last group is dropped for arrays; for pictures its last picture is repeated.
+    pub fn new(samples: Samples, inputs: Vec<NetInput>) -> Result<Loader, SampleError> {
+        let batch = inputs.iter().filter_map(|input| input.shape.first()).copied().max().unwrap_or(1).max(1);
+        let mut loader = Loader { per_group: 1, groups: samples.len(), samples, inputs };
+        if batch > 1 {
+            let arrays = match loader.samples.kind {
+                SampleKind::Image => None,
+                SampleKind::Npy | SampleKind::Npz | SampleKind::Yuv => Some(loader.arrays(&loader.samples.entries[0])?),
+            };
+            let is_single = |arrays: &Vec<Tensor>| arrays.iter().all(|a| a.shape().first().is_none_or(|&n| n == 1));
+            if arrays.as_ref().is_none_or(is_single) {
+                loader.per_group = batch;
+                let n = loader.samples.len();
+                loader.groups = if arrays.is_none() { n.div_ceil(batch) } else { n / batch };
+            }
+        }
+        Ok(loader)
+    }
+
+    /// How many batches there are.
+    pub fn groups(&self) -> usize {
+        self.groups
+    }
+
+    pub fn samples(&self) -> &Samples {
+        &self.samples
+    }
+
+    /// The files of batch `group`, which is below [`Loader::groups`].
+    pub fn entries_of(&self, group: usize) -> &[Vec<PathBuf>] {
+        let start = group * self.per_group;
+        &self.samples.entries[start..(start + self.per_group).min(self.samples.len())]
+    }
+
+    /// The tensors of batch `group` in the order of the network's inputs, each of the input's shape. Pictures give float32;
+    /// arrays keep their element type.
+    pub fn load(&self, group: usize) -> Result<Vec<Tensor>, SampleError> {
+        let entries = self.entries_of(group);
+        match self.samples.kind {
+            SampleKind::Image => (0..self.inputs.len()).map(|i| self.pictures(entries, i)).collect(),
+            SampleKind::Npy | SampleKind::Npz | SampleKind::Yuv => {
+                let mut loaded = entries.iter().map(|entry| self.arrays(entry)).collect::<Result<Vec<_>, _>>()?;
+                let first = loaded.remove(0);
+                let path = &entries[0][0];
+                self.inputs
+                    .iter()
+                    .zip(first)
+                    .enumerate()
+                    .map(|(i, (input, tensor))| batched(path, input, tensor, loaded.iter().map(|arrays| &arrays[i])))
+                    .collect()
+            }
+        }
+    }
+
+    /// Batches of `range`, decoded on all cores, in order. The caller bounds the memory by the range.
+    pub fn load_all(&self, range: std::ops::Range<usize>) -> Result<Vec<Vec<Tensor>>, SampleError> {
+        range.into_par_iter().map(|group| self.load(group)).collect()
+    }
+
+    fn pictures(&self, entries: &[Vec<PathBuf>], index: usize) -> Result<Tensor, SampleError> {
+        let input = &self.inputs[index];
+        let path = &entries[0][0];
+        let preprocess = input
+            .preprocess
+            .as_ref()
+            .ok_or_else(|| SampleError::NoPreprocess { path: path.clone(), name: input.name.clone() })?;
+        let one = preprocess.shape();
+        let batch = input.shape.first().copied().unwrap_or(1).max(1);
+        let per_picture: usize = one.iter().product();
+        let expected = [&[batch], &one[1..]].concat();
+        if input.shape.iter().product::<usize>() != batch * per_picture {
+            let (name, found) = (input.name.clone(), expected);
+            return Err(SampleError::Shape { path: path.clone(), name, found, expected: input.shape.clone() });
+        }
+        let mut data = vec![0.0f32; batch * per_picture];
+        let mut filled = 0;
+        for (entry, out) in entries.iter().zip(data.chunks_exact_mut(per_picture)) {
+            let file = self.file_of(entry, index)?;
+            let fail = |reason: PreprocessError| match reason {
+                PreprocessError::Image(e) => SampleError::from(e),
+                reason => SampleError::Preprocess { path: file.clone(), reason },
+            };
+            preprocess.validate().map_err(fail)?;
+            let image = crate::decode::decode_file(file, preprocess.pixel_format.color_mode())?;
+            preprocess.run_into(&image, out).map_err(fail)?;
+            filled += 1;
+        }
+        let last = (filled - 1) * per_picture..filled * per_picture;
+        for i in filled..batch {
+            data.copy_within(last.clone(), i * per_picture);
+        }
+        Tensor::f32(&input.shape, data).map_err(|reason| SampleError::Tensor { path: path.clone(), reason })
+    }
+
+    /// The file of input `index` of one sample with a file an input.
+    fn file_of<'a>(&self, entry: &'a [PathBuf], index: usize) -> Result<&'a PathBuf, SampleError> {
+        if entry.len() != self.inputs.len() {
+            let names = self.inputs.iter().map(|input| input.name.clone()).collect();
+            let path = entry.first().cloned().unwrap_or_default();
+            return Err(SampleError::InputCount { path, found: entry.len(), expected: self.inputs.len(), names });
+        }
+        Ok(&entry[index])
+    }
+
+    /// The arrays of one npz or npy sample, in the order of the inputs.
+    fn arrays(&self, entry: &[PathBuf]) -> Result<Vec<Tensor>, SampleError> {
+        match self.samples.kind {
+            SampleKind::Npz => {
+                let [path] = entry else {
+                    return Err(SampleError::OneNpz { path: entry.first().cloned().unwrap_or_default(), found: entry.len() });
+                };
+                self.npz_arrays(path)
+            }
+            SampleKind::Npy => (0..self.inputs.len()).map(|i| Ok(npz::read_npy(self.file_of(entry, i)?)?)).collect(),
+            SampleKind::Image | SampleKind::Yuv => Err(SampleError::Yuv { path: entry.first().cloned().unwrap_or_default() }),
+        }
+    }
+
+    fn npz_arrays(&self, path: &Path) -> Result<Vec<Tensor>, SampleError> {
+        let mut arrays = npz::read_npz(path)?;
+        // A network with one input takes the only array, whatever its name.
+        if let (1, 1) = (self.inputs.len(), arrays.len()) {
+            return Ok(arrays.drain(..).map(|(_, tensor)| tensor).collect());
+        }
+        self.inputs
+            .iter()
+            .map(|input| match arrays.iter().position(|(name, _)| *name == input.name) {
+                Some(at) => Ok(arrays[at].1.clone()),
+                None => {
+                    let found = arrays.iter().map(|(name, _)| name.clone()).collect();
+                    Err(SampleError::MissingArray { path: path.to_path_buf(), name: input.name.clone(), found })
+                }
+            })
+            .collect()
+    }
+}
+
+/// The arrays of one input put together along the batch.
+fn batched<'a>(
+    path: &Path,
+    input: &NetInput,
+    first: Tensor,
+    rest: impl Iterator<Item = &'a Tensor>,
+) -> Result<Tensor, SampleError> {
+    let mut shape = first.shape().to_vec();
+    let mut data = first.into_data();
+    for tensor in rest {
+        let same = append(&mut data, tensor.data());
+        if !same {
+            return Err(SampleError::MixedTypes { path: path.to_path_buf(), name: input.name.clone() });
+        }
+        if let (Some(n), Some(m)) = (shape.first_mut(), tensor.shape().first()) {
+            *n += m;
+        }
+    }
+    let expected: usize = input.shape.iter().product();
+    if data.len() != expected {
+        let (name, expected) = (input.name.clone(), input.shape.clone());
+        return Err(SampleError::Shape { path: path.to_path_buf(), name, found: shape, expected });
+    }
+    Tensor::new(&input.shape, data).map_err(|reason| SampleError::Tensor { path: path.to_path_buf(), reason })
+}
+
+/// Appends elements of the same type; false for another type.
+fn append(data: &mut Data, more: &Data) -> bool {
+    macro_rules! same {
+        ($($variant:ident),*) => {
+            match (data, more) {
+                $((Data::$variant(a), Data::$variant(b)) => { a.extend_from_slice(b); true })*
+                _ => false,
+            }
+        };
+    }
+    same!(F64, F32, F16, BF16, I64, U64, I32, U32, I16, U16, I8, U8, Bool)
+}
