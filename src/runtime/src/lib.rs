@@ -1,1 +1,16 @@
-//! placeholder
+//! Running compiled models.
+//!
+//! [`Runner`] is what the tools see: named tensors in, named tensors out. [`Simulator`] executes any BM1684X bmodel inside
+//! this process; [`Bmrt`] hands the file to the vendor's runtime, which serves the vendor's emulator and real boards
+//! alike, in a child process. A program that uses `Bmrt` calls [`child_main_if_requested`] first thing in its `main`.
+
+mod bmrt;
+mod child;
+mod error;
+mod io;
+mod protocol;
+
+pub use bmrt::{Bmrt, BmrtOptions, LIBRARY_DIR_VARIABLE};
+pub use child::child_main_if_requested;
+pub use error::RunError;
+pub use io::{NamedTensor, Runner, TensorInfo, dequantize, dequantize_all, quantize};
