@@ -9,8 +9,10 @@ mod child;
 mod error;
 mod io;
 mod protocol;
+mod static_memory;
 
 pub use bmrt::{Bmrt, BmrtOptions, LIBRARY_DIR_VARIABLE};
 pub use child::child_main_if_requested;
 pub use error::RunError;
+pub use static_memory::static_memory;
 pub use io::{NamedTensor, Runner, TensorInfo, dequantize, dequantize_all, quantize};
