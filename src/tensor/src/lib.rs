@@ -7,6 +7,7 @@ pub mod npz;
 pub mod round;
 pub mod store;
 pub mod tensor;
+pub mod text;
 
 pub use dtype::DType;
 pub use store::WeightStore;
