@@ -8,7 +8,7 @@ use crate::exif_orientation;
 use crate::image::{Image, ImageError};
 use crate::jpeg::{Decompressor, Layout};
 use crate::png_info::{self, PngInfo};
-use ::image::{DynamicImage, ImageFormat, ImageReader};
+use ::image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 use std::io::Cursor;
 use std::path::Path;
 
@@ -135,9 +135,14 @@ fn luma_14bit(r: u8, g: u8, b: u8) -> u8 {
 }
 
 fn decode_png(bytes: &[u8], path: &Path, mode: ColorMode, limits: Limits) -> Result<Image, ImageError> {
-    let info = png_info::scan(bytes);
+    let mut info = png_info::scan(bytes);
+    let (decoded, icc_profile) = decode_with_image_crate(bytes, path, ImageFormat::Png, "PNG", limits)?;
+    if icc_profile.is_some_and(|profile| png_info::is_srgb_profile(&profile)) {
+        info.gamma = Some(png_info::SRGB_GAMMA);
+    }
     let to_gray = PngGray::new(&info);
-    let image = decode_with_image_crate(bytes, path, ImageFormat::Png, "PNG", limits, mode, |r, g, b| to_gray.convert(r, g, b))?;
+    let image = convert(&decoded, mode, |rgb| to_gray.convert8(rgb), |rgb| to_gray.convert16(rgb))
+        .ok_or_else(|| unexpected_samples(path, "PNG", &decoded))?;
     Ok(match (mode, info.exif) {
         (ColorMode::Gray | ColorMode::Bgr, Some(tiff)) => exif_orientation::apply(image, exif_orientation::parse(tiff)),
         _ => image,
@@ -145,116 +150,158 @@ fn decode_png(bytes: &[u8], path: &Path, mode: ColorMode, limits: Limits) -> Res
 }
 
 fn decode_bmp(bytes: &[u8], path: &Path, mode: ColorMode, limits: Limits) -> Result<Image, ImageError> {
-    let mut image = decode_with_image_crate(bytes, path, ImageFormat::Bmp, "BMP", limits, mode, luma_14bit)?;
-    // Bits a pixel, in the long form of the header. 16-bit pixels have 5 bits a channel, which OpenCV shifts up with zeros
-    // below them, where the decoder repeats the upper bits.
-    if mode != ColorMode::Gray && bytes.get(14..18).is_some_and(|size| size[0] >= 40) && bytes.get(28..30) == Some(&[16, 0]) {
-        let green_is_6_bits = bytes.get(58..62) == Some(&[0xE0, 0x07, 0, 0]) && bytes.get(30) == Some(&3);
+    let (decoded, _) = decode_with_image_crate(bytes, path, ImageFormat::Bmp, "BMP", limits)?;
+    // 16-bit pixels have 5 or 6 bits a channel, which OpenCV shifts up with zeros below them, where the decoder repeats the
+    // upper bits.
+    let mask = bmp_sample_mask(bytes);
+    let to_gray = |[r, g, b]: [u8; 3]| luma_14bit(r & mask[2], g & mask[1], b & mask[0]);
+    let mut image = convert(&decoded, mode, to_gray, |rgb| to_gray(rgb.map(|v| (v >> 8) as u8)))
+        .ok_or_else(|| unexpected_samples(path, "BMP", &decoded))?;
+    if image.channels() > 1 && mask != [0xFF; 3] {
         let channels = image.channels();
         for pixel in image.data_mut().chunks_exact_mut(channels) {
-            pixel[0] &= 0xF8;
-            pixel[1] &= if green_is_6_bits { 0xFC } else { 0xF8 };
-            pixel[2] &= 0xF8;
+            pixel.iter_mut().zip(mask).for_each(|(v, mask)| *v &= mask);
         }
     }
     Ok(image)
 }
 
+/// The bits of the blue, green and red samples that a BMP file stores.
+fn bmp_sample_mask(bytes: &[u8]) -> [u8; 3] {
+    let word = |at: usize| bytes.get(at..at + 4).map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]])).unwrap_or(0);
+    let (header, bits_and_planes, compression, green_mask) = (word(14), word(26), word(30), word(58));
+    if header < 40 || bits_and_planes >> 16 != 16 {
+        return [0xFF; 3];
+    }
+    // Compression 3 means that masks follow the header.
+    if compression == 3 && green_mask == 0x07E0 { [0xF8, 0xFC, 0xF8] } else { [0xF8; 3] }
+}
+
 /// libpng's conversion of colour to gray with the weights 0.299 and 0.587 in 15 bits. Where the file states a gamma that is
-/// far from 1, libpng weighs linear light, through 8-bit tables.
+/// far from 1, libpng weighs linear light, through tables of 8 bits, or of 11 bits for 16-bit samples.
 struct PngGray {
-    tables: Option<Box<([u8; 256], [u8; 256])>>,
+    /// (to linear, from linear)
+    tables8: Option<Box<([u8; 256], [u8; 256])>>,
+    tables11: Option<Box<[[u16; 2048]; 2]>>,
 }
 
 impl PngGray {
     fn new(info: &PngInfo<'_>) -> PngGray {
         let significant = |gamma: u32| !(95_000..=105_000).contains(&gamma);
-        let tables = info.gamma.filter(|&gamma| significant(gamma)).map(|gamma| {
-            let file = f64::from(gamma) * 1e-5;
-            // Exponents are kept in units of 1e-5, so the reciprocal is rounded to that.
-            let reciprocal = (1e10 / f64::from(gamma) + 0.5).floor() * 1e-5;
-            let table = |exponent: f64| {
-                std::array::from_fn(|v| match v {
-                    0 | 255 => v as u8,
-                    _ => (255.0 * (v as f64 / 255.0).powf(exponent) + 0.5).floor() as u8,
-                })
-            };
-            Box::new((table(reciprocal), table(file)))
-        });
-        PngGray { tables }
+        let Some(gamma) = info.gamma.filter(|&gamma| significant(gamma)) else {
+            return PngGray { tables8: None, tables11: None };
+        };
+        let file = f64::from(gamma) * 1e-5;
+        // Exponents are kept in units of 1e-5, so the reciprocal is rounded to that.
+        let reciprocal = (1e10 / f64::from(gamma) + 0.5).floor() * 1e-5;
+        let table8 = |exponent: f64| std::array::from_fn(|v| (255.0 * (v as f64 / 255.0).powf(exponent) + 0.5) as u8);
+        let table11 = |exponent: f64| std::array::from_fn(|v| (65535.0 * (v as f64 / 2047.0).powf(exponent) + 0.5) as u16);
+        PngGray {
+            tables8: Some(Box::new((table8(reciprocal), table8(file)))),
+            tables11: Some(Box::new([table11(reciprocal), table11(file)])),
+        }
     }
 
-    fn convert(&self, r: u8, g: u8, b: u8) -> u8 {
-        if r == g && g == b {
-            return r;
+    fn weigh(rgb: [u32; 3], rounding: u64) -> u64 {
+        let [r, g, b] = rgb.map(u64::from);
+        (r * 9797 + g * 19234 + b * 3737 + rounding) >> 15
+    }
+
+    fn convert8(&self, rgb: [u8; 3]) -> u8 {
+        if rgb[0] == rgb[1] && rgb[1] == rgb[2] {
+            return rgb[0];
         }
-        let weigh = |r: u8, g: u8, b: u8, rounding: u32| {
-            ((u32::from(r) * 9798 + u32::from(g) * 19235 + u32::from(b) * 3735 + rounding) >> 15) as u8
-        };
-        match &self.tables {
-            None => weigh(r, g, b, 0),
-            Some(tables) => {
-                let (to_linear, from_linear) = (&tables.0, &tables.1);
-                let linear = weigh(to_linear[usize::from(r)], to_linear[usize::from(g)], to_linear[usize::from(b)], 16384);
-                from_linear[usize::from(linear)]
+        match self.tables8.as_deref() {
+            // Truncation is the library's old habit here, and only here.
+            None => Self::weigh(rgb.map(u32::from), 0) as u8,
+            Some((to_linear, from_linear)) => {
+                let linear = rgb.map(|v| u32::from(to_linear[usize::from(v)]));
+                from_linear[Self::weigh(linear, 1 << 14) as usize]
+            }
+        }
+    }
+
+    fn convert16(&self, rgb: [u16; 3]) -> u8 {
+        if rgb[0] == rgb[1] && rgb[1] == rgb[2] {
+            return (rgb[0] >> 8) as u8;
+        }
+        match self.tables11.as_deref() {
+            None => (Self::weigh(rgb.map(u32::from), 1 << 14) >> 8) as u8,
+            Some([to_linear, from_linear]) => {
+                let linear = rgb.map(|v| u32::from(to_linear[usize::from(v >> 5)]));
+                (from_linear[(Self::weigh(linear, 1 << 14) >> 5) as usize] >> 8) as u8
             }
         }
     }
 }
 
+fn unexpected_samples(path: &Path, format: &'static str, decoded: &DynamicImage) -> ImageError {
+    ImageError::Decode { path: path.to_path_buf(), format, reason: format!("unexpected sample type {:?}", decoded.color()) }
+}
+
+/// The picture as the file stores it, and its ICC profile.
 fn decode_with_image_crate(
     bytes: &[u8],
     path: &Path,
     format: ImageFormat,
     name: &'static str,
     limits: Limits,
-    mode: ColorMode,
-    to_gray: impl Fn(u8, u8, u8) -> u8,
-) -> Result<Image, ImageError> {
-    let fail = |reason: String| ImageError::Decode { path: path.to_path_buf(), format: name, reason };
-    let (width, height) =
-        ImageReader::with_format(Cursor::new(bytes), format).into_dimensions().map_err(|e| fail(e.to_string()))?;
+) -> Result<(DynamicImage, Option<Vec<u8>>), ImageError> {
+    let fail = |e: ::image::ImageError| ImageError::Decode { path: path.to_path_buf(), format: name, reason: e.to_string() };
+    let (width, height) = ImageReader::with_format(Cursor::new(bytes), format).into_dimensions().map_err(fail)?;
     check_size(path, width.into(), height.into(), limits)?;
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     // The sizes are checked; 16 bytes a pixel is twice what any of these formats needs.
     let mut memory = ::image::Limits::no_limits();
     memory.max_alloc = Some(u64::from(width) * u64::from(height) * 16 + (1 << 20));
     reader.limits(memory);
-    let decoded = reader.decode().map_err(|e| fail(e.to_string()))?;
-    let high = |v: u16| (v >> 8) as u8;
-    // (gray, alpha) or (red, green, blue, alpha) samples -> the wanted channels.
-    let gray_pixels = |samples: &mut dyn Iterator<Item = (u8, u8)>| -> Vec<u8> {
-        let mut out = Vec::with_capacity(width as usize * height as usize * mode.channels());
-        match mode {
-            ColorMode::Gray => out.extend(samples.map(|(v, _)| v)),
-            ColorMode::Bgr => samples.for_each(|(v, _)| out.extend([v, v, v])),
-            ColorMode::Bgra => samples.for_each(|(v, a)| out.extend([v, v, v, a])),
-        }
-        out
+    let mut decoder = reader.into_decoder().map_err(fail)?;
+    let icc_profile = decoder.icc_profile().unwrap_or(None);
+    Ok((DynamicImage::from_decoder(decoder).map_err(fail)?, icc_profile))
+}
+
+/// Decoded samples -> the wanted channels; `None` for sample types that PNG and BMP do not have.
+fn convert(
+    decoded: &DynamicImage,
+    mode: ColorMode,
+    gray8: impl Fn([u8; 3]) -> u8,
+    gray16: impl Fn([u16; 3]) -> u8,
+) -> Option<Image> {
+    fn high(v: u16) -> u8 {
+        (v >> 8) as u8
+    }
+    let capacity = decoded.width() as usize * decoded.height() as usize * mode.channels();
+    let mut out = Vec::with_capacity(capacity);
+    let mut push_gray = |value: u8, alpha: u8| match mode {
+        ColorMode::Gray => out.push(value),
+        ColorMode::Bgr => out.extend([value; 3]),
+        ColorMode::Bgra => out.extend([value, value, value, alpha]),
     };
-    let color_pixels = |samples: &mut dyn Iterator<Item = [u8; 4]>| -> Vec<u8> {
-        let mut out = Vec::with_capacity(width as usize * height as usize * mode.channels());
-        match mode {
-            ColorMode::Gray => out.extend(samples.map(|[r, g, b, _]| to_gray(r, g, b))),
-            ColorMode::Bgr => samples.for_each(|[r, g, b, _]| out.extend([b, g, r])),
-            ColorMode::Bgra => samples.for_each(|[r, g, b, a]| out.extend([b, g, r, a])),
+    match decoded {
+        DynamicImage::ImageLuma8(p) => p.as_raw().iter().for_each(|&v| push_gray(v, 255)),
+        DynamicImage::ImageLumaA8(p) => p.pixels().for_each(|p| push_gray(p.0[0], p.0[1])),
+        DynamicImage::ImageLuma16(p) => p.as_raw().iter().for_each(|&v| push_gray(high(v), 255)),
+        DynamicImage::ImageLumaA16(p) => p.pixels().for_each(|p| push_gray(high(p.0[0]), high(p.0[1]))),
+        _ => {
+            let mut push8 = |[r, g, b]: [u8; 3], alpha: u8| match mode {
+                ColorMode::Gray => out.push(gray8([r, g, b])),
+                ColorMode::Bgr => out.extend([b, g, r]),
+                ColorMode::Bgra => out.extend([b, g, r, alpha]),
+            };
+            match decoded {
+                DynamicImage::ImageRgb8(p) => p.pixels().for_each(|p| push8(p.0, 255)),
+                DynamicImage::ImageRgba8(p) => p.pixels().for_each(|p| push8([p.0[0], p.0[1], p.0[2]], p.0[3])),
+                DynamicImage::ImageRgb16(p) if mode == ColorMode::Gray => out.extend(p.pixels().map(|p| gray16(p.0))),
+                DynamicImage::ImageRgb16(p) => p.pixels().for_each(|p| push8(p.0.map(high), 255)),
+                DynamicImage::ImageRgba16(p) if mode == ColorMode::Gray => {
+                    out.extend(p.pixels().map(|p| gray16([p.0[0], p.0[1], p.0[2]])));
+                }
+                DynamicImage::ImageRgba16(p) => {
+                    p.pixels().for_each(|p| push8([high(p.0[0]), high(p.0[1]), high(p.0[2])], high(p.0[3])));
+                }
+                _ => return None,
+            }
         }
-        out
-    };
-    let data = match &decoded {
-        DynamicImage::ImageLuma8(p) => gray_pixels(&mut p.as_raw().iter().map(|&v| (v, 255))),
-        DynamicImage::ImageLumaA8(p) => gray_pixels(&mut p.as_raw().chunks_exact(2).map(|v| (v[0], v[1]))),
-        DynamicImage::ImageLuma16(p) => gray_pixels(&mut p.as_raw().iter().map(|&v| (high(v), 255))),
-        DynamicImage::ImageLumaA16(p) => gray_pixels(&mut p.as_raw().chunks_exact(2).map(|v| (high(v[0]), high(v[1])))),
-        DynamicImage::ImageRgb8(p) => color_pixels(&mut p.as_raw().chunks_exact(3).map(|v| [v[0], v[1], v[2], 255])),
-        DynamicImage::ImageRgba8(p) => color_pixels(&mut p.as_raw().chunks_exact(4).map(|v| [v[0], v[1], v[2], v[3]])),
-        DynamicImage::ImageRgb16(p) => {
-            color_pixels(&mut p.as_raw().chunks_exact(3).map(|v| [high(v[0]), high(v[1]), high(v[2]), 255]))
-        }
-        DynamicImage::ImageRgba16(p) => {
-            color_pixels(&mut p.as_raw().chunks_exact(4).map(|v| [high(v[0]), high(v[1]), high(v[2]), high(v[3])]))
-        }
-        other => return Err(fail(format!("unexpected sample type {:?}", other.color()))),
-    };
-    Image::new(width as usize, height as usize, mode.channels(), data).ok_or_else(|| fail("no pixels".into()))
+    }
+    Image::new(decoded.width() as usize, decoded.height() as usize, mode.channels(), out)
 }

@@ -1,5 +1,14 @@
 //! The ancillary PNG chunks that change what a reader makes of the pixels: `gAMA`, `sRGB` and `eXIf`.
 
+/// The exponent of sRGB, times 100000.
+pub const SRGB_GAMMA: u32 = 45455;
+
+/// Whether an ICC profile is the one of Hewlett-Packard and Microsoft for sRGB, which many programs embed and libpng knows by its
+/// checksum. Other profiles do not change what libpng does with the pixels.
+pub fn is_srgb_profile(profile: &[u8]) -> bool {
+    profile.len() == 3144 && crc32fast::hash(profile) == 0x182e_a552
+}
+
 /// What stands before (gamma) or anywhere beside (EXIF) the pixel data.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct PngInfo<'a> {
@@ -23,7 +32,7 @@ pub fn scan(bytes: &[u8]) -> PngInfo<'_> {
             b"IEND" => break,
             b"sRGB" if before_pixels => {
                 srgb = true;
-                info.gamma = Some(45455);
+                info.gamma = Some(SRGB_GAMMA);
             }
             b"gAMA" if before_pixels && !srgb => {
                 info.gamma = body.try_into().ok().map(u32::from_be_bytes).filter(|&gamma| gamma > 0);
