@@ -13,7 +13,11 @@ const JPEG_QUALITY: i32 = 95;
 /// Writes lines in white on a darkened box in the upper left corner; letters grow with the picture. What is
 /// beyond the picture's right or lower edge is cut; characters outside ASCII become `?`.
 pub fn draw_lines(image: &mut Image, lines: &[String]) {
-    let longest = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
+    let longest = lines
+        .iter()
+        .map(|line| line.chars().count())
+        .max()
+        .unwrap_or(0);
     if longest == 0 {
         return;
     }
@@ -35,7 +39,9 @@ pub fn draw_lines(image: &mut Image, lines: &[String]) {
     }
     for (row, line) in lines.iter().enumerate() {
         for (column, character) in line.chars().enumerate() {
-            let glyph = BASIC_LEGACY.get(character as usize).unwrap_or(&BASIC_LEGACY['?' as usize]);
+            let glyph = BASIC_LEGACY
+                .get(character as usize)
+                .unwrap_or(&BASIC_LEGACY['?' as usize]);
             let (left, top) = (margin + column * CELL * zoom, margin + row * line_height);
             for y in (top..top + CELL * zoom).take_while(|&y| y < box_h) {
                 for x in (left..left + CELL * zoom).take_while(|&x| x < box_w) {
@@ -51,13 +57,23 @@ pub fn draw_lines(image: &mut Image, lines: &[String]) {
 
 /// Saves as PNG or JPEG, as the file name's extension says. The file appears whole or not at all.
 pub fn save(image: &Image, path: &Path) -> Result<(), ImageError> {
-    let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+    let extension = path
+        .extension()
+        .and_then(|e| e.to_str())
+        .map(str::to_ascii_lowercase);
     let bytes = match extension.as_deref() {
         Some("png") => encode_png(image),
         Some("jpg" | "jpeg" | "jfif") => encode_jpeg(image),
-        _ => return Err(ImageError::UnknownExtension { path: path.to_path_buf() }),
+        _ => {
+            return Err(ImageError::UnknownExtension {
+                path: path.to_path_buf(),
+            });
+        }
     }
-    .map_err(|reason| ImageError::Encode { path: path.to_path_buf(), reason })?;
+    .map_err(|reason| ImageError::Encode {
+        path: path.to_path_buf(),
+        reason,
+    })?;
     Ok(tpuc_tensor::file::write(path, &bytes)?)
 }
 
@@ -69,7 +85,8 @@ fn encode_png(image: &Image) -> Result<Vec<u8>, String> {
         _ => ExtendedColorType::Rgba8,
     };
     if image.channels() > 1 {
-        rgb.chunks_exact_mut(image.channels()).for_each(|pixel| pixel.swap(0, 2));
+        rgb.chunks_exact_mut(image.channels())
+            .for_each(|pixel| pixel.swap(0, 2));
     }
     let side = |v: usize| u32::try_from(v).map_err(|_| "the picture is too large".to_string());
     let mut bytes = Vec::new();
@@ -92,8 +109,13 @@ fn encode_jpeg(image: &Image) -> Result<Vec<u8>, String> {
         height: image.height(),
         format,
     };
-    let subsampling = if image.channels() == 1 { turbojpeg::Subsamp::Gray } else { turbojpeg::Subsamp::None };
-    let bytes = turbojpeg::compress(picture, JPEG_QUALITY, subsampling).map_err(|e| e.to_string())?;
+    let subsampling = if image.channels() == 1 {
+        turbojpeg::Subsamp::Gray
+    } else {
+        turbojpeg::Subsamp::None
+    };
+    let bytes =
+        turbojpeg::compress(picture, JPEG_QUALITY, subsampling).map_err(|e| e.to_string())?;
     Ok(bytes.to_vec())
 }
 
@@ -105,22 +127,42 @@ mod tests {
     #[test]
     fn text_is_drawn_and_cut_at_the_edges() {
         let mut image = Image::filled(40, 24, 3, 200).expect("a size");
-        draw_lines(&mut image, &["Hi".into(), "a longer line than fits".into(), "third\u{20ac}".into()]);
+        draw_lines(
+            &mut image,
+            &[
+                "Hi".into(),
+                "a longer line than fits".into(),
+                "third\u{20ac}".into(),
+            ],
+        );
         // The darkened box, and the left stroke of the H.
         assert_eq!(image.data()[..3], [50, 50, 50]);
         let row = image.row(4);
-        assert_eq!(row[4 * 3..7 * 3].iter().map(|v| u32::from(*v == 255)).sum::<u32>(), 6);
+        assert_eq!(
+            row[4 * 3..7 * 3]
+                .iter()
+                .map(|v| u32::from(*v == 255))
+                .sum::<u32>(),
+            6
+        );
         // Text on nothing, nothing on a picture, and a picture of one pixel.
         let before = image.clone();
         draw_lines(&mut image, &[]);
         assert_eq!(image, before);
-        draw_lines(&mut Image::filled(1, 1, 1, 0).expect("a size"), &["x".into()]);
+        draw_lines(
+            &mut Image::filled(1, 1, 1, 0).expect("a size"),
+            &["x".into()],
+        );
     }
 
     #[test]
     fn saved_pictures_can_be_read_again() {
         let directory = tempfile::tempdir().expect("a directory");
-        for (channels, mode) in [(1, ColorMode::Gray), (3, ColorMode::Bgr), (4, ColorMode::Bgra)] {
+        for (channels, mode) in [
+            (1, ColorMode::Gray),
+            (3, ColorMode::Bgr),
+            (4, ColorMode::Bgra),
+        ] {
             let data = (0..6 * 5 * channels).map(|i| (i * 7 % 256) as u8).collect();
             let image = Image::new(6, 5, channels, data).expect("sizes agree");
             let path = directory.path().join("p.png");
@@ -131,7 +173,14 @@ mod tests {
             save(&flat, &path).expect("jpeg");
             assert_eq!(decode_file(&path, mode).expect("jpeg"), flat);
         }
-        let error = save(&Image::filled(1, 1, 1, 0).expect("a size"), &directory.path().join("p.gif")).expect_err("gif");
-        assert!(error.to_string().contains("expected a name ending in"), "{error}");
+        let error = save(
+            &Image::filled(1, 1, 1, 0).expect("a size"),
+            &directory.path().join("p.gif"),
+        )
+        .expect_err("gif");
+        assert!(
+            error.to_string().contains("expected a name ending in"),
+            "{error}"
+        );
     }
 }

@@ -5,7 +5,10 @@ use crate::image::Image;
 /// The orientation (1 to 8) that a TIFF-structured EXIF block states; 1 when it states none or is damaged, because a damaged
 /// block says nothing about the pixels.
 pub fn parse(tiff: &[u8]) -> u32 {
-    let fields = match exif::Reader::new().continue_on_error(true).read_raw(tiff.to_vec()) {
+    let fields = match exif::Reader::new()
+        .continue_on_error(true)
+        .read_raw(tiff.to_vec())
+    {
         Ok(fields) => fields,
         Err(exif::Error::PartialResult(partial)) => partial.into_inner().0,
         Err(_) => return 1,
@@ -36,7 +39,10 @@ pub fn find_in_jpeg(bytes: &[u8]) -> Option<&[u8]> {
             at += 2;
             continue;
         }
-        let length = usize::from(u16::from_be_bytes([*bytes.get(at + 2)?, *bytes.get(at + 3)?]));
+        let length = usize::from(u16::from_be_bytes([
+            *bytes.get(at + 2)?,
+            *bytes.get(at + 3)?,
+        ]));
         let segment = bytes.get(at + 4..at + 2 + length.max(2))?;
         if marker == 0xE1 {
             return segment.strip_prefix(b"Exif\0\0");
@@ -92,7 +98,11 @@ mod tests {
         for (orientation, width, data) in expected {
             let image = Image::new(2, 3, 1, vec![1, 2, 3, 4, 5, 6]).expect("sizes agree");
             let turned = apply(image, orientation);
-            assert_eq!((turned.width(), turned.data()), (width, &data[..]), "orientation {orientation}");
+            assert_eq!(
+                (turned.width(), turned.data()),
+                (width, &data[..]),
+                "orientation {orientation}"
+            );
         }
     }
 

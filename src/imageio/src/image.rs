@@ -19,7 +19,12 @@ impl Image {
     /// A picture from its bytes; `None` if the sizes disagree, a side is 0, or `channels` is not 1, 3 or 4.
     pub fn new(width: usize, height: usize, channels: usize, data: Vec<u8>) -> Option<Image> {
         let len = width.checked_mul(height)?.checked_mul(channels)?;
-        (matches!(channels, 1 | 3 | 4) && len > 0 && len == data.len()).then_some(Image { width, height, channels, data })
+        (matches!(channels, 1 | 3 | 4) && len > 0 && len == data.len()).then_some(Image {
+            width,
+            height,
+            channels,
+            data,
+        })
     }
 
     /// A picture of one value; the sizes must be what [`Image::new`] takes.
@@ -67,9 +72,19 @@ pub enum ImageError {
     #[error("{}: not a picture that can be read: {found}; expected JPEG, PNG or BMP data", path.display())]
     UnknownFormat { path: PathBuf, found: String },
     #[error("{}: bad {format} data: {reason}", path.display())]
-    Decode { path: PathBuf, format: &'static str, reason: String },
+    Decode {
+        path: PathBuf,
+        format: &'static str,
+        reason: String,
+    },
     #[error("{}: {width}x{height} pixels are more than the limit of {max_side} a side and {max_pixels} in all", path.display())]
-    TooLarge { path: PathBuf, width: u64, height: u64, max_side: u64, max_pixels: u64 },
+    TooLarge {
+        path: PathBuf,
+        width: u64,
+        height: u64,
+        max_side: u64,
+        max_pixels: u64,
+    },
     #[error("{}: cannot write a picture to a file of this kind; expected a name ending in .png, .jpg or .jpeg", path.display())]
     UnknownExtension { path: PathBuf },
     #[error("{}: cannot encode: {reason}", path.display())]

@@ -68,24 +68,41 @@ impl Decompressor {
         if status != 0 && (width <= 0 || height <= 0) {
             return Err(self.message());
         }
-        let (width, height) = (usize::try_from(width).unwrap_or(0), usize::try_from(height).unwrap_or(0));
+        let (width, height) = (
+            usize::try_from(width).unwrap_or(0),
+            usize::try_from(height).unwrap_or(0),
+        );
         if width == 0 || height == 0 {
             return Err("the header states no size".into());
         }
-        let is_cmyk = colorspace == raw::TJCS_TJCS_CMYK as i32 || colorspace == raw::TJCS_TJCS_YCCK as i32;
-        Ok(Header { width, height, is_cmyk })
+        let is_cmyk =
+            colorspace == raw::TJCS_TJCS_CMYK as i32 || colorspace == raw::TJCS_TJCS_YCCK as i32;
+        Ok(Header {
+            width,
+            height,
+            is_cmyk,
+        })
     }
 
     /// Decodes the whole picture into `height` rows of `width * channels` bytes.
     ///
     /// Damaged data that the library can still make a picture of (missing end, superfluous bytes) are no error: real photo
     /// collections have them.
-    pub fn decode(&mut self, bytes: &[u8], width: usize, height: usize, layout: Layout) -> Result<Vec<u8>, String> {
+    pub fn decode(
+        &mut self,
+        bytes: &[u8],
+        width: usize,
+        height: usize,
+        layout: Layout,
+    ) -> Result<Vec<u8>, String> {
         let (c_width, c_height) = match (i32::try_from(width), i32::try_from(height)) {
             (Ok(w), Ok(h)) if w > 0 && h > 0 && w <= i32::MAX / 4 => (w, h),
             _ => return Err("the picture is too large".into()),
         };
-        let len = width.checked_mul(height).and_then(|n| n.checked_mul(layout.channels())).ok_or("the picture is too large")?;
+        let len = width
+            .checked_mul(height)
+            .and_then(|n| n.checked_mul(layout.channels()))
+            .ok_or("the picture is too large")?;
         let mut pixels = vec![0u8; len];
         let format = match layout {
             Layout::Gray => raw::TJPF_TJPF_GRAY,
@@ -109,7 +126,9 @@ impl Decompressor {
             )
         };
         // SAFETY: the handle is live.
-        if status != 0 && unsafe { raw::tjGetErrorCode(self.handle) } != raw::TJERR_TJERR_WARNING as i32 {
+        if status != 0
+            && unsafe { raw::tjGetErrorCode(self.handle) } != raw::TJERR_TJERR_WARNING as i32
+        {
             return Err(self.message());
         }
         Ok(pixels)
@@ -117,7 +136,9 @@ impl Decompressor {
 
     fn message(&mut self) -> String {
         // SAFETY: the library returns a NUL-terminated string owned by the live handle.
-        unsafe { CStr::from_ptr(raw::tjGetErrorStr2(self.handle)) }.to_string_lossy().into_owned()
+        unsafe { CStr::from_ptr(raw::tjGetErrorStr2(self.handle)) }
+            .to_string_lossy()
+            .into_owned()
     }
 }
 

@@ -22,5 +22,7 @@ pub mod samples;
 
 pub use crate::image::{Image, ImageError};
 pub use decode::{ColorMode, Limits};
-pub use preprocess::{ChannelFormat, KeepRatioMode, PadType, PixelFormat, Preprocess, PreprocessError};
+pub use preprocess::{
+    ChannelFormat, KeepRatioMode, PadType, PixelFormat, Preprocess, PreprocessError,
+};
 pub use samples::{Loader, NetInput, SampleError, SampleKind, Samples};

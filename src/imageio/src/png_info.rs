@@ -26,7 +26,12 @@ pub fn scan(bytes: &[u8]) -> PngInfo<'_> {
     let mut srgb = false;
     while let Some(head) = bytes.get(at..at + 8) {
         let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
-        let Some(body) = at.checked_add(8 + length).and_then(|end| bytes.get(at + 8..end)) else { break };
+        let Some(body) = at
+            .checked_add(8 + length)
+            .and_then(|end| bytes.get(at + 8..end))
+        else {
+            break;
+        };
         match &head[4..8] {
             b"IDAT" => before_pixels = false,
             b"IEND" => break,
@@ -35,7 +40,11 @@ pub fn scan(bytes: &[u8]) -> PngInfo<'_> {
                 info.gamma = Some(SRGB_GAMMA);
             }
             b"gAMA" if before_pixels && !srgb => {
-                info.gamma = body.try_into().ok().map(u32::from_be_bytes).filter(|&gamma| gamma > 0);
+                info.gamma = body
+                    .try_into()
+                    .ok()
+                    .map(u32::from_be_bytes)
+                    .filter(|&gamma| gamma > 0);
             }
             b"eXIf" => info.exif = Some(body),
             _ => {}

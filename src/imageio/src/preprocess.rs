@@ -127,13 +127,33 @@ pub enum PreprocessError {
     #[error(transparent)]
     Image(#[from] ImageError),
     #[error("{option} has {found} values, but pixel_format {pixel_format} needs {expected}")]
-    ChannelValues { option: &'static str, found: usize, expected: usize, pixel_format: &'static str },
-    #[error("resize_dims {resize_dims:?} are smaller than the network input {net_dims:?} (height, width)")]
-    ResizeTooSmall { resize_dims: [usize; 2], net_dims: [usize; 2] },
-    #[error("{option} {dims:?} (height, width): each must be from 1 to {}", MAX_SIDE)]
-    BadDims { option: &'static str, dims: [usize; 2] },
+    ChannelValues {
+        option: &'static str,
+        found: usize,
+        expected: usize,
+        pixel_format: &'static str,
+    },
+    #[error(
+        "resize_dims {resize_dims:?} are smaller than the network input {net_dims:?} (height, width)"
+    )]
+    ResizeTooSmall {
+        resize_dims: [usize; 2],
+        net_dims: [usize; 2],
+    },
+    #[error(
+        "{option} {dims:?} (height, width): each must be from 1 to {}",
+        MAX_SIDE
+    )]
+    BadDims {
+        option: &'static str,
+        dims: [usize; 2],
+    },
     #[error("a picture of {found} channels, but pixel_format {pixel_format} needs {expected}")]
-    PictureChannels { found: usize, expected: usize, pixel_format: &'static str },
+    PictureChannels {
+        found: usize,
+        expected: usize,
+        pixel_format: &'static str,
+    },
     #[error("the output has {found} elements, but the input needs {expected}")]
     OutputSize { found: usize, expected: usize },
 }
@@ -183,17 +203,28 @@ impl Preprocess {
         let (expected, pixel_format) = (self.pixel_format.channels(), self.pixel_format.as_str());
         for (option, values) in [("mean", &self.mean), ("scale", &self.scale)] {
             if values.len() < expected {
-                return Err(PreprocessError::ChannelValues { option, found: values.len(), expected, pixel_format });
+                return Err(PreprocessError::ChannelValues {
+                    option,
+                    found: values.len(),
+                    expected,
+                    pixel_format,
+                });
             }
         }
-        for (option, dims) in [("resize_dims", self.resize_dims), ("network input", self.net_dims)] {
+        for (option, dims) in [
+            ("resize_dims", self.resize_dims),
+            ("network input", self.net_dims),
+        ] {
             if dims.iter().any(|side| !(1..=MAX_SIDE).contains(side)) {
                 return Err(PreprocessError::BadDims { option, dims });
             }
         }
         let (resize_dims, net_dims) = (self.resize_dims, self.net_dims);
         if resize_dims[0] < net_dims[0] || resize_dims[1] < net_dims[1] {
-            return Err(PreprocessError::ResizeTooSmall { resize_dims, net_dims });
+            return Err(PreprocessError::ResizeTooSmall {
+                resize_dims,
+                net_dims,
+            });
         }
         Ok(())
     }
@@ -219,19 +250,30 @@ impl Preprocess {
         let channels = order.len();
         if image.channels() != channels {
             let pixel_format = self.pixel_format.as_str();
-            return Err(PreprocessError::PictureChannels { found: image.channels(), expected: channels, pixel_format });
+            return Err(PreprocessError::PictureChannels {
+                found: image.channels(),
+                expected: channels,
+                pixel_format,
+            });
         }
         let [net_h, net_w] = self.net_dims;
         let expected = channels * net_h * net_w;
         if out.len() != expected {
-            return Err(PreprocessError::OutputSize { found: out.len(), expected });
+            return Err(PreprocessError::OutputSize {
+                found: out.len(),
+                expected,
+            });
         }
         let tables: Vec<[f32; 256]> = std::iter::zip(&self.mean, &self.scale)
             .map(|(mean, scale)| std::array::from_fn(|v| (v as f32 - mean) * scale))
             .take(channels)
             .collect();
 
-        let Placement { size, visible: [rows, columns], at: [top, left] } = self.place(image);
+        let Placement {
+            size,
+            visible: [rows, columns],
+            at: [top, left],
+        } = self.place(image);
         if rows.len() != net_h || columns.len() != net_w {
             self.fill_padding(&tables, out);
         }
@@ -254,7 +296,10 @@ impl Preprocess {
                 }
                 ChannelFormat::Nhwc => {
                     let row = &mut out[start * channels..][..visible_w * channels];
-                    for (out, pixel) in row.chunks_exact_mut(channels).zip(pixels.chunks_exact(channels)) {
+                    for (out, pixel) in row
+                        .chunks_exact_mut(channels)
+                        .zip(pixels.chunks_exact(channels))
+                    {
                         for ((out, &source), table) in out.iter_mut().zip(order).zip(&tables) {
                             *out = table[usize::from(pixel[source])];
                         }
@@ -288,19 +333,28 @@ impl Preprocess {
     fn place(&self, image: &Image) -> Placement {
         let source = [image.height(), image.width()];
         let canvas = self.resize_dims;
-        let ratios = [canvas[1] as f64 / source[1] as f64, canvas[0] as f64 / source[0] as f64];
+        let ratios = [
+            canvas[1] as f64 / source[1] as f64,
+            canvas[0] as f64 / source[0] as f64,
+        ];
         let scaled = |ratio: f64| source.map(|side| (side as f64 * ratio) as usize);
         let size = match (self.keep_aspect_ratio, self.keep_ratio_mode) {
             (false, _) => canvas,
             // A very long picture would otherwise vanish.
-            (true, KeepRatioMode::Letterbox) => scaled(ratios[0].min(ratios[1])).map(|side| side.max(1)),
+            (true, KeepRatioMode::Letterbox) => {
+                scaled(ratios[0].min(ratios[1])).map(|side| side.max(1))
+            }
             (true, KeepRatioMode::ShortSideScale) => {
                 let size = scaled(ratios[0].max(ratios[1]));
                 // Truncation may lose the pixel that the float product just misses.
                 [size[0].max(canvas[0]), size[1].max(canvas[1])]
             }
         };
-        let mut placement = Placement { size, visible: [0..0, 0..0], at: [0, 0] };
+        let mut placement = Placement {
+            size,
+            visible: [0..0, 0..0],
+            at: [0, 0],
+        };
         for axis in 0..2 {
             // The canvas and the crop are both centred, each with its own rounding.
             let in_canvas = if size[axis] > canvas[axis] {
@@ -319,5 +373,89 @@ impl Preprocess {
             placement.visible[axis] = (first - start) as usize..(last - start) as usize;
         }
         placement
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_that_make_no_sense() {
+        let good = Preprocess::new([4, 6]);
+        assert!(good.validate().is_ok());
+        let message = |p: Preprocess| p.validate().expect_err("an error").to_string();
+        assert_eq!(
+            message(Preprocess {
+                mean: vec![1.0],
+                ..good.clone()
+            }),
+            "mean has 1 values, but pixel_format bgr needs 3"
+        );
+        assert_eq!(
+            message(Preprocess {
+                resize_dims: [8, 5],
+                ..good.clone()
+            }),
+            "resize_dims [8, 5] are smaller than the network input [4, 6] (height, width)"
+        );
+        assert!(
+            message(Preprocess {
+                net_dims: [0, 6],
+                ..good.clone()
+            })
+            .starts_with("network input [0, 6]")
+        );
+        assert!(
+            message(Preprocess {
+                resize_dims: [1 << 40, 6],
+                ..good.clone()
+            })
+            .starts_with("resize_dims [1099511627776")
+        );
+        let gray = Image::filled(3, 3, 1, 0).expect("a size");
+        let error = good.run_image(&gray).expect_err("gray for bgr").to_string();
+        assert_eq!(
+            error,
+            "a picture of 1 channels, but pixel_format bgr needs 3"
+        );
+        let error = "yuv"
+            .parse::<PixelFormat>()
+            .expect_err("an unknown word")
+            .to_string();
+        assert_eq!(
+            error,
+            "unknown pixel_format 'yuv'; expected one of: rgb, bgr, gray, rgba, bgra"
+        );
+    }
+
+    #[test]
+    fn a_very_long_picture_is_letterboxed() {
+        let preprocess = Preprocess {
+            keep_aspect_ratio: true,
+            pad_value: 9,
+            ..Preprocess::new([4, 4])
+        };
+        let image = Image::filled(1000, 1, 3, 200).expect("a size");
+        let out = preprocess.run_image(&image).expect("a tensor");
+        assert_eq!(
+            out[..16],
+            [
+                9., 9., 9., 9., 200., 200., 200., 200., 9., 9., 9., 9., 9., 9., 9., 9.
+            ]
+        );
+    }
+
+    #[test]
+    fn short_side_of_an_extreme_picture_is_bounded() {
+        // The resized picture would be 65535 times as wide as the network input; only the visible part is computed.
+        let preprocess = Preprocess {
+            keep_aspect_ratio: true,
+            keep_ratio_mode: KeepRatioMode::ShortSideScale,
+            ..Preprocess::new([512, 512])
+        };
+        let image = Image::filled(65535, 1, 3, 77).expect("a size");
+        let out = preprocess.run_image(&image).expect("a tensor");
+        assert!(out.iter().all(|&v| v == 77.0));
     }
 }

@@ -18,7 +18,10 @@ impl PythonRandom {
     pub fn new(seed: u64) -> PythonRandom {
         let (low, high) = (seed as u32, (seed >> 32) as u32);
         let key: &[u32] = if high == 0 { &[low] } else { &[low, high] };
-        let mut random = PythonRandom { state: [0; N], index: N };
+        let mut random = PythonRandom {
+            state: [0; N],
+            index: N,
+        };
         random.init(19650218);
         random.init_by_array(key);
         random
@@ -28,7 +31,9 @@ impl PythonRandom {
         self.state[0] = seed;
         for i in 1..N {
             let previous = self.state[i - 1];
-            self.state[i] = 1812433253u32.wrapping_mul(previous ^ (previous >> 30)).wrapping_add(i as u32);
+            self.state[i] = 1812433253u32
+                .wrapping_mul(previous ^ (previous >> 30))
+                .wrapping_add(i as u32);
         }
     }
 
@@ -108,7 +113,10 @@ mod tests {
     fn numbers_of_cpython() {
         // random.seed(1684); [random.getrandbits(32) for _ in range(3)]
         let mut random = PythonRandom::new(1684);
-        assert_eq!([random.bits(32), random.bits(32), random.bits(32)], SEED_1684);
+        assert_eq!(
+            [random.bits(32), random.bits(32), random.bits(32)],
+            SEED_1684
+        );
         // random.seed(2**40 + 7); random.getrandbits(32)
         assert_eq!(PythonRandom::new((1 << 40) + 7).bits(32), SEED_2_40_7);
     }
@@ -122,7 +130,14 @@ mod tests {
         // The sum of i * l[i] of 1000 shuffled numbers.
         let mut items: Vec<u64> = (0..1000).collect();
         PythonRandom::new(1684).shuffle(&mut items);
-        assert_eq!(items.iter().enumerate().map(|(i, v)| i as u64 * v).sum::<u64>(), SHUFFLE_1000);
+        assert_eq!(
+            items
+                .iter()
+                .enumerate()
+                .map(|(i, v)| i as u64 * v)
+                .sum::<u64>(),
+            SHUFFLE_1000
+        );
     }
 
     const SEED_1684: [u32; 3] = [2067858712, 61194221, 2215618579];

@@ -25,7 +25,12 @@ struct Tap {
 fn taps(source: usize, target: usize, range: Range<usize>, is_row: bool) -> Vec<Tap> {
     let scale = 1.0 / (target as f64 / source as f64);
     let last = source - 1;
-    let weights = |f: f32| [((1.0 - f) * WEIGHT_ONE).round_ties_even() as i16, (f * WEIGHT_ONE).round_ties_even() as i16];
+    let weights = |f: f32| {
+        [
+            ((1.0 - f) * WEIGHT_ONE).round_ties_even() as i16,
+            (f * WEIGHT_ONE).round_ties_even() as i16,
+        ]
+    };
     range
         .map(|i| {
             let position = ((i as f64 + 0.5) * scale - 0.5) as f32;
@@ -34,9 +39,17 @@ fn taps(source: usize, target: usize, range: Range<usize>, is_row: bool) -> Vec<
             let clamp = |v: f32| if v <= 0.0 { 0 } else { (v as usize).min(last) };
             if !is_row && (floor < 0.0 || floor as usize >= last) {
                 let edge = clamp(floor);
-                return Tap { first: edge, second: edge, weights: weights(0.0) };
+                return Tap {
+                    first: edge,
+                    second: edge,
+                    weights: weights(0.0),
+                };
             }
-            Tap { first: clamp(floor), second: clamp(floor + 1.0), weights: weights(fraction) }
+            Tap {
+                first: clamp(floor),
+                second: clamp(floor + 1.0),
+                weights: weights(fraction),
+            }
         })
         .collect()
 }
@@ -48,8 +61,17 @@ pub fn resize(image: &Image, width: usize, height: usize) -> Image {
 
 /// The part of the resized picture in columns `xs` and rows `ys`, without computing the rest: what a crop after a resize
 /// needs. The ranges must be non-empty and lie in the `width` x `height` target.
-pub fn window(image: &Image, width: usize, height: usize, xs: Range<usize>, ys: Range<usize>) -> Image {
-    assert!(!xs.is_empty() && xs.end <= width && !ys.is_empty() && ys.end <= height, "the window lies in the target");
+pub fn window(
+    image: &Image,
+    width: usize,
+    height: usize,
+    xs: Range<usize>,
+    ys: Range<usize>,
+) -> Image {
+    assert!(
+        !xs.is_empty() && xs.end <= width && !ys.is_empty() && ys.end <= height,
+        "the window lies in the target"
+    );
     let (out_w, out_h) = (xs.len(), ys.len());
     let mut out = vec![0u8; out_w * out_h * image.channels()];
     let rows = out.chunks_exact_mut(out_w * image.channels());
@@ -58,7 +80,8 @@ pub fn window(image: &Image, width: usize, height: usize, xs: Range<usize>, ys: 
         3 => window_rows::<3>(image, width, height, xs, ys, rows),
         _ => window_rows::<4>(image, width, height, xs, ys, rows),
     }
-    Image::new(out_w, out_h, image.channels(), out).unwrap_or_else(|| unreachable!("the window is not empty"))
+    Image::new(out_w, out_h, image.channels(), out)
+        .unwrap_or_else(|| unreachable!("the window is not empty"))
 }
 
 fn window_rows<'a, const C: usize>(
@@ -86,7 +109,10 @@ fn window_rows<'a, const C: usize>(
     }
     let columns = taps(in_w, width, xs, false);
     // The two mixed source rows of the output row before, kept because neighbours share them.
-    let empty = || MixedRow { source: usize::MAX, values: vec![0i16; columns.len() * C] };
+    let empty = || MixedRow {
+        source: usize::MAX,
+        values: vec![0i16; columns.len() * C],
+    };
     let (mut a, mut b) = (empty(), empty());
     for (tap, row) in taps(in_h, height, ys, true).into_iter().zip(rows) {
         if a.source != tap.first {
@@ -140,7 +166,10 @@ fn halve<const C: usize>(upper: &[u8], lower: &[u8], out: &mut [u8]) {
     let pairs = upper.chunks_exact(2 * C).zip(lower.chunks_exact(2 * C));
     for (out, (upper, lower)) in out.chunks_exact_mut(C).zip(pairs) {
         for c in 0..C {
-            let sum = u16::from(upper[c]) + u16::from(upper[C + c]) + u16::from(lower[c]) + u16::from(lower[C + c]);
+            let sum = u16::from(upper[c])
+                + u16::from(upper[C + c])
+                + u16::from(lower[c])
+                + u16::from(lower[C + c]);
             out[c] = ((sum + 2) >> 2) as u8;
         }
     }

@@ -60,19 +60,46 @@ pub enum SampleError {
     #[error("{}: the list has no sample", path.display())]
     EmptyList { path: PathBuf },
     #[error("{}: {} of the listed files are missing:{}", path.display(), missing.len(), missing.iter().map(|(line, file)| format!("\n  line {line}: {}", file.display())).collect::<String>())]
-    Missing { path: PathBuf, missing: Vec<(usize, PathBuf)> },
+    Missing {
+        path: PathBuf,
+        missing: Vec<(usize, PathBuf)>,
+    },
     #[error("{}:{line}: '{}' is not a sample file; expected a name ending in {}", path.display(), file.display(), EXTENSIONS)]
-    UnknownKind { path: PathBuf, line: usize, file: PathBuf },
+    UnknownKind {
+        path: PathBuf,
+        line: usize,
+        file: PathBuf,
+    },
     #[error("{}: samples must be of one kind, but {} is {} and {} is {}", path.display(), first.display(), first_kind.name(), other.display(), other_kind.name())]
-    MixedKinds { path: PathBuf, first: PathBuf, first_kind: SampleKind, other: PathBuf, other_kind: SampleKind },
+    MixedKinds {
+        path: PathBuf,
+        first: PathBuf,
+        first_kind: SampleKind,
+        other: PathBuf,
+        other_kind: SampleKind,
+    },
     #[error("{}: a sample has {found} files, but the network has {expected} inputs ({})", path.display(), names.join(", "))]
-    InputCount { path: PathBuf, found: usize, expected: usize, names: Vec<String> },
+    InputCount {
+        path: PathBuf,
+        found: usize,
+        expected: usize,
+        names: Vec<String>,
+    },
     #[error("{}: a sample has {found} npz files; expected one file with an array for each input", path.display())]
     OneNpz { path: PathBuf, found: usize },
     #[error("{}: no array '{name}'; the file has: {}", path.display(), found.join(", "))]
-    MissingArray { path: PathBuf, name: String, found: Vec<String> },
+    MissingArray {
+        path: PathBuf,
+        name: String,
+        found: Vec<String>,
+    },
     #[error("{}: the array for input '{name}' has shape {found:?}, expected {expected:?}", path.display())]
-    Shape { path: PathBuf, name: String, found: Vec<usize>, expected: Vec<usize> },
+    Shape {
+        path: PathBuf,
+        name: String,
+        found: Vec<usize>,
+        expected: Vec<usize>,
+    },
     #[error("{}: the arrays of one batch for input '{name}' differ in element type", path.display())]
     MixedTypes { path: PathBuf, name: String },
     #[error("{}: input '{name}' has no picture preprocessing, so it needs npz or npy samples", path.display())]
@@ -80,9 +107,15 @@ pub enum SampleError {
     #[error("{}: yuv samples are not supported; convert them to png or npz", path.display())]
     Yuv { path: PathBuf },
     #[error("{}: {reason}", path.display())]
-    Preprocess { path: PathBuf, reason: PreprocessError },
+    Preprocess {
+        path: PathBuf,
+        reason: PreprocessError,
+    },
     #[error("{}: {reason}", path.display())]
-    Tensor { path: PathBuf, reason: ShapeMismatch },
+    Tensor {
+        path: PathBuf,
+        reason: ShapeMismatch,
+    },
 }
 
 /// The chosen samples.
@@ -98,11 +131,20 @@ impl Samples {
         let mut files = Vec::new();
         collect_files(dir, &mut files)?;
         // As strings, not by path components: `a.png` comes before `a/b.png`.
-        files.sort_by(|a, b| a.as_os_str().as_encoded_bytes().cmp(b.as_os_str().as_encoded_bytes()));
+        files.sort_by(|a, b| {
+            a.as_os_str()
+                .as_encoded_bytes()
+                .cmp(b.as_os_str().as_encoded_bytes())
+        });
         PythonRandom::new(SHUFFLE_SEED).shuffle(&mut files);
         keep_first(&mut files, input_num);
-        let kind = one_kind(dir, files.iter())?.ok_or_else(|| SampleError::EmptyDataset { path: dir.to_path_buf() })?;
-        Ok(Samples { kind, entries: files.into_iter().map(|file| vec![file]).collect() })
+        let kind = one_kind(dir, files.iter())?.ok_or_else(|| SampleError::EmptyDataset {
+            path: dir.to_path_buf(),
+        })?;
+        Ok(Samples {
+            kind,
+            entries: files.into_iter().map(|file| vec![file]).collect(),
+        })
     }
 
     /// The first `input_num` (0: all) lines of a list file. A line is one sample: one file, or one a network input,
@@ -114,21 +156,50 @@ impl Samples {
             .enumerate()
             .map(|(i, line)| (i + 1, line.trim()))
             .filter(|(_, line)| !line.is_empty())
-            .map(|(number, line)| (number, line.split(',').map(str::trim).filter(|f| !f.is_empty()).map(PathBuf::from).collect()))
+            .map(|(number, line)| {
+                (
+                    number,
+                    line.split(',')
+                        .map(str::trim)
+                        .filter(|f| !f.is_empty())
+                        .map(PathBuf::from)
+                        .collect(),
+                )
+            })
             .filter(|(_, files): &(usize, Vec<PathBuf>)| !files.is_empty())
             .collect();
         keep_first(&mut lines, input_num);
-        let files = || lines.iter().flat_map(|(line, files)| files.iter().map(move |file| (*line, file)));
+        let files = || {
+            lines
+                .iter()
+                .flat_map(|(line, files)| files.iter().map(move |file| (*line, file)))
+        };
         if let Some((line, file)) = files().find(|(_, file)| SampleKind::of(file).is_none()) {
-            return Err(SampleError::UnknownKind { path: list.to_path_buf(), line, file: file.clone() });
+            return Err(SampleError::UnknownKind {
+                path: list.to_path_buf(),
+                line,
+                file: file.clone(),
+            });
         }
-        let missing: Vec<(usize, PathBuf)> = files().filter(|(_, f)| !f.is_file()).map(|(line, f)| (line, f.clone())).collect();
+        let missing: Vec<(usize, PathBuf)> = files()
+            .filter(|(_, f)| !f.is_file())
+            .map(|(line, f)| (line, f.clone()))
+            .collect();
         if !missing.is_empty() {
-            return Err(SampleError::Missing { path: list.to_path_buf(), missing });
+            return Err(SampleError::Missing {
+                path: list.to_path_buf(),
+                missing,
+            });
         }
-        let kind = one_kind(list, files().map(|(_, file)| file))?
-            .ok_or_else(|| SampleError::EmptyList { path: list.to_path_buf() })?;
-        Ok(Samples { kind, entries: lines.into_iter().map(|(_, files)| files).collect() })
+        let kind = one_kind(list, files().map(|(_, file)| file))?.ok_or_else(|| {
+            SampleError::EmptyList {
+                path: list.to_path_buf(),
+            }
+        })?;
+        Ok(Samples {
+            kind,
+            entries: lines.into_iter().map(|(_, files)| files).collect(),
+        })
     }
 
     pub fn kind(&self) -> SampleKind {
@@ -177,15 +248,26 @@ fn collect_files(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), FileError> 
     Ok(())
 }
 
-fn one_kind<'a>(path: &Path, files: impl Iterator<Item = &'a PathBuf>) -> Result<Option<SampleKind>, SampleError> {
+fn one_kind<'a>(
+    path: &Path,
+    files: impl Iterator<Item = &'a PathBuf>,
+) -> Result<Option<SampleKind>, SampleError> {
     let mut first: Option<(SampleKind, &PathBuf)> = None;
     for file in files {
-        let Some(kind) = SampleKind::of(file) else { continue };
+        let Some(kind) = SampleKind::of(file) else {
+            continue;
+        };
         match first {
             None => first = Some((kind, file)),
             Some((first_kind, first)) if first_kind != kind => {
                 let (first, other) = (first.clone(), file.clone());
-                return Err(SampleError::MixedKinds { path: path.to_path_buf(), first, first_kind, other, other_kind: kind });
+                return Err(SampleError::MixedKinds {
+                    path: path.to_path_buf(),
+                    first,
+                    first_kind,
+                    other,
+                    other_kind: kind,
+                });
             }
             Some(_) => {}
         }
@@ -221,18 +303,39 @@ impl Loader {
     ///
     /// An incomplete last group is dropped for arrays; for pictures its last picture is repeated.
     pub fn new(samples: Samples, inputs: Vec<NetInput>) -> Result<Loader, SampleError> {
-        let batch = inputs.iter().filter_map(|input| input.shape.first()).copied().max().unwrap_or(1).max(1);
-        let mut loader = Loader { per_group: 1, groups: samples.len(), samples, inputs };
+        let batch = inputs
+            .iter()
+            .filter_map(|input| input.shape.first())
+            .copied()
+            .max()
+            .unwrap_or(1)
+            .max(1);
+        let mut loader = Loader {
+            per_group: 1,
+            groups: samples.len(),
+            samples,
+            inputs,
+        };
         if batch > 1 {
             let arrays = match loader.samples.kind {
                 SampleKind::Image => None,
-                SampleKind::Npy | SampleKind::Npz | SampleKind::Yuv => Some(loader.arrays(&loader.samples.entries[0])?),
+                SampleKind::Npy | SampleKind::Npz | SampleKind::Yuv => {
+                    Some(loader.arrays(&loader.samples.entries[0])?)
+                }
             };
-            let is_single = |arrays: &Vec<Tensor>| arrays.iter().all(|a| a.shape().first().is_none_or(|&n| n == 1));
+            let is_single = |arrays: &Vec<Tensor>| {
+                arrays
+                    .iter()
+                    .all(|a| a.shape().first().is_none_or(|&n| n == 1))
+            };
             if arrays.as_ref().is_none_or(is_single) {
                 loader.per_group = batch;
                 let n = loader.samples.len();
-                loader.groups = if arrays.is_none() { n.div_ceil(batch) } else { n / batch };
+                loader.groups = if arrays.is_none() {
+                    n.div_ceil(batch)
+                } else {
+                    n / batch
+                };
             }
         }
         Ok(loader)
@@ -258,16 +361,23 @@ impl Loader {
     pub fn load(&self, group: usize) -> Result<Vec<Tensor>, SampleError> {
         let entries = self.entries_of(group);
         match self.samples.kind {
-            SampleKind::Image => (0..self.inputs.len()).map(|i| self.pictures(entries, i)).collect(),
+            SampleKind::Image => (0..self.inputs.len())
+                .map(|i| self.pictures(entries, i))
+                .collect(),
             SampleKind::Npy | SampleKind::Npz | SampleKind::Yuv => {
-                let mut loaded = entries.iter().map(|entry| self.arrays(entry)).collect::<Result<Vec<_>, _>>()?;
+                let mut loaded = entries
+                    .iter()
+                    .map(|entry| self.arrays(entry))
+                    .collect::<Result<Vec<_>, _>>()?;
                 let first = loaded.remove(0);
                 let path = &entries[0][0];
                 self.inputs
                     .iter()
                     .zip(first)
                     .enumerate()
-                    .map(|(i, (input, tensor))| batched(path, input, tensor, loaded.iter().map(|arrays| &arrays[i])))
+                    .map(|(i, (input, tensor))| {
+                        batched(path, input, tensor, loaded.iter().map(|arrays| &arrays[i]))
+                    })
                     .collect()
             }
         }
@@ -275,7 +385,10 @@ impl Loader {
 
     /// Batches of `range`, decoded on all cores, in order. The caller bounds the memory by the range.
     pub fn load_all(&self, range: std::ops::Range<usize>) -> Result<Vec<Vec<Tensor>>, SampleError> {
-        range.into_par_iter().map(|group| self.load(group)).collect()
+        range
+            .into_par_iter()
+            .map(|group| self.load(group))
+            .collect()
     }
 
     fn pictures(&self, entries: &[Vec<PathBuf>], index: usize) -> Result<Tensor, SampleError> {
@@ -284,14 +397,22 @@ impl Loader {
         let preprocess = input
             .preprocess
             .as_ref()
-            .ok_or_else(|| SampleError::NoPreprocess { path: path.clone(), name: input.name.clone() })?;
+            .ok_or_else(|| SampleError::NoPreprocess {
+                path: path.clone(),
+                name: input.name.clone(),
+            })?;
         let one = preprocess.shape();
         let batch = input.shape.first().copied().unwrap_or(1).max(1);
         let per_picture: usize = one.iter().product();
         let expected = [&[batch], &one[1..]].concat();
         if input.shape.iter().product::<usize>() != batch * per_picture {
             let (name, found) = (input.name.clone(), expected);
-            return Err(SampleError::Shape { path: path.clone(), name, found, expected: input.shape.clone() });
+            return Err(SampleError::Shape {
+                path: path.clone(),
+                name,
+                found,
+                expected: input.shape.clone(),
+            });
         }
         let mut data = vec![0.0f32; batch * per_picture];
         let mut filled = 0;
@@ -299,7 +420,10 @@ impl Loader {
             let file = self.file_of(entry, index)?;
             let fail = |reason: PreprocessError| match reason {
                 PreprocessError::Image(e) => SampleError::from(e),
-                reason => SampleError::Preprocess { path: file.clone(), reason },
+                reason => SampleError::Preprocess {
+                    path: file.clone(),
+                    reason,
+                },
             };
             preprocess.validate().map_err(fail)?;
             let image = crate::decode::decode_file(file, preprocess.pixel_format.color_mode())?;
@@ -310,7 +434,10 @@ impl Loader {
         for i in filled..batch {
             data.copy_within(last.clone(), i * per_picture);
         }
-        Tensor::f32(&input.shape, data).map_err(|reason| SampleError::Tensor { path: path.clone(), reason })
+        Tensor::f32(&input.shape, data).map_err(|reason| SampleError::Tensor {
+            path: path.clone(),
+            reason,
+        })
     }
 
     /// The file of input `index` of one sample with a file an input.
@@ -318,7 +445,12 @@ impl Loader {
         if entry.len() != self.inputs.len() {
             let names = self.inputs.iter().map(|input| input.name.clone()).collect();
             let path = entry.first().cloned().unwrap_or_default();
-            return Err(SampleError::InputCount { path, found: entry.len(), expected: self.inputs.len(), names });
+            return Err(SampleError::InputCount {
+                path,
+                found: entry.len(),
+                expected: self.inputs.len(),
+                names,
+            });
         }
         Ok(&entry[index])
     }
@@ -328,12 +460,19 @@ impl Loader {
         match self.samples.kind {
             SampleKind::Npz => {
                 let [path] = entry else {
-                    return Err(SampleError::OneNpz { path: entry.first().cloned().unwrap_or_default(), found: entry.len() });
+                    return Err(SampleError::OneNpz {
+                        path: entry.first().cloned().unwrap_or_default(),
+                        found: entry.len(),
+                    });
                 };
                 self.npz_arrays(path)
             }
-            SampleKind::Npy => (0..self.inputs.len()).map(|i| Ok(npz::read_npy(self.file_of(entry, i)?)?)).collect(),
-            SampleKind::Image | SampleKind::Yuv => Err(SampleError::Yuv { path: entry.first().cloned().unwrap_or_default() }),
+            SampleKind::Npy => (0..self.inputs.len())
+                .map(|i| Ok(npz::read_npy(self.file_of(entry, i)?)?))
+                .collect(),
+            SampleKind::Image | SampleKind::Yuv => Err(SampleError::Yuv {
+                path: entry.first().cloned().unwrap_or_default(),
+            }),
         }
     }
 
@@ -345,13 +484,19 @@ impl Loader {
         }
         self.inputs
             .iter()
-            .map(|input| match arrays.iter().position(|(name, _)| *name == input.name) {
-                Some(at) => Ok(arrays[at].1.clone()),
-                None => {
-                    let found = arrays.iter().map(|(name, _)| name.clone()).collect();
-                    Err(SampleError::MissingArray { path: path.to_path_buf(), name: input.name.clone(), found })
-                }
-            })
+            .map(
+                |input| match arrays.iter().position(|(name, _)| *name == input.name) {
+                    Some(at) => Ok(arrays[at].1.clone()),
+                    None => {
+                        let found = arrays.iter().map(|(name, _)| name.clone()).collect();
+                        Err(SampleError::MissingArray {
+                            path: path.to_path_buf(),
+                            name: input.name.clone(),
+                            found,
+                        })
+                    }
+                },
+            )
             .collect()
     }
 }
@@ -368,7 +513,10 @@ fn batched<'a>(
     for tensor in rest {
         let same = append(&mut data, tensor.data());
         if !same {
-            return Err(SampleError::MixedTypes { path: path.to_path_buf(), name: input.name.clone() });
+            return Err(SampleError::MixedTypes {
+                path: path.to_path_buf(),
+                name: input.name.clone(),
+            });
         }
         if let (Some(n), Some(m)) = (shape.first_mut(), tensor.shape().first()) {
             *n += m;
@@ -377,9 +525,17 @@ fn batched<'a>(
     let expected: usize = input.shape.iter().product();
     if data.len() != expected {
         let (name, expected) = (input.name.clone(), input.shape.clone());
-        return Err(SampleError::Shape { path: path.to_path_buf(), name, found: shape, expected });
+        return Err(SampleError::Shape {
+            path: path.to_path_buf(),
+            name,
+            found: shape,
+            expected,
+        });
     }
-    Tensor::new(&input.shape, data).map_err(|reason| SampleError::Tensor { path: path.to_path_buf(), reason })
+    Tensor::new(&input.shape, data).map_err(|reason| SampleError::Tensor {
+        path: path.to_path_buf(),
+        reason,
+    })
 }
 
 /// Appends elements of the same type; false for another type.
@@ -392,5 +548,280 @@ fn append(data: &mut Data, more: &Data) -> bool {
             }
         };
     }
-    same!(F64, F32, F16, BF16, I64, U64, I32, U32, I16, U16, I8, U8, Bool)
+    same!(
+        F64, F32, F16, BF16, I64, U64, I32, U32, I16, U16, I8, U8, Bool
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn touch(dir: &Path, names: &[&str]) {
+        for name in names {
+            let path = dir.join(name);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+            fs::write(path, b"x").expect("a file");
+        }
+    }
+
+    fn message<T: std::fmt::Debug>(result: Result<T, SampleError>, dir: &Path) -> String {
+        result
+            .expect_err("an error")
+            .to_string()
+            .replace(&dir.display().to_string(), "DIR")
+    }
+
+    fn npz(dir: &Path, name: &str, arrays: &[(&str, &Tensor)]) {
+        npz::write_npz(&dir.join(name), arrays.iter().copied()).expect("an npz file");
+    }
+
+    fn input(name: &str, shape: &[usize]) -> NetInput {
+        NetInput {
+            name: name.into(),
+            shape: shape.to_vec(),
+            preprocess: None,
+        }
+    }
+
+    /// The order is what the reference 1.30.2 chose for a directory with these files.
+    #[test]
+    fn dataset_order_equals_the_reference() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let names = [
+            "b.png",
+            "A.JPG",
+            ".h.png",
+            "sub/c.Jpeg",
+            "sub/.hid/d.bmp",
+            "z.txt",
+            "a10.png",
+            "a9.png",
+            "sub.png",
+        ];
+        touch(dir.path(), &names);
+        fs::create_dir(dir.path().join("dir.jpg")).expect("a directory");
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(dir.path().join("sub"), dir.path().join("link"))
+            .expect("a link");
+        let samples = Samples::from_dataset(dir.path(), 0).expect("samples");
+        let found: Vec<&Path> = samples
+            .entries()
+            .iter()
+            .map(|e| e[0].strip_prefix(dir.path()).expect("inside"))
+            .collect();
+        let expected = [
+            "sub/.hid/d.bmp",
+            "a9.png",
+            "A.JPG",
+            "sub.png",
+            "a10.png",
+            "b.png",
+            ".h.png",
+            "sub/c.Jpeg",
+        ]
+        .map(Path::new);
+        assert_eq!(found, expected);
+        assert_eq!(samples.kind(), SampleKind::Image);
+        assert_eq!(
+            Samples::from_dataset(dir.path(), 3).expect("samples").len(),
+            3
+        );
+        assert_eq!(samples.truncated(2).len(), 2);
+    }
+
+    #[test]
+    fn dataset_errors() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = dir.path();
+        assert_eq!(
+            message(Samples::from_dataset(at, 0), at),
+            "DIR: no sample files in this directory; expected files ending in jpg, jpeg, jfif, png, bmp, npy, npz, yuv"
+        );
+        assert_eq!(
+            message(Samples::from_dataset(&at.join("no"), 0), at),
+            "DIR/no: no such file or directory"
+        );
+        touch(at, &["a.png", "b.npz"]);
+        let mixed = message(Samples::from_dataset(at, 0), at);
+        assert!(
+            mixed.starts_with("DIR: samples must be of one kind, but DIR/"),
+            "{mixed}"
+        );
+    }
+
+    #[test]
+    fn data_lists() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = dir.path();
+        touch(at, &["a.png", "b.png", "c.npy"]);
+        let list = at.join("list.txt");
+        let write = |lines: &[&str]| {
+            let text: String = lines
+                .iter()
+                .map(|l| l.replace("DIR", &at.display().to_string()) + "\n")
+                .collect();
+            fs::write(&list, text).expect("a list");
+        };
+        write(&["DIR/b.png", "", "  DIR/a.png , DIR/b.png", "DIR/a.png"]);
+        let samples = Samples::from_data_list(&list, 2).expect("samples");
+        assert_eq!(
+            samples.entries(),
+            [
+                vec![at.join("b.png")],
+                vec![at.join("a.png"), at.join("b.png")]
+            ]
+        );
+        write(&["DIR/a.png", "DIR/x.png", "", "DIR/b.png,DIR/y.png"]);
+        assert_eq!(
+            message(Samples::from_data_list(&list, 0), at),
+            "DIR/list.txt: 2 of the listed files are missing:\n  line 2: DIR/x.png\n  line 4: DIR/y.png"
+        );
+        write(&["DIR/a.png", "DIR/c.npy"]);
+        assert_eq!(
+            message(Samples::from_data_list(&list, 0), at),
+            "DIR/list.txt: samples must be of one kind, but DIR/a.png is image and DIR/c.npy is npy"
+        );
+        write(&["DIR/a.png", "DIR/notes"]);
+        assert!(
+            message(Samples::from_data_list(&list, 0), at)
+                .starts_with("DIR/list.txt:2: 'DIR/notes' is not a sample file")
+        );
+        write(&["", " , "]);
+        assert_eq!(
+            message(Samples::from_data_list(&list, 0), at),
+            "DIR/list.txt: the list has no sample"
+        );
+    }
+
+    #[test]
+    fn arrays_are_put_together_along_the_batch() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = dir.path();
+        for i in 0..5 {
+            let a = Tensor::f32(&[1, 2], vec![i as f32, 0.5]).expect("a tensor");
+            let b = Tensor::i64(&[1, 1], vec![i]).expect("a tensor");
+            npz(at, &format!("{i}.npz"), &[("a", &a), ("b", &b)]);
+        }
+        let samples = Samples::from_dataset(at, 0).expect("samples");
+        let order: Vec<f32> = samples
+            .entries()
+            .iter()
+            .map(|e| {
+                e[0].file_stem()
+                    .expect("a name")
+                    .to_string_lossy()
+                    .parse()
+                    .expect("a number")
+            })
+            .collect();
+        let loader = Loader::new(
+            samples.clone(),
+            vec![input("b", &[2, 1]), input("a", &[2, 2])],
+        )
+        .expect("samples");
+        // The fifth sample has no partner.
+        assert_eq!(loader.groups(), 2);
+        let batches = loader.load_all(0..2).expect("batches");
+        assert_eq!(
+            batches[1][1].as_f32(),
+            Some(&[order[2], 0.5, order[3], 0.5][..])
+        );
+        assert_eq!(
+            batches[0][0].as_i64(),
+            Some(&[order[0] as i64, order[1] as i64][..])
+        );
+
+        let loader = Loader::new(samples.clone(), vec![input("a", &[1, 2]), input("c", &[1])])
+            .expect("samples");
+        let error = message(loader.load(0), at);
+        assert!(
+            error.ends_with(".npz: no array 'c'; the file has: a, b"),
+            "{error}"
+        );
+        let loader =
+            Loader::new(samples, vec![input("a", &[1, 3]), input("b", &[1])]).expect("samples");
+        let error = message(loader.load(0), at);
+        assert!(
+            error.ends_with("the array for input 'a' has shape [1, 2], expected [1, 3]"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn one_array_of_any_name_and_whole_batches() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for i in 0..3 {
+            npz(
+                dir.path(),
+                &format!("{i}.npz"),
+                &[(
+                    "whatever",
+                    &Tensor::f32(&[2, 1], vec![1.0, 2.0]).expect("a tensor"),
+                )],
+            );
+        }
+        let samples = Samples::from_dataset(dir.path(), 0).expect("samples");
+        let loader = Loader::new(samples, vec![input("x", &[2, 1])]).expect("samples");
+        assert_eq!(loader.groups(), 3);
+        assert_eq!(
+            loader.load(2).expect("a batch")[0].as_f32(),
+            Some(&[1.0, 2.0][..])
+        );
+    }
+
+    #[test]
+    fn the_last_picture_fills_the_batch() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for (i, value) in [10, 20, 30].into_iter().enumerate() {
+            let image = crate::Image::filled(4, 4, 3, value).expect("a size");
+            crate::annotate::save(&image, &dir.path().join(format!("{i}.png"))).expect("a picture");
+        }
+        let list = dir.path().join("list.txt");
+        let text: String = (0..3)
+            .map(|i| format!("{}\n", dir.path().join(format!("{i}.png")).display()))
+            .collect();
+        fs::write(&list, text).expect("a list");
+        let samples = Samples::from_data_list(&list, 0).expect("samples");
+        let preprocess = Some(Preprocess::new([2, 2]));
+        let inputs = vec![NetInput {
+            name: "x".into(),
+            shape: vec![2, 3, 2, 2],
+            preprocess: preprocess.clone(),
+        }];
+        let loader = Loader::new(samples.clone(), inputs).expect("samples");
+        let batches = loader.load_all(0..loader.groups()).expect("batches");
+        let values: Vec<f32> = batches
+            .iter()
+            .flat_map(|b| b[0].as_f32().expect("floats").chunks(12).map(|c| c[0]))
+            .collect();
+        assert_eq!(values, [10.0, 20.0, 30.0, 30.0]);
+
+        let wrong = vec![NetInput {
+            name: "x".into(),
+            shape: vec![1, 3, 4, 4],
+            preprocess,
+        }];
+        let error = message(
+            Loader::new(samples.clone(), wrong)
+                .expect("samples")
+                .load(0),
+            dir.path(),
+        );
+        assert_eq!(
+            error,
+            "DIR/0.png: the array for input 'x' has shape [1, 3, 2, 2], expected [1, 3, 4, 4]"
+        );
+        let error = message(
+            Loader::new(samples, vec![input("x", &[1, 3]), input("y", &[1])])
+                .expect("samples")
+                .load(0),
+            dir.path(),
+        );
+        assert_eq!(
+            error,
+            "DIR/0.png: input 'x' has no picture preprocessing, so it needs npz or npy samples"
+        );
+    }
 }
