@@ -43,6 +43,7 @@ pub fn strip_kernel_module(model: &mut Model) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::model::*;

@@ -368,6 +368,7 @@ impl<'m, 'b> Writer<'m, 'b> {
             .done()
     }
 
+    #[allow(clippy::ptr_arg)] // called with the items of a `Vec<Vec<i32>>`
     fn output_from(&mut self, indices: &'m Vec<i32>) -> Finished {
         let indices = self.vector(indices);
         Fields::new(&mut self.builder).set(schema::output_from::INDICE, indices).done()

@@ -181,15 +181,15 @@ impl Drop for Session {
     fn drop(&mut self) {
         // SAFETY: the handles were made by the same library and are not used afterwards.
         unsafe {
-            if !self.runtime.is_null() {
-                if let Ok(destroy) = self.symbol::<Destroy>("bmrt_destroy") {
-                    destroy(self.runtime);
-                }
+            if !self.runtime.is_null()
+                && let Ok(destroy) = self.symbol::<Destroy>("bmrt_destroy")
+            {
+                destroy(self.runtime);
             }
-            if !self.device.is_null() {
-                if let Ok(free) = self.symbol::<DevFree>("bm_dev_free") {
-                    free(self.device);
-                }
+            if !self.device.is_null()
+                && let Ok(free) = self.symbol::<DevFree>("bm_dev_free")
+            {
+                free(self.device);
             }
         }
     }
