@@ -1,0 +1,174 @@
+//! Elementwise passes over activations, compiled for the vector units of the machine that runs them.
+//!
+//! Every function gives the same bits on every machine: elementwise results do not depend on the vector width, and
+//! sums keep a fixed number of partial sums. This is the one place of the crate with `unsafe`: the calls into code that
+//! was compiled for a wider vector unit, each behind the check that this unit is there.
+
+/// Defines a function once and compiles it for the baseline, AVX2 and AVX-512; the best one that is there runs.
+macro_rules! multiversion {
+    ($(#[$doc:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
+        $(#[$doc])*
+        $vis fn $name($($arg: $ty),*) $(-> $ret)? {
+            #[inline(always)]
+            fn portable($($arg: $ty),*) $(-> $ret)? $body
+
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2")]
+                fn avx512($($arg: $ty),*) $(-> $ret)? { portable($($arg),*) }
+                #[target_feature(enable = "avx2")]
+                fn avx2($($arg: $ty),*) $(-> $ret)? { portable($($arg),*) }
+                use std::arch::is_x86_feature_detected as has;
+                if has!("avx512f") && has!("avx512vl") && has!("avx512bw") && has!("avx512dq") {
+                    // SAFETY: the features that `avx512` was compiled for were just detected.
+                    return unsafe { avx512($($arg),*) };
+                }
+                if has!("avx2") {
+                    // SAFETY: the feature that `avx2` was compiled for was just detected.
+                    return unsafe { avx2($($arg),*) };
+                }
+            }
+            portable($($arg),*)
+        }
+    };
+}
+
+/// Smallest, largest and largest absolute value of an activation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Extent {
+    pub min: f32,
+    pub max: f32,
+    /// Infinite or NaN if the activation has such an element.
+    pub absmax: f32,
+}
+
+const LANES: usize = 16;
+
+multiversion! {
+    /// The extent of an activation. Zeros count as +0. An empty activation has `min = +inf, max = -inf, absmax = 0`.
+    pub fn extent(x: &[f32]) -> Extent {
+        let mut min = [f32::INFINITY; LANES];
+        let mut max = [f32::NEG_INFINITY; LANES];
+        // Bit patterns of absolute values order like the values, infinities and NaN above all.
+        let mut bits = [0u32; LANES];
+        let (chunks, rest) = x.as_chunks::<LANES>();
+        for chunk in chunks {
+            for lane in 0..LANES {
+                let v = chunk[lane];
+                min[lane] = if v < min[lane] { v } else { min[lane] };
+                max[lane] = if v > max[lane] { v } else { max[lane] };
+                bits[lane] = bits[lane].max(v.to_bits() & 0x7fff_ffff);
+            }
+        }
+        for (lane, &v) in rest.iter().enumerate() {
+            min[lane] = if v < min[lane] { v } else { min[lane] };
+            max[lane] = if v > max[lane] { v } else { max[lane] };
+            bits[lane] = bits[lane].max(v.to_bits() & 0x7fff_ffff);
+        }
+        Extent {
+            min: min.iter().copied().fold(f32::INFINITY, f32::min) + 0.0,
+            max: max.iter().copied().fold(f32::NEG_INFINITY, f32::max) + 0.0,
+            absmax: f32::from_bits(bits.iter().copied().fold(0, u32::max)),
+        }
+    }
+}
+
+multiversion! {
+    /// `bin[i] = floor(|x[i]| / width + 0.5)` in f32; `discard` for exact zeros and for results of `discard` or more.
+    pub fn bin_indices(x: &[f32], width: f32, discard: i32, bin: &mut [i32]) {
+        for (bin, &v) in bin.iter_mut().zip(x) {
+            let magnitude = v.abs();
+            // Truncation is floor here, as the sum is positive.
+            let index = ((magnitude / width + 0.5) as i32).min(discard);
+            *bin = if magnitude == 0.0 { discard } else { index };
+        }
+    }
+}
+
+multiversion! {
+    /// What 8-bit quantization makes of an activation: `clamp(round_half_even(x * scale), -128, 127) / scale`, in f32,
+    /// with `scale = 127 / threshold`.
+    pub fn fake_quantize(x: &[f32], scale: f32, out: &mut [f32]) {
+        for (out, &v) in out.iter_mut().zip(x) {
+            let q = (v * scale).round_ties_even();
+            let q = if q > 127.0 { 127.0 } else { q };
+            let q = if q < -128.0 { -128.0 } else { q };
+            *out = q / scale;
+        }
+    }
+}
+
+multiversion! {
+    /// The sum of absolute values.
+    pub fn norm_1(x: &[f32]) -> f64 {
+        let mut sums = [0f64; LANES];
+        let (chunks, rest) = x.as_chunks::<LANES>();
+        for chunk in chunks {
+            for lane in 0..LANES {
+                sums[lane] += f64::from(chunk[lane].abs());
+            }
+        }
+        for (lane, &v) in rest.iter().enumerate() {
+            sums[lane] += f64::from(v.abs());
+        }
+        sums.iter().sum()
+    }
+}
+
+multiversion! {
+    /// The sum of squared differences `(x - y)^2`, differences in f32, over the common length.
+    pub fn squared_distance(x: &[f32], y: &[f32]) -> f64 {
+        let mut sums = [0f64; LANES];
+        let n = x.len().min(y.len());
+        let (xs, xs_rest) = x[..n].as_chunks::<LANES>();
+        let (ys, ys_rest) = y[..n].as_chunks::<LANES>();
+        for (a, b) in xs.iter().zip(ys) {
+            for lane in 0..LANES {
+                let difference = f64::from(a[lane] - b[lane]);
+                sums[lane] += difference * difference;
+            }
+        }
+        for (lane, (a, b)) in xs_rest.iter().zip(ys_rest).enumerate() {
+            let difference = f64::from(a - b);
+            sums[lane] += difference * difference;
+        }
+        sums.iter().sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extents() {
+        let x: Vec<f32> = (0..100).map(|i| (i as f32 - 30.0) * 0.5).collect();
+        assert_eq!(extent(&x), Extent { min: -15.0, max: 34.5, absmax: 34.5 });
+        assert_eq!(extent(&[-3.0, -0.0]), Extent { min: -3.0, max: 0.0, absmax: 3.0 });
+        assert!(extent(&[-0.0]).min.is_sign_positive());
+        assert_eq!(extent(&[f32::NEG_INFINITY, 1.0]).absmax, f32::INFINITY);
+        assert!(extent(&[1.0, f32::NAN, 2.0]).absmax.is_nan());
+    }
+
+    #[test]
+    fn indices_round_half_up_and_skip_zeros() {
+        let mut bin = [0; 8];
+        bin_indices(&[0.0, -0.0, 0.1, 0.25, -0.75, 3.5, 3.74, 1e9], 0.5, 8, &mut bin);
+        assert_eq!(bin, [8, 8, 0, 1, 2, 7, 7, 8]);
+    }
+
+    #[test]
+    fn fake_quantization() {
+        let mut out = [0.0; 6];
+        fake_quantize(&[0.5, 1.5, 2.5, 200.0, -200.0, -0.4], 1.0, &mut out);
+        assert_eq!(out, [0.0, 2.0, 2.0, 127.0, -128.0, 0.0]);
+    }
+
+    #[test]
+    fn norms() {
+        let x: Vec<f32> = (0..37).map(|i| i as f32).collect();
+        let y = vec![1.0; 37];
+        assert_eq!(norm_1(&x), 666.0);
+        assert_eq!(squared_distance(&x, &y), (0..37).map(|i| f64::from((i - 1) * (i - 1))).sum::<f64>());
+    }
+}
