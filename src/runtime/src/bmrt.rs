@@ -6,6 +6,7 @@
 
 use crate::child::{ANSWER_OK, CHILD_VARIABLE, MAX_RANK};
 use crate::error::RunError;
+use crate::image::find_net;
 use crate::io::{NamedTensor, Runner, TensorInfo, input_bytes};
 use crate::protocol::{self, Decoder, Encoder};
 use std::os::fd::OwnedFd;
@@ -46,11 +47,7 @@ impl Bmrt {
     /// Reads the file, starts the child and loads the model in it.
     pub fn open(path: &Path, options: &BmrtOptions) -> Result<Bmrt, RunError> {
         let model = bmodel::read_owned(file::read(path)?)?;
-        let net = match &options.net {
-            Some(name) => model.net(name),
-            None => model.nets.first(),
-        };
-        let net = net.ok_or_else(|| RunError::Unsupported(format!("the file has no net{}", options.net.as_ref().map_or(String::new(), |n| format!(" '{n}'")))))?;
+        let net = find_net(&model, options.net.as_deref())?;
         let stage = &net.stages[0];
         let infos = |tensors: &[bmodel::Tensor]| tensors.iter().map(TensorInfo::of).collect::<Result<Vec<_>, _>>();
         let (inputs, outputs) = (infos(&stage.inputs)?, infos(&stage.outputs)?);

@@ -7,12 +7,15 @@
 mod bmrt;
 mod child;
 mod error;
+mod image;
 mod io;
 mod protocol;
+mod schedule;
 mod static_memory;
 
 pub use bmrt::{Bmrt, BmrtOptions, LIBRARY_DIR_VARIABLE};
 pub use child::child_main_if_requested;
 pub use error::RunError;
+pub use schedule::{Deadlock, Engine, Order, schedule};
 pub use static_memory::static_memory;
 pub use io::{NamedTensor, Runner, TensorInfo, dequantize, dequantize_all, quantize};

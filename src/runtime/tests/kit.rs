@@ -80,7 +80,7 @@ fn bmrt_errors_are_values() {
     let Some(options) = options() else { return };
     let wrong_net = BmrtOptions { net: Some("nothing".into()), ..options.clone() };
     let error = Bmrt::open(&case.bmodel, &wrong_net).map(|_| ()).unwrap_err().to_string();
-    assert_eq!(error, "cannot run the model: the file has no net 'nothing'");
+    assert_eq!(error, "cannot run the model: the file has no net 'nothing'; it has: cnn_res");
     // A child that dies is an error with its last words.
     let dying = BmrtOptions { child: Some(("/bin/sh".into(), ["-c", "echo assertion failed; kill -ABRT $$"].map(String::from).to_vec())), ..options.clone() };
     let error = Bmrt::open(&case.bmodel, &dying).map(|_| ()).unwrap_err().to_string();
