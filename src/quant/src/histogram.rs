@@ -121,58 +121,68 @@ fn floor_divide(a: f64, b: f64) -> f64 {
     if quotient - floor > 0.5 { floor + 1.0 } else { floor }
 }
 
+/// Up to this many bins the counters of a sample are kept several times over, in the fastest cache.
+const CACHED_BINS: usize = 4095;
+
+/// Elements whose bins are found at once.
+const BLOCK: usize = 2048;
+
 /// Adds the elements of an activation to `counts` (`bins` bins over `0..=top`) and returns the bin width.
 fn count(activation: &[f32], top: f64, bins: usize, counts: &mut [u64]) -> f64 {
-    // Runs of equal elements would wait for their own counter: several tables, as long as they fit the fastest cache.
-    const TABLES: usize = 4;
-    const CACHED_BINS: usize = 4096;
-    const BLOCK: usize = 1024;
-
     let width = top / (bins - 1) as f64;
-    let stride = bins + 1; // the last counter is for what is not counted
-    let tables = if bins <= CACHED_BINS { TABLES } else { 1 };
-    let mut by_index = vec![0u32; stride * tables];
-    let mut index = [0i32; BLOCK];
-    // A counter cannot overflow within one part.
-    for part in activation.chunks(u32::MAX as usize) {
-        for block in part.chunks(BLOCK) {
-            let index = &mut index[..block.len()];
-            simd::bin_indices(block, width as f32, bins as i32, index);
-            if tables == TABLES {
-                scatter_to_four(&mut by_index, stride, index);
-            } else {
-                for &i in &*index {
-                    by_index[i as usize] += 1;
-                }
+    let bin_of = BinOf::new(bins);
+    let mut add = |by_index: &[u32]| {
+        for (i, &n) in by_index[..bins].iter().enumerate() {
+            if n != 0 {
+                counts[bin_of.bin(i)] += u64::from(n);
             }
         }
-        let bin_of = BinOf::new(bins);
-        for table in by_index.chunks_exact_mut(stride) {
-            for (i, n) in table[..bins].iter_mut().enumerate() {
-                if *n != 0 {
-                    counts[bin_of.bin(i)] += u64::from(*n);
-                    *n = 0;
-                }
-            }
+    };
+    // A counter cannot overflow within one part.
+    for part in activation.chunks(u32::MAX as usize) {
+        if bins <= CACHED_BINS {
+            count_cached(part, width as f32, bins).iter().for_each(|table| add(table));
+        } else {
+            add(&count_plain(part, width as f32, bins));
         }
     }
     width
 }
 
-fn scatter_to_four(tables: &mut [u32], stride: usize, index: &[i32]) {
-    let (first, rest) = tables.split_at_mut(stride);
-    let (second, rest) = rest.split_at_mut(stride);
-    let (third, fourth) = rest.split_at_mut(stride);
-    let (quads, rest) = index.as_chunks::<4>();
-    for quad in quads {
-        first[quad[0] as usize] += 1;
-        second[quad[1] as usize] += 1;
-        third[quad[2] as usize] += 1;
-        fourth[quad[3] as usize] += 1;
+/// Counters by index, the last one for what is not counted.
+fn count_plain(activation: &[f32], width: f32, bins: usize) -> Vec<u32> {
+    let mut table = vec![0u32; bins + 1];
+    let mut index = [0; BLOCK];
+    for block in activation.chunks(BLOCK) {
+        simd::bin_indices(block, width, bins as i32, &mut index[..block.len()]);
+        for &i in &index[..block.len()] {
+            table[i as usize] += 1;
+        }
     }
-    for &i in rest {
-        first[i as usize] += 1;
+    table
+}
+
+/// The same in four tables to be added up: neighbours often are equal, and would wait for each other's counter.
+fn count_cached(activation: &[f32], width: f32, bins: usize) -> Box<[[u32; CACHED_BINS + 1]; 4]> {
+    let mut tables = Box::new([[0u32; CACHED_BINS + 1]; 4]);
+    let [first, second, third, fourth] = &mut *tables;
+    let mut index = [0; BLOCK];
+    for block in activation.chunks(BLOCK) {
+        simd::bin_indices(block, width, bins as i32, &mut index[..block.len()]);
+        let (quads, rest) = index[..block.len()].as_chunks::<4>();
+        // The mask changes nothing, it shows the compiler that no index is out of bounds.
+        let at = |i: i32| i as usize & CACHED_BINS;
+        for quad in quads {
+            first[at(quad[0])] += 1;
+            second[at(quad[1])] += 1;
+            third[at(quad[2])] += 1;
+            fourth[at(quad[3])] += 1;
+        }
+        for &i in rest {
+            first[at(i)] += 1;
+        }
     }
+    tables
 }
 
 /// Where numpy.histogram puts the integer `index` with `bins` equal bins over `0..=bins-1`: the bin whose edges enclose
@@ -209,5 +219,26 @@ impl BinOf {
             bin += 1;
         }
         bin
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first index that numpy 1.24.3 puts into the next bin, by the rounding of its f32 edges.
+    #[test]
+    fn rounded_edges() {
+        for (bins, first_displaced) in [(2048, None), (4097, None), (16_384, Some(16_375)), (50_414, Some(50_315)), (65_536, Some(65_407)), (65_537, None)] {
+            let bin_of = BinOf::new(bins);
+            assert_eq!((0..bins).find(|&i| bin_of.bin(i) != i), first_displaced, "{bins} bins");
+            assert_eq!(bin_of.bin(bins - 1), bins - 1);
+        }
+    }
+
+    #[test]
+    fn floor_division_is_python_s() {
+        assert_eq!(floor_divide(1.0, 0.1), 9.0);
+        assert_eq!(floor_divide(7.0, 2.0), 3.0);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Every function gives the same bits on every machine: elementwise results do not depend on the vector width, and
 //! sums keep a fixed number of partial sums. This is the one place of the crate with `unsafe`: the calls into code that
-//! was compiled for a wider vector unit, each behind the check that this unit is there.
+//! was compiled for a wider vector unit, each behind the check that this unit is there, and one conversion of bounded floats.
 
 /// Defines a function once and compiles it for the baseline, AVX2 and AVX-512; the best one that is there runs.
 macro_rules! multiversion {
@@ -74,12 +74,17 @@ multiversion! {
 }
 
 multiversion! {
-    /// `bin[i] = floor(|x[i]| / width + 0.5)` in f32; `discard` for exact zeros and for results of `discard` or more.
+    /// `bin[i] = floor(|x[i]| / width + 0.5)` in f32 (truncation, as the sum is positive); `discard`, which is at most 2^24,
+    /// for exact zeros and for results of `discard` or more.
     pub fn bin_indices(x: &[f32], width: f32, discard: i32, bin: &mut [i32]) {
+        let discard = discard.clamp(0, 1 << 24);
+        let limit = discard as f32;
         for (bin, &v) in bin.iter_mut().zip(x) {
             let magnitude = v.abs();
-            // Truncation is floor here, as the sum is positive.
-            let index = ((magnitude / width + 0.5) as i32).min(discard);
+            let rounded = magnitude / width + 0.5;
+            let bounded = if rounded < limit { rounded } else { limit };
+            // SAFETY: `bounded` is between 0 and `limit`, which is an i32; a NaN became `limit`.
+            let index = unsafe { bounded.to_int_unchecked::<i32>() };
             *bin = if magnitude == 0.0 { discard } else { index };
         }
     }
