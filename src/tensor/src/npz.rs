@@ -7,6 +7,7 @@
 use crate::dtype::DType;
 use crate::file::{self, FileError};
 use crate::tensor::{Data, Tensor};
+use std::borrow::Cow;
 use std::io::{Cursor, Read, Write};
 use std::path::Path;
 
@@ -26,6 +27,7 @@ pub fn read_npz(path: &Path) -> Result<Vec<(String, Tensor)>, FileError> {
 
 /// The arrays of an npz archive held in memory.
 pub fn parse_npz(bytes: &[u8]) -> Result<Vec<(String, Tensor)>, String> {
+    let bytes: &[u8] = &with_right_zip64_end(bytes);
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| format!("not an npz file: {e}"))?;
     let mut arrays = Vec::with_capacity(archive.len());
     for index in 0..archive.len() {
@@ -43,6 +45,28 @@ pub fn parse_npz(bytes: &[u8]) -> Result<Vec<(String, Tensor)>, String> {
         arrays.push((key, tensor));
     }
     Ok(arrays)
+}
+
+/// TPU-MLIR's weight files end in a zip64 record that claims a wrong length, behind a locator that points to a wrong place.
+/// Readers that look at these (ours, but not Python's) refuse the archive, so both are put right in a copy.
+fn with_right_zip64_end(bytes: &[u8]) -> Cow<'_, [u8]> {
+    const END: usize = 22;
+    const LOCATOR: usize = 20;
+    const RECORD: usize = 56;
+    let read = |at: usize| bytes.get(at..at + 8).and_then(|b| b.try_into().ok()).map(u64::from_le_bytes);
+    let Some(record) = bytes.len().checked_sub(RECORD + LOCATOR + END) else { return Cow::Borrowed(bytes) };
+    let locator = record + RECORD;
+    // A record's length does not count its first 12 bytes.
+    let right = [(record + 4, RECORD as u64 - 12), (locator + 8, record as u64)];
+    let signed = bytes[record..].starts_with(b"PK\x06\x06") && bytes[locator..].starts_with(b"PK\x06\x07");
+    if !signed || right.iter().all(|&(at, value)| read(at) == Some(value)) {
+        return Cow::Borrowed(bytes);
+    }
+    let mut copy = bytes.to_vec();
+    for (at, value) in right {
+        copy[at..at + 8].copy_from_slice(&value.to_le_bytes());
+    }
+    Cow::Owned(copy)
 }
 
 /// One array in `.npy` form.
@@ -215,6 +239,28 @@ pub fn format_npz<'a>(arrays: impl IntoIterator<Item = (&'a str, &'a Tensor)>) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wrong_zip64_end_is_read() {
+        let a = Tensor::f32(&[2], vec![1.0, 2.0]).unwrap();
+        let plain = format_npz([("a", &a)]).unwrap();
+        let (body, end) = plain.split_at(plain.len() - 22);
+        let directory = u64::from(u32::from_le_bytes(end[16..20].try_into().unwrap()));
+        let mut bytes = body.to_vec();
+        bytes.extend(b"PK\x06\x06");
+        bytes.extend(68u64.to_le_bytes()); // the record's other fields are 44 bytes
+        bytes.extend([45, 0, 45, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        for field in [1, 1, body.len() as u64 - directory, directory] {
+            bytes.extend(u64::to_le_bytes(field));
+        }
+        bytes.extend(b"PK\x06\x07\0\0\0\0");
+        bytes.extend((directory + 56).to_le_bytes()); // it is at the end of the directory
+        bytes.extend(1u32.to_le_bytes());
+        bytes.extend(&end[..16]);
+        bytes.extend([0xff; 4]);
+        bytes.extend(&end[20..]);
+        assert_eq!(parse_npz(&bytes).unwrap(), [("a".to_owned(), a)]);
+    }
 
     #[test]
     fn npz_round_trip() {
