@@ -31,10 +31,10 @@ fn unsupported<T>(reason: String) -> Result<T, RunError> {
 }
 
 impl Image {
-    /// The stage `stage` of the net `net` (the first net where `None`).
-    pub fn new(model: &Model, net: Option<&str>, stage: usize) -> Result<Image, RunError> {
-        if model.chip != "BM1684X" {
-            return unsupported(format!("it is for {}, the simulator knows BM1684X", model.chip));
+    /// The stage `stage` of the net `net` (the first net where `None`) of a model for `chip`.
+    pub fn new(model: &Model, chip: &str, net: Option<&str>, stage: usize) -> Result<Image, RunError> {
+        if model.chip != chip {
+            return unsupported(format!("it is for {}, this simulator is of {chip}", model.chip));
         }
         let net = find_net(model, net)?;
         let Some(stage) = net.stages.get(stage) else {
@@ -172,20 +172,20 @@ mod tests {
     }
 
     fn error(change: impl FnOnce(&mut Stage)) -> String {
-        Image::new(&model(change), None, 0).unwrap_err().to_string()
+        Image::new(&model(change), "BM1684X", None, 0).unwrap_err().to_string()
     }
 
     #[test]
     fn sound_and_unsound_stages() {
-        let image = Image::new(&model(|_| {}), Some("n"), 0).unwrap();
+        let image = Image::new(&model(|_| {}), "BM1684X", Some("n"), 0).unwrap();
         assert_eq!((image.input_addresses, image.output_addresses, image.memory_end), (vec![0x1_0000_1000], vec![0x1_0000_1040], 0x1_0000_1080));
         assert_eq!(error(|s| s.ctx_size = u64::MAX), "cannot run the model: its ctx region (18446744073709551615 bytes at 0x100001000) does not fit the global memory (17179869184 bytes at 0x100000000)");
         assert_eq!(error(|s| s.ctx_size = 127), "cannot run the model: tensor 'y' (64 bytes at 0x100001040) lies outside the activation memory");
         assert!(error(|s| s.ctx_addr = 0x1_0000_0000).contains("overlap"));
         assert!(error(|s| s.is_dynamic = true).contains("is dynamic"));
         assert!(error(|s| s.groups.clear()).contains("no commands"));
-        assert!(Image::new(&model(|_| {}), Some("m"), 0).unwrap_err().to_string().ends_with("the file has no net 'm'; it has: n"));
-        assert!(Image::new(&model(|_| {}), None, 1).unwrap_err().to_string().ends_with("there is no stage 1"));
-        assert!(Image::new(&Model::new("BM1688", ""), None, 0).unwrap_err().to_string().ends_with("it is for BM1688, the simulator knows BM1684X"));
+        assert!(Image::new(&model(|_| {}), "BM1684X", Some("m"), 0).unwrap_err().to_string().ends_with("the file has no net 'm'; it has: n"));
+        assert!(Image::new(&model(|_| {}), "BM1684X", None, 1).unwrap_err().to_string().ends_with("there is no stage 1"));
+        assert!(Image::new(&Model::new("BM1688", ""), "BM1684X", None, 0).unwrap_err().to_string().ends_with("it is for BM1688, this simulator is of BM1684X"));
     }
 }
