@@ -64,16 +64,6 @@ impl<'a> Reference<'a> {
     }
 }
 
-/// A weight as 8-bit quantization per tensor leaves it: `round(w * 127 / m) * m / 127` with `m = max |w|`.
-pub fn fake_quantize_weight(weight: &[f32]) -> Vec<f32> {
-    let absmax = simd::extent(weight).absmax;
-    if absmax == 0.0 || !absmax.is_finite() {
-        return weight.to_vec();
-    }
-    let scale = absmax / 127.0;
-    weight.iter().map(|w| (w / scale).round() * scale).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,11 +94,5 @@ mod tests {
     #[test]
     fn written_thresholds_have_seven_digits() {
         assert_eq!(as_written(f64::from(0.1f32)), 0.1);
-    }
-
-    #[test]
-    fn weights() {
-        assert_eq!(fake_quantize_weight(&[127.0, -63.4, 0.5, -0.5]), [127.0, -63.0, 1.0, -1.0]);
-        assert_eq!(fake_quantize_weight(&[0.0, 0.0]), [0.0, 0.0]);
     }
 }

@@ -1,5 +1,7 @@
 //! What can go wrong while calibrating.
 
+use crate::network::NetworkError;
+
 /// A sample that could not be read, from whatever supplies samples.
 pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -7,20 +9,22 @@ pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
 pub enum QuantError {
     #[error("there are no calibration samples")]
     NoSamples,
-    #[error("{samples} samples were asked for, the data has {available}")]
-    TooManySamples { samples: usize, available: usize },
     #[error("sample {sample} ({what}) could not be read: {source}")]
     Sample { sample: usize, what: String, source: SourceError },
     #[error("sample {sample} ({what}): tensor '{tensor}' has an element that is infinite or not a number; a threshold needs finite activations")]
     NotFinite { sample: usize, what: String, tensor: String },
-    #[error("sample {sample} ({what}): {reason}")]
-    Run { sample: usize, what: String, reason: String },
-    #[error("{0}")]
-    Plan(String),
+    #[error("sample {sample} ({what}): {source}")]
+    Run { sample: usize, what: String, source: NetworkError },
+    #[error("sample {sample} ({what}) has {found} tensors, the network has {expected} inputs")]
+    InputCount { sample: usize, what: String, found: usize, expected: usize },
+    #[error("layer '{layer}': {source}")]
+    Op { layer: String, source: NetworkError },
     #[error("tensor '{0}' has no statistics: no sample produced it")]
     NeverSeen(String),
-    #[error("the statistics were gathered without method {method}; gathered: {gathered}")]
-    NotGathered { method: &'static str, gathered: String },
+    #[error("no statistics were gathered for method {0}")]
+    NotGathered(&'static str),
     #[error("{option} is {found}, expected {expected}")]
     Option { option: &'static str, found: String, expected: &'static str },
+    #[error("worker threads could not be started: {0}")]
+    Threads(String),
 }

@@ -1,15 +1,39 @@
-//! Post-training quantization on plans: thresholds from calibration samples, and their tuning.
+//! Post-training quantization on plans, without MLIR: thresholds from calibration samples, and their tuning.
+//!
+//! * [`calibrate::gather`]: network and samples -> the statistics of every tensor, for all methods in one pass
+//! * [`statistics::Statistics::thresholds`]: the rows of a calibration table by one [`Method`]
+//! * [`tune::tune`]: raises thresholds where that brings the 8-bit ops nearer to the float ones
+//!
+//! A method is a module ([`kl`], [`max`]) that turns what [`statistics`] remember of a tensor into a threshold. What a network
+//! must be able to do is [`network::Network`]; samples come from a [`source::SampleSource`], for example
+//! `tpuc_imageio::Loader`. Results do not depend on the number of threads.
 
+pub mod calibrate;
 pub mod candidates;
 pub mod collector;
+pub mod error;
 pub mod histogram;
 pub mod kl;
 pub mod max;
 pub mod method;
+pub mod network;
 pub mod simd;
 pub mod source;
 pub mod statistics;
-pub mod error;
+pub mod tune;
+
+pub use calibrate::{CalibrationOptions, gather};
+pub use error::QuantError;
+pub use method::Method;
+pub use network::{Network, PreparedOp};
+pub use source::{Progress, SampleSource, no_progress};
+pub use statistics::{Statistics, Threshold, Warning};
+pub use tune::{TuneOptions, tune};
+
+/// A thread for every processor.
+pub fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
 
 #[cfg(test)]
 mod reference_numbers;

@@ -98,7 +98,7 @@ impl TensorStatistics {
         }
         let threshold = match (method, &self.histogram) {
             (Method::Kl, Some(h)) => kl::threshold(h.counts(), h.width(), kl::INT8_GROUPS).unwrap_or(UNCOUNTED_KL),
-            (Method::Kl, None) => return Err(QuantError::NotGathered { method: method.name(), gathered: Method::Max.name().into() }),
+            (Method::Kl, None) => return Err(QuantError::NotGathered(method.name())),
             (Method::Max, _) => self.absmax(),
         };
         Ok(threshold.min(self.absmax()).max(SMALLEST_THRESHOLD))
@@ -150,7 +150,7 @@ mod tests {
     fn max_is_the_larger_magnitude() {
         let s = statistics(&[Method::Max], &[&[-1.5, 0.5], &[1.0, -0.25]]);
         assert_eq!((s.threshold(Method::Max).unwrap(), s.range()), (1.5, (-1.5, 1.0)));
-        assert!(matches!(s.threshold(Method::Kl), Err(QuantError::NotGathered { .. })));
+        assert!(matches!(s.threshold(Method::Kl), Err(QuantError::NotGathered("kl"))));
     }
 
     #[test]

@@ -1,0 +1,148 @@
+//! The statistics pass: every sample runs through the float network once, for all methods.
+//!
+//! Samples run on several threads; the statistics are the same bits for any number of threads ([`crate::collector`]).
+//! Memory holds one sample's live activations a thread, and a histogram a tensor.
+
+use crate::collector::{Collector, Halt};
+use crate::error::QuantError;
+use crate::method::Method;
+use crate::network::Network;
+use crate::source::{Progress, SampleSource};
+use crate::statistics::{Statistics, TensorStatistics};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::PoisonError;
+use tpuc_ops::{Program, ValueId};
+use tpuc_tensor::Tensor;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct CalibrationOptions {
+    /// The methods that thresholds will be asked for.
+    pub methods: Vec<Method>,
+    /// Bins that histograms start with.
+    pub histogram_bins: usize,
+    /// How many samples, from the first; 0 or too many: all.
+    pub input_num: usize,
+    /// Worker threads; the result does not depend on it.
+    pub threads: usize,
+}
+
+impl Default for CalibrationOptions {
+    fn default() -> CalibrationOptions {
+        CalibrationOptions { methods: vec![Method::Kl], histogram_bins: 2048, input_num: 0, threads: crate::default_threads() }
+    }
+}
+
+/// Histograms of fewer bins tell nothing about 128 magnitudes, of more are slower than they are worth.
+const HISTOGRAM_BINS: std::ops::RangeInclusive<usize> = 2..=crate::histogram::MAX_BINS;
+
+/// The tensors that get a row in a calibration table: results of ops that have a type, in op order.
+pub fn calibrated_values(program: &Program) -> Vec<ValueId> {
+    let results = program.nodes.iter().flat_map(|node| node.results.iter().copied());
+    results.filter(|&id| program.tensor_type(id).is_some()).collect()
+}
+
+/// Runs the samples and gathers the statistics of every tensor.
+///
+/// Errors name the sample and the tensor. Where several samples are wrong, the first one is reported.
+pub fn gather(network: &impl Network, source: &(impl SampleSource + ?Sized), options: &CalibrationOptions, progress: Progress) -> Result<Statistics, QuantError> {
+    if !HISTOGRAM_BINS.contains(&options.histogram_bins) {
+        return Err(QuantError::Option { option: "histogram_bin_num", found: options.histogram_bins.to_string(), expected: "2 to 8000000" });
+    }
+    let samples = match options.input_num {
+        0 => source.count(),
+        n => n.min(source.count()),
+    };
+    if samples == 0 {
+        return Err(QuantError::NoSamples);
+    }
+    let program = network.program();
+    let values = calibrated_values(program);
+    let mut index_of = vec![None; program.values.len()];
+    values.iter().enumerate().for_each(|(index, id)| index_of[id.index()] = Some(index));
+    let empty = |&id: &ValueId| TensorStatistics::new(&program.value(id).name, &options.methods, options.histogram_bins);
+    let pass = Pass { network, source, collector: Collector::new(values.iter().map(empty).collect()), values: &values, index_of };
+
+    let next = AtomicUsize::new(0);
+    let done = AtomicUsize::new(0);
+    let first_error = Mutex::new(None::<(usize, QuantError)>);
+    let work = || {
+        loop {
+            let sample = next.fetch_add(1, Ordering::SeqCst);
+            if sample >= samples || pass.collector.stopped(sample) {
+                return;
+            }
+            match pass.run(sample) {
+                Ok(()) => {
+                    let done = done.fetch_add(1, Ordering::SeqCst) + 1;
+                    progress(done as f64 / samples as f64, "calibrating");
+                }
+                Err(None) => return,
+                Err(Some(error)) => {
+                    let mut first = first_error.lock().unwrap_or_else(PoisonError::into_inner);
+                    if first.as_ref().is_none_or(|(earlier, _)| sample < *earlier) {
+                        *first = Some((sample, error));
+                    }
+                    return;
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..options.threads.clamp(1, samples) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    match first_error.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some((_, error)) => Err(error),
+        None => Ok(Statistics { tensors: pass.collector.into_statistics(), samples }),
+    }
+}
+
+/// What the threads share.
+struct Pass<'a, N, S: ?Sized> {
+    network: &'a N,
+    source: &'a S,
+    collector: Collector,
+    values: &'a [ValueId],
+    /// By value: the index of its statistics.
+    index_of: Vec<Option<usize>>,
+}
+
+impl<N: Network, S: SampleSource + ?Sized> Pass<'_, N, S> {
+    /// One sample. `Err(None)`: an earlier one failed.
+    fn run(&self, number: usize) -> Result<(), Option<QuantError>> {
+        let mut sample = self.collector.start(number);
+        let inputs = load(self.source, self.network.program(), number).map_err(Some)?;
+        let mut halt = None;
+        let run = self.network.run(&inputs, &mut |id, tensor| {
+            let Some(index) = self.index_of.get(id.index()).copied().flatten() else { return true };
+            let observed = match tensor.as_f32() {
+                Some(activation) => sample.observe(index, activation),
+                None => sample.observe(index, &tensor.to_f32()),
+            };
+            halt = observed.err();
+            halt.is_none()
+        });
+        let fail = |source| QuantError::Run { sample: number, what: self.source.describe(number), source };
+        run.map_err(|error| Some(fail(error)))?;
+        match halt {
+            None => sample.finish().map_err(|_| None),
+            Some(Halt::Stopped) => Err(None),
+            Some(Halt::NotFinite(index)) => {
+                let tensor = self.network.program().value(self.values[index]).name.clone();
+                Err(Some(QuantError::NotFinite { sample: number, what: self.source.describe(number), tensor }))
+            }
+        }
+    }
+}
+
+/// A sample's input tensors, as many as the network has inputs.
+pub(crate) fn load(source: &(impl SampleSource + ?Sized), program: &Program, sample: usize) -> Result<Vec<Tensor>, QuantError> {
+    let inputs = source.load(sample).map_err(|source_error| QuantError::Sample { sample, what: source.describe(sample), source: source_error })?;
+    if inputs.len() != program.inputs.len() {
+        return Err(QuantError::InputCount { sample, what: source.describe(sample), found: inputs.len(), expected: program.inputs.len() });
+    }
+    Ok(inputs)
+}

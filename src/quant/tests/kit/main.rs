@@ -1,0 +1,122 @@
+//! Calibration tables of the reference's own networks, row by row, from the same pictures.
+//!
+//! The networks, tables and pictures are in a folder beside the workspace; without it these tests say so and pass.
+
+mod executor;
+mod reader;
+
+use executor::PlainNetwork;
+use std::path::{Path, PathBuf};
+use tpuc_imageio::{Loader, NetInput, PixelFormat, Preprocess, Samples};
+use tpuc_ops::Op;
+use tpuc_quant::{CalibrationOptions, Method, Statistics, Threshold, TuneOptions, gather, no_progress, tune};
+use tpuc_tensor::WeightStore;
+
+const SAMPLES: usize = 12;
+
+fn case_folder(case: &str) -> Option<PathBuf> {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/kit")).join(case);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    println!("skipped: the reference's networks are not here ({case})");
+    None
+}
+
+struct Case {
+    folder: PathBuf,
+    name: String,
+    network: PlainNetwork,
+    loader: Loader,
+}
+
+impl Case {
+    fn open(name: &str) -> Option<Case> {
+        let folder = case_folder(name)?;
+        let program = reader::read(&std::fs::read_to_string(folder.join(format!("{name}.mlir"))).unwrap());
+        let weights = WeightStore::load(&folder.join(format!("{name}_top_f32_all_weight.npz"))).unwrap();
+        let samples = Samples::from_dataset(&folder.join("ds"), SAMPLES).unwrap();
+        let input = &program.nodes[0];
+        let Op::TopInput(attributes) = &input.op else { panic!("the first op is the input") };
+        let shape = program.tensor_type(input.results[0]).unwrap().dims();
+        let resize = attributes.resize_dims.as_ref().unwrap();
+        let single = |list: &Option<Vec<f64>>| list.as_ref().unwrap().iter().map(|&v| v as f32).collect();
+        let mut preprocess = Preprocess::new([shape[2], shape[3]]);
+        preprocess.resize_dims = [resize[0] as usize, resize[1] as usize];
+        (preprocess.mean, preprocess.scale) = (single(&attributes.mean), single(&attributes.scale));
+        preprocess.pixel_format = PixelFormat::Rgb;
+        let loader = Loader::new(samples, vec![NetInput { name: program.node_name(0).into(), shape, preprocess: Some(preprocess) }]).unwrap();
+        Some(Case { folder, name: name.into(), network: PlainNetwork { program, weights }, loader })
+    }
+
+    fn gather(&self, threads: usize) -> Statistics {
+        let options = CalibrationOptions { methods: Method::ALL.to_vec(), input_num: SAMPLES, threads, ..CalibrationOptions::default() };
+        gather(&self.network, &self.loader, &options, &no_progress).unwrap()
+    }
+
+    fn tuned(&self, statistics: &Statistics, threads: usize) -> Vec<Threshold> {
+        let mut thresholds = statistics.thresholds(Method::Kl).unwrap();
+        let options = TuneOptions { threads, ..TuneOptions::default() };
+        tune(&self.network, &self.loader, statistics, &mut thresholds, &options, &no_progress).unwrap();
+        thresholds
+    }
+
+    /// Compares with a table of the reference; returns how many rows are equal in every digit and panics if one is not
+    /// within a relative 1e-5.
+    fn compare(&self, rows: &[Threshold], table: &str) -> usize {
+        let text = std::fs::read_to_string(self.folder.join(format!("{}_cali_{table}", self.name))).unwrap();
+        let expected: Vec<Vec<&str>> = text.lines().filter(|l| !l.starts_with('#')).map(|l| l.split(' ').collect()).collect();
+        let names: Vec<&str> = rows.iter().map(|r| r.name.as_str()).collect();
+        assert_eq!(names, expected.iter().map(|e| e[0]).collect::<Vec<_>>());
+        let mut equal = 0;
+        for (row, expected) in rows.iter().zip(&expected) {
+            let ours = [row.threshold, row.min, row.max].map(|v| format!("{v:.7}"));
+            // A zero's sign depends on how the network was run.
+            let theirs: Vec<&str> = expected[1..].iter().map(|v| if *v == "-0.0000000" { "0.0000000" } else { v }).collect();
+            if ours == *theirs {
+                equal += 1;
+                continue;
+            }
+            println!("{} {table}: {} {ours:?}, reference {theirs:?}", self.name, row.name);
+            for (a, b) in [row.threshold, row.min, row.max].iter().zip(&theirs) {
+                let b: f64 = b.parse().unwrap();
+                assert!((a - b).abs() <= 1e-5 * b.abs().max(1e-2), "{} {table}: {} {a} and {b}", self.name, row.name);
+            }
+        }
+        println!("{} {table}: {equal} of {} rows equal in all digits", self.name, rows.len());
+        equal
+    }
+}
+
+fn reference_tables(name: &str) {
+    let Some(case) = Case::open(name) else { return };
+    let statistics = case.gather(2);
+    case.compare(&statistics.thresholds(Method::Max).unwrap(), "max");
+    case.compare(&statistics.thresholds(Method::Kl).unwrap(), "kl_notune");
+    case.compare(&case.tuned(&statistics, 2), "kl");
+}
+
+#[test]
+fn residual_network() {
+    reference_tables("cnn_res");
+}
+
+#[test]
+fn small_mobilenet() {
+    reference_tables("mbv2_tiny");
+}
+
+/// Bits of a table.
+fn bits(rows: &[Threshold]) -> Vec<(String, [u64; 3])> {
+    rows.iter().map(|r| (r.name.clone(), [r.threshold, r.min, r.max].map(f64::to_bits))).collect()
+}
+
+#[test]
+fn threads_do_not_change_a_bit() {
+    let Some(case) = Case::open("cnn_res") else { return };
+    let (one, three) = (case.gather(1), case.gather(3));
+    for method in Method::ALL {
+        assert_eq!(bits(&one.thresholds(method).unwrap()), bits(&three.thresholds(method).unwrap()));
+    }
+    assert_eq!(bits(&case.tuned(&one, 1)), bits(&case.tuned(&three, 3)));
+}
