@@ -1,1 +1,31 @@
-//! placeholder
+//! What an op becomes on a chip, without MLIR.
+//!
+//! In go a Top [`Program`](tpuc_ops::Program), its weights and the ranges of its values (a calibration table, or the
+//! `!quant.calibrated` types that annotate it); out comes the Tpu program with its integer weights. The steps:
+//!
+//! 1. [`table`]: read or write a calibration table.
+//! 2. [`top_optimize`]: rewrites that a chip asks for while the program is still float.
+//! 3. [`ranges`]: thresholds to ranges, ranges carried along the graph, ranges written into the types.
+//! 4. [`lower_program`]: every op lowered by [`lower_op`], casts between them.
+//!
+//! [`lower_op`] is a pure function of one op, so that a search can lower again only what it changed and gets exactly
+//! what the pass would have made. A chip is one module of rules (one file an op) and a [`Chip`] that describes it.
+
+mod bm1684x;
+pub mod chip;
+mod error;
+mod lowered;
+mod optimize;
+mod program;
+mod quantize;
+pub mod ranges;
+pub mod table;
+
+pub use chip::{Chip, Mode, UnknownChip, UnknownMode};
+pub use error::{LowerError, UnsupportedOp};
+pub use lowered::{Lowered, NewNode, NewWeight, OpContext, Operand, OperandRef};
+pub use optimize::top_optimize;
+pub use program::{lower_op, lower_program, weight_file_name};
+pub use quantize::{cast_suffix, quantized_elem};
+pub use ranges::{Range, Ranges};
+pub use table::CalibrationTable;

@@ -1,0 +1,198 @@
+//! Convolution: weights and requantization per output channel.
+
+use crate::error::LowerError;
+use crate::lowered::{Lowered, OpContext, OperandRef};
+use crate::quantize::{integer_times, max_abs, to_i8, to_i32, to_u8, weight};
+use tpuc_ops::{top, tpu};
+use tpuc_tensor::Data;
+use tpuc_tensor::round::fit_any;
+
+/// Weight scales and input scales are not allowed below this: their inverse would overflow the bias.
+const SMALLEST_SCALE: f32 = 1e-5;
+
+/// `y = saturate((sum(w x) + bias) * multiplier >> rshift)`.
+///
+/// With the scales s of input, weight (per output channel) and output: `w = round(W / s_w)`,
+/// `bias = round(B / (s_w s_in))`, `multiplier / 2^rshift = s_w s_in / s_out`.
+pub(super) fn int8(context: &OpContext, op: &top::Conv) -> Result<Lowered, LowerError> {
+    if op.kernel_shape.len() > 2 {
+        return Err(context.unsupported(format!("has {} spatial dimensions, at most 2 are supported", op.kernel_shape.len())));
+    }
+    let Some(filter) = context.weight(1).transpose()? else {
+        return Err(context.unsupported("the filter is not a weight"));
+    };
+    let bias = context.weight(2).transpose()?;
+    if bias.is_none() && !context.is_absent(2) {
+        return Err(context.unsupported("the bias is not a weight"));
+    }
+    let (input, output) = (context.operand_elem(0)?, context.result_elem()?);
+    let filter_shape = context.tensor(1)?.shape.clone();
+    let channels = filter_shape.first().copied().unwrap_or(0).max(0) as usize;
+    if channels == 0 || filter.len() % channels != 0 || bias.as_ref().is_some_and(|b| b.len() != channels) {
+        return Err(context.unsupported(format!("filter {filter_shape:?} does not fit its bias")));
+    }
+
+    let signed = bias.is_some() || filter.iter().any(|&w| w < 0.0);
+    let input_scale = input_scale(input.scale().unwrap_or(1.0), &filter, bias.as_deref());
+    let output_scale = output.scale().unwrap_or(1.0);
+    let exact = integer_times(&filter, signed);
+    let largest: f32 = if signed { 127.0 } else { 255.0 };
+
+    let mut requant = (Vec::with_capacity(channels), Vec::with_capacity(channels));
+    let mut signed_filter = Vec::new();
+    let mut unsigned_filter = Vec::new();
+    let mut quantized_bias = Vec::new();
+    for (channel, weights) in filter.chunks_exact(filter.len() / channels).enumerate() {
+        let scale = match exact {
+            Some(times) => 1.0 / f64::from(times),
+            None => f64::from((max_abs(weights) / largest).max(SMALLEST_SCALE)),
+        };
+        let fitted = fit_any((scale * input_scale / output_scale) as f32, 32);
+        requant.0.push(i64::from(fitted.multiplier));
+        requant.1.push(i64::from(fitted.shift));
+        if signed {
+            signed_filter.extend(weights.iter().map(|&w| to_i8(w, scale)));
+        } else {
+            unsigned_filter.extend(weights.iter().map(|&w| to_u8(w, scale)));
+        }
+        if let Some(bias) = &bias {
+            quantized_bias.push(to_i32(bias[channel], scale * input_scale));
+        }
+    }
+
+    let mut lowered = Lowered::default();
+    let filter = match signed {
+        true => weight(format!("{}_filter_i8", context.name), &filter_shape, Data::I8(signed_filter)),
+        false => weight(format!("{}_filter_u8", context.name), &filter_shape, Data::U8(unsigned_filter)),
+    };
+    let filter = lowered.weight(filter);
+    let bias = bias.map(|_| {
+        let mut shape = vec![1; context.result.shape.len()];
+        shape[1] = channels as i64;
+        lowered.weight(weight(format!("{}_bias_int32", context.name), &shape, Data::I32(quantized_bias)))
+    });
+    let conv = tpu::Conv2D {
+        kernel_shape: op.kernel_shape.clone(),
+        strides: op.strides.clone(),
+        pads: op.pads.clone(),
+        group: op.group,
+        dilations: op.dilations.clone(),
+        inserts: op.inserts.clone(),
+        do_relu: op.do_relu,
+        with_bias: bias.is_some(),
+        dynweight_reorderd: op.dynweight_reorderd,
+        weight_is_coeff: op.weight_is_coeff,
+        multiplier: Some(requant.0),
+        rshift: Some(requant.1),
+        quant_mode: tpu::RequantMode::MultiplierShift,
+        round_mode: tpu::RoundMode::HalfUp,
+        ..Default::default()
+    };
+    let operands = vec![OperandRef::Operand { index: 0, elem: input }, filter, bias.unwrap_or(OperandRef::None)];
+    lowered.push(conv, operands, context.name, context.result_type(output));
+    Ok(lowered.finish())
+}
+
+/// The scale of the input, or one that keeps the bias in range where the input is all zero in calibration.
+fn input_scale(scale: f64, filter: &[f32], bias: Option<&[f32]>) -> f64 {
+    if scale > f64::from(SMALLEST_SCALE) {
+        return scale;
+    }
+    let bias = bias.map_or(0.0, max_abs);
+    let stand_in = f64::from(if bias <= SMALLEST_SCALE { max_abs(filter) } else { bias }) / 127.0;
+    if stand_in > 0.0 { stand_in } else { scale }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chip::{Chip, Mode};
+    use crate::lower_op;
+    use crate::lowered::Operand;
+    use proptest::prelude::*;
+    use std::sync::Arc;
+    use tpuc_ops::{Elem, Op, TensorType, ValueType};
+    use tpuc_tensor::{DType, Tensor};
+
+    fn calibrated(shape: &[i64], min: f64, max: f64) -> TensorType {
+        TensorType::new(shape, Elem::Calibrated { expressed: DType::F32, min, max })
+    }
+
+    fn lower(filter: Vec<f32>, channels: i64, bias: Option<Vec<f32>>, input: f64, output: f64) -> Lowered {
+        let depth = filter.len() as i64 / channels;
+        let op = Op::from(top::Conv { kernel_shape: vec![1, 1], strides: vec![1, 1], pads: vec![0; 4], ..Default::default() });
+        let weight = |name: &str, shape: &[i64], data: Vec<f32>| Operand {
+            name: name.into(),
+            ty: TensorType::f32(shape).into(),
+            weight: Some(Arc::new(Tensor::f32(&[data.len()], data).unwrap())),
+        };
+        let bias = bias.map_or(Operand { name: "none".into(), ty: ValueType::None, weight: None }, |b| weight("b", &[channels], b));
+        let operands = vec![
+            Operand { name: "x".into(), ty: calibrated(&[1, depth, 4, 4], -input, input).into(), weight: None },
+            weight("w", &[channels, depth, 1, 1], filter),
+            bias,
+        ];
+        let result = calibrated(&[1, channels, 4, 4], -output, output);
+        lower_op(&OpContext { op: &op, name: "c", operands, result, chip: &Chip::BM1684X, mode: Mode::Int8 }).unwrap()
+    }
+
+    fn conv(lowered: &Lowered) -> &tpu::Conv2D {
+        match &lowered.nodes[0].op {
+            Op::TpuConv2D(op) => op,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn integer_filters_keep_their_scale() {
+        let lowered = lower(vec![1.0, -2.0, 0.5, 3.0], 2, None, 127.0, 127.0);
+        assert_eq!(lowered.weights[0].data.as_i8().unwrap(), [2, -4, 1, 6]);
+        assert_eq!(conv(&lowered).multiplier, Some(vec![1, 1]));
+        assert_eq!(conv(&lowered).rshift, Some(vec![1, 1]));
+        assert_eq!(lowered.nodes[0].operands[2], OperandRef::None);
+    }
+
+    #[test]
+    fn filters_without_sign_and_bias_use_all_of_u8() {
+        let lowered = lower(vec![0.1, 0.3], 1, None, 1.0, 1.0);
+        assert_eq!((lowered.weights[0].name.as_str(), lowered.weights[0].data.as_u8().unwrap()), ("c_filter_u8", &[85, 255][..]));
+    }
+
+    #[test]
+    fn an_input_without_range_borrows_one_from_the_bias() {
+        let lowered = lower(vec![0.7, -0.2], 1, Some(vec![2.54]), 1e-5, 2.54);
+        // The bias alone is the sum: bias * multiplier / 2^rshift must be 2.54 / s_out = 127.
+        let sum = f64::from(lowered.weights[1].data.as_i32().unwrap()[0]);
+        let conv = conv(&lowered);
+        let (m, r) = (conv.multiplier.as_ref().unwrap()[0], conv.rshift.as_ref().unwrap()[0]);
+        assert!((sum * m as f64 / (r as f64).exp2() - 127.0).abs() < 0.5);
+    }
+
+    proptest! {
+        #[test]
+        fn weights_are_in_range_and_reach_the_ends(
+            filter in prop::collection::vec(-8f32..8.0, 12..=12),
+            bias in prop::option::of(prop::collection::vec(-4f32..4.0, 3)),
+            input in 1e-3f64..100.0,
+            output in 1e-3f64..100.0,
+        ) {
+            let lowered = lower(filter.clone(), 3, bias.clone(), input, output);
+            prop_assert_eq!(lowered.nodes[0].ty.elem, Elem::symmetric(DType::I8, output / 127.0));
+            let quantized = lowered.weights[0].data.to_i64().unwrap();
+            let conv = conv(&lowered);
+            for channel in 0..3 {
+                let of = &quantized[channel * 4..][..4];
+                let largest = max_abs(&filter[channel * 4..][..4]);
+                let ends = if lowered.weights[0].name.ends_with("i8") { 127 } else { 255 };
+                prop_assert_eq!(of.iter().map(|q| q.abs()).max(), Some(ends));
+                // Requantization stands for s_w s_in / s_out within the precision of f32.
+                let want = f64::from(largest) / ends as f64 * input / output;
+                let got = conv.multiplier.as_ref().unwrap()[channel] as f64 / (conv.rshift.as_ref().unwrap()[channel] as f64).exp2();
+                prop_assert!((got / want - 1.0).abs() < 1e-6, "{got} {want}");
+                for (q, w) in of.iter().zip(&filter[channel * 4..]) {
+                    prop_assert!((*q as f64 * f64::from(largest) / ends as f64 - f64::from(*w)).abs() <= f64::from(largest) / ends as f64 * 0.501);
+                }
+            }
+        }
+    }
+}

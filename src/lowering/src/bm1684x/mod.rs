@@ -1,0 +1,43 @@
+//! Rules of BM1684X (and of the chips that compute as it does): one file an op.
+//!
+//! Requantization is a multiplier and a right shift per layer or output channel; halves round up. `spec/lowering.md`
+//! section 4 has the arithmetic.
+
+mod add;
+mod conv;
+mod matmul;
+mod movement;
+mod pool;
+mod softmax;
+
+use crate::chip::Mode;
+use crate::error::LowerError;
+use crate::lowered::{Lowered, OpContext};
+use tpuc_ops::Op;
+
+pub(crate) fn lower(context: &OpContext) -> Result<Lowered, LowerError> {
+    match context.mode {
+        Mode::Int8 => lower_int8(context),
+        mode @ (Mode::F16 | Mode::BF16 | Mode::F32) => Err(LowerError::Mode { chip: context.chip.name, mode, modes: context.chip.modes }),
+    }
+}
+
+fn lower_int8(context: &OpContext) -> Result<Lowered, LowerError> {
+    match context.op {
+        Op::TopInput(op) => movement::input(context, op),
+        Op::TopConv(op) => conv::int8(context, op),
+        Op::TopMatMul(op) => matmul::int8(context, op),
+        Op::TopAdd(op) => add::int8(context, op),
+        Op::TopAvgPool(op) => pool::average_int8(context, op),
+        Op::TopMaxPool(op) => pool::max_int8(context, op),
+        Op::TopRelu(op) => movement::relu(context, op),
+        Op::TopPad(op) => movement::pad(context, op),
+        Op::TopReshape(op) => movement::reshape(context, op),
+        Op::TopSoftmax(op) => softmax::int8(context, op),
+        Op::TopScale(_) | Op::TopBatchNorm(_) => Err(context.unsupported("top_optimize turns it into a convolution; its scale and bias must be weights")),
+        Op::TopClip(_) => Err(context.unsupported("needs float arithmetic")),
+        Op::TopNone(_) | Op::TopWeight(_) => Err(context.unsupported("a constant is not computed")),
+        Op::TpuAdd(_) | Op::TpuCast(_) | Op::TpuConv2D(_) | Op::TpuMatMul(_) | Op::TpuPad(_) | Op::TpuPool2D(_) | Op::TpuRelu(_) | Op::TpuReshape(_)
+        | Op::TpuSoftmax(_) => Err(context.unsupported("is lowered already")),
+    }
+}

@@ -1,0 +1,88 @@
+//! Pooling: maxima need no arithmetic, means a multiplier and a shift.
+
+use crate::error::LowerError;
+use crate::lowered::{Lowered, OpContext, OperandRef};
+use tpuc_ops::attr::EnumAttribute;
+use tpuc_ops::{top, tpu};
+use tpuc_tensor::round::fit_any;
+
+/// `y = saturate(sum * multiplier >> rshift)` with `multiplier / 2^rshift = s_in / (s_out kh kw)` in 8 bits. Where taps
+/// fall on padding that does not count, the sum is the rounded mean of the others times `kh kw`.
+pub(super) fn average_int8(context: &OpContext, op: &top::AvgPool) -> Result<Lowered, LowerError> {
+    if op.is_adaptive {
+        return Err(context.unsupported("adaptive pooling needs float arithmetic"));
+    }
+    if op.kernel_shape.len() != 2 {
+        return Err(context.unsupported(format!("has {} spatial dimensions, expected 2", op.kernel_shape.len())));
+    }
+    let pads = floor_pads(context, op.ceil_mode, &op.kernel_shape, &op.strides, &op.pads)?;
+    if pads != op.pads && op.count_include_pad {
+        return Err(context.unsupported("ceil_mode with count_include_pad has windows of different divisors"));
+    }
+    let (input, output) = (context.operand_elem(0)?, context.result_elem()?);
+    let taps = op.kernel_shape.iter().product::<i64>() as f64;
+    let fitted = fit_any((input.scale().unwrap_or(1.0) / (output.scale().unwrap_or(1.0) * taps)) as f32, 8);
+    let pool = tpu::Pool2D {
+        kernel_shape: op.kernel_shape.clone(),
+        strides: op.strides.clone(),
+        pads,
+        pool_mode: tpu::PoolMode::Avg,
+        keepdims: op.keepdims,
+        pad_value: op.pad_value,
+        count_include_pad: op.count_include_pad,
+        do_relu: op.do_relu,
+        multiplier: Some(fitted.multiplier),
+        rshift: Some(fitted.shift),
+        round_mode: round_mode(context, &op.round_mode)?,
+        first_round_mode: round_mode(context, &op.first_round_mode)?,
+        ..Default::default()
+    };
+    let operand = OperandRef::Operand { index: 0, elem: input };
+    Ok(Lowered::one(pool, vec![operand], context.name, context.result_type(output)))
+}
+
+/// The maximum of the integers: input and result share their scale.
+pub(super) fn max_int8(context: &OpContext, op: &top::MaxPool) -> Result<Lowered, LowerError> {
+    if op.kernel_shape.len() != 2 {
+        return Err(context.unsupported(format!("has {} spatial dimensions, expected 2", op.kernel_shape.len())));
+    }
+    let elem = context.shared_elem()?;
+    let pool = tpu::Pool2D {
+        kernel_shape: op.kernel_shape.clone(),
+        strides: op.strides.clone(),
+        pads: floor_pads(context, op.ceil_mode, &op.kernel_shape, &op.strides, &op.pads)?,
+        pool_mode: tpu::PoolMode::Max,
+        is_adaptive: op.is_adaptive,
+        keepdims: op.keepdims,
+        pad_value: op.pad_value,
+        count_include_pad: op.count_include_pad,
+        do_relu: op.do_relu,
+        round_mode: round_mode(context, &op.round_mode)?,
+        first_round_mode: round_mode(context, &op.first_round_mode)?,
+        ..Default::default()
+    };
+    let operand = OperandRef::Operand { index: 0, elem };
+    Ok(Lowered::one(pool, vec![operand], context.name, context.result_type(elem)))
+}
+
+/// Padding with which the floor of the division gives the result's size: `ceil_mode` is not known below Top.
+fn floor_pads(context: &OpContext, ceil: Option<bool>, kernel: &[i64], strides: &[i64], pads: &[i64]) -> Result<Vec<i64>, LowerError> {
+    let input = &context.tensor(0)?.shape;
+    let mut pads = pads.to_vec();
+    if ceil != Some(true) || pads.len() != 4 || strides.len() != 2 || input.len() < 2 {
+        return Ok(pads);
+    }
+    for d in 0..2 {
+        let size = input[input.len() - 2 + d];
+        let span = size + pads[d] + pads[d + 2] - kernel[d];
+        if strides[d] > 0 && span > 0 {
+            pads[d + 2] += (strides[d] - span % strides[d]) % strides[d];
+        }
+    }
+    Ok(pads)
+}
+
+fn round_mode(context: &OpContext, word: &str) -> Result<tpu::RoundMode, LowerError> {
+    let unknown = || context.unsupported(format!("unknown round mode '{word}', expected one of {}", tpu::RoundMode::CASES.join(", ")));
+    tpu::RoundMode::from_case(word).ok_or_else(unknown)
+}

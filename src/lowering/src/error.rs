@@ -1,0 +1,43 @@
+//! Why a program cannot be lowered.
+
+use crate::chip::Mode;
+use tpuc_ops::OpError;
+
+/// An op that has no form on the chip in this mode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnsupportedOp {
+    pub layer: String,
+    /// `top.Clip`
+    pub op: &'static str,
+    /// What about it is not supported.
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum LowerError {
+    #[error("{chip} {mode}: {} unsupported: {}", count(ops.len(), "op is", "ops are"), ops.iter().map(|o| format!("'{}' ({}: {})", o.layer, o.op, o.reason)).collect::<Vec<_>>().join(", "))]
+    Unsupported { chip: &'static str, mode: Mode, ops: Vec<UnsupportedOp> },
+    #[error("no threshold for {}: {}; calibrate, or give a calibration table that has them", count(layers.len(), "layer", "layers"), quoted(layers))]
+    MissingThresholds { layers: Vec<String> },
+    #[error("chip {chip} has no mode {mode}; it has {}", modes.iter().map(|m| m.name()).collect::<Vec<_>>().join(", "))]
+    Mode { chip: &'static str, mode: Mode, modes: &'static [Mode] },
+    #[error("layer '{layer}': weight '{weight}' is not in the weight file")]
+    MissingWeight { layer: String, weight: String },
+    #[error("layer '{layer}': weight '{weight}' has {found} elements, expected {expected}")]
+    WeightSize { layer: String, weight: String, expected: i64, found: usize },
+    #[error("layer '{layer}': weight '{weight}' holds {value} at element {index}; weights must be finite")]
+    NotFinite { layer: String, weight: String, index: usize, value: f32 },
+    /// Ops that only move or compare values cannot change the scale; range propagation makes the ranges equal.
+    #[error("layer '{layer}' ({op}): input and result must have one range, found [{}, {}] and [{}, {}]", input.0, input.1, result.0, result.1)]
+    RangesDiffer { layer: String, op: &'static str, input: (f64, f64), result: (f64, f64) },
+    #[error(transparent)]
+    Op(#[from] OpError),
+}
+
+fn count(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|n| format!("'{n}'")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,184 @@
+//! The question to [`lower_op`](crate::lower_op) and its answer.
+
+use crate::chip::{Chip, Mode};
+use crate::error::{LowerError, UnsupportedOp};
+use crate::quantize::quantized_elem;
+use crate::ranges::Range;
+use std::sync::Arc;
+use tpuc_ops::{Elem, Op, Program, Source, TensorType, ValueType};
+use tpuc_tensor::{Tensor, WeightStore};
+
+/// An operand of a Top op.
+#[derive(Debug, Clone)]
+pub struct Operand {
+    /// Name of the value.
+    pub name: String,
+    pub ty: ValueType,
+    /// The data, if the operand is a weight.
+    pub weight: Option<Arc<Tensor>>,
+}
+
+/// One Top op and all that decides what it becomes: its operands (types with ranges, weights), its result's range, the
+/// chip and the mode.
+#[derive(Debug, Clone)]
+pub struct OpContext<'a> {
+    pub op: &'a Op,
+    /// Layer name.
+    pub name: &'a str,
+    pub operands: Vec<Operand>,
+    /// Type of the result; `!quant.calibrated` where a range is known.
+    pub result: TensorType,
+    pub chip: &'a Chip,
+    pub mode: Mode,
+}
+
+/// Where a new node's operand comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OperandRef {
+    /// An operand of the Top op, wanted with this element type; the driver inserts a cast where it has another.
+    Operand { index: usize, elem: Elem },
+    /// The result of an earlier new node.
+    Node(usize),
+    /// A new weight.
+    Weight(usize),
+    /// An absent operand.
+    None,
+}
+
+/// An op of the Tpu dialect (or `top.Input`) with one result.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewNode {
+    pub op: Op,
+    pub operands: Vec<OperandRef>,
+    pub name: String,
+    pub ty: TensorType,
+}
+
+/// A weight in the form that the chip reads. `data` is flat; `ty` has the shape.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewWeight {
+    pub name: String,
+    pub ty: TensorType,
+    pub data: Tensor,
+}
+
+/// What an op becomes.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Lowered {
+    /// In execution order.
+    pub nodes: Vec<NewNode>,
+    pub weights: Vec<NewWeight>,
+    /// For each result of the Top op the new node that computes it.
+    pub results: Vec<usize>,
+}
+
+impl<'a> OpContext<'a> {
+    /// The context of a node of a program. Weights are looked up, and must have as many elements as their type says.
+    pub fn of(program: &'a Program, weights: &WeightStore, node: usize, chip: &'a Chip, mode: Mode) -> Result<OpContext<'a>, LowerError> {
+        let name = program.node_name(node);
+        let operand = |&id: &tpuc_ops::ValueId| {
+            let value = program.value(id);
+            let weight = match value.source {
+                Source::Weight => Some(find_weight(weights, name, &value.name, &value.ty)?),
+                Source::Argument(_) | Source::None | Source::Op { .. } => None,
+            };
+            Ok(Operand { name: value.name.clone(), ty: value.ty.clone(), weight })
+        };
+        let operands = program.nodes[node].operands.iter().map(operand).collect::<Result<_, LowerError>>()?;
+        let result = program.nodes[node].results.first().and_then(|&r| program.tensor_type(r));
+        let result = result.cloned().unwrap_or_else(|| TensorType::f32(&[]));
+        Ok(OpContext { op: &program.nodes[node].op, name, operands, result, chip, mode })
+    }
+
+    /// An error value that says why this op is not supported.
+    pub fn unsupported(&self, reason: impl Into<String>) -> LowerError {
+        let op = UnsupportedOp { layer: self.name.to_owned(), op: self.op.name(), reason: reason.into() };
+        LowerError::Unsupported { chip: self.chip.name, mode: self.mode, ops: vec![op] }
+    }
+
+    /// The tensor type of an operand.
+    pub fn tensor(&self, index: usize) -> Result<&TensorType, LowerError> {
+        let ty = self.operands.get(index).and_then(|o| o.ty.tensor());
+        ty.ok_or_else(|| self.unsupported(format!("operand {index} is absent")))
+    }
+
+    /// The data of an operand that is a weight, as finite f32.
+    pub(crate) fn weight(&self, index: usize) -> Option<Result<Vec<f32>, LowerError>> {
+        let operand = self.operands.get(index)?;
+        let data = operand.weight.as_ref()?.to_f32();
+        Some(match data.iter().position(|v| !v.is_finite()) {
+            None => Ok(data),
+            Some(at) => Err(LowerError::NotFinite { layer: self.name.to_owned(), weight: operand.name.clone(), index: at, value: data[at] }),
+        })
+    }
+
+    pub(crate) fn is_weight(&self, index: usize) -> bool {
+        self.operands.get(index).is_some_and(|o| o.weight.is_some())
+    }
+
+    pub(crate) fn is_absent(&self, index: usize) -> bool {
+        self.operands.get(index).is_none_or(|o| o.ty.is_none())
+    }
+
+    /// The quantized element type of an operand.
+    pub(crate) fn operand_elem(&self, index: usize) -> Result<Elem, LowerError> {
+        let missing = || LowerError::MissingThresholds { layers: vec![self.operands[index].name.clone()] };
+        quantized_elem(&self.tensor(index)?.elem).ok_or_else(missing)
+    }
+
+    /// The quantized element type of the result.
+    pub(crate) fn result_elem(&self) -> Result<Elem, LowerError> {
+        quantized_elem(&self.result.elem).ok_or_else(|| LowerError::MissingThresholds { layers: vec![self.name.to_owned()] })
+    }
+
+    /// The element type that operand 0 and the result share.
+    pub(crate) fn shared_elem(&self) -> Result<Elem, LowerError> {
+        let (input, result) = (self.operand_elem(0)?, self.result_elem()?);
+        if input == result {
+            return Ok(result);
+        }
+        let range = |elem: &Elem| Range::of_elem(elem).map_or((0.0, 0.0), |r| (r.min, r.max));
+        let (input, result) = (range(&self.tensor(0)?.elem), range(&self.result.elem));
+        Err(LowerError::RangesDiffer { layer: self.name.to_owned(), op: self.op.name(), input, result })
+    }
+
+    /// The result's shape with another element type.
+    pub(crate) fn result_type(&self, elem: Elem) -> TensorType {
+        TensorType::new(&self.result.shape, elem)
+    }
+}
+
+impl Lowered {
+    /// One op under the layer's name.
+    pub(crate) fn one(op: impl Into<Op>, operands: Vec<OperandRef>, name: &str, ty: TensorType) -> Lowered {
+        let mut lowered = Lowered::default();
+        lowered.push(op, operands, name, ty);
+        lowered.finish()
+    }
+
+    pub(crate) fn push(&mut self, op: impl Into<Op>, operands: Vec<OperandRef>, name: impl Into<String>, ty: TensorType) -> OperandRef {
+        self.nodes.push(NewNode { op: op.into(), operands, name: name.into(), ty });
+        OperandRef::Node(self.nodes.len() - 1)
+    }
+
+    pub(crate) fn weight(&mut self, weight: NewWeight) -> OperandRef {
+        self.weights.push(weight);
+        OperandRef::Weight(self.weights.len() - 1)
+    }
+
+    /// The last node computes the result.
+    pub(crate) fn finish(mut self) -> Lowered {
+        self.results = vec![self.nodes.len() - 1];
+        self
+    }
+}
+
+pub(crate) fn find_weight(weights: &WeightStore, layer: &str, name: &str, ty: &ValueType) -> Result<Arc<Tensor>, LowerError> {
+    let missing = || LowerError::MissingWeight { layer: layer.to_owned(), weight: name.to_owned() };
+    let tensor = weights.get(name).ok_or_else(missing)?;
+    let expected = ty.tensor().map_or(0, TensorType::count);
+    if i64::try_from(tensor.len()) != Ok(expected) {
+        return Err(LowerError::WeightSize { layer: layer.to_owned(), weight: name.to_owned(), expected, found: tensor.len() });
+    }
+    Ok(tensor.clone())
+}

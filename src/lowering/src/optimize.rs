@@ -1,0 +1,147 @@
+//! Rewrites that a chip asks for while the program is still float (`processor-top-optimize`).
+
+use crate::error::LowerError;
+use crate::lowered::find_weight;
+use tpuc_ops::{Node, Op, Program, Source, TensorType, ValueId, top};
+use tpuc_tensor::{Tensor, WeightStore};
+
+/// Scale and BatchNorm with constant parameters become depthwise convolutions with 1x1 kernels, which BM1684X computes
+/// with a multiplier per channel. Layer names, results and everything else stay; unused weights go.
+pub fn top_optimize(program: &Program, weights: &WeightStore) -> Result<(Program, WeightStore), LowerError> {
+    let mut out = Copy { top: program, program: Program::new(program.name.clone()), moved: vec![None; program.values.len()] };
+    out.program.attrs = program.attrs.clone();
+    for &input in &program.inputs {
+        let ty = program.tensor_type(input).cloned().unwrap_or_else(|| TensorType::f32(&[]));
+        out.moved[input.index()] = Some(out.program.add_input(program.value(input).name.clone(), ty));
+    }
+    let mut store = weights.clone();
+    for (index, node) in program.nodes.iter().enumerate() {
+        match Affine::of(program, weights, node, program.node_name(index))? {
+            Some(affine) => out.push_conv(node, program.node_name(index), affine, &mut store),
+            None => out.push(node),
+        }
+    }
+    out.program.outputs = program.outputs.iter().map(|&o| out.value(o)).collect();
+    let used: std::collections::HashSet<&str> = out.program.values.iter().filter(|v| v.source == Source::Weight).map(|v| v.name.as_str()).collect();
+    let unused: Vec<String> = store.iter().map(|(name, _)| name.to_owned()).filter(|n| !used.contains(n.as_str())).collect();
+    for name in unused {
+        store.remove(&name);
+    }
+    Ok((out.program, store))
+}
+
+/// `y = x * scale + bias` per channel.
+struct Affine {
+    scale: Vec<f32>,
+    bias: Vec<f32>,
+    do_relu: bool,
+    relu_limit: f64,
+}
+
+impl Affine {
+    /// What a Scale or BatchNorm computes; `None` for other ops, for shapes that no convolution takes, and where a
+    /// parameter is not a weight.
+    fn of(program: &Program, weights: &WeightStore, node: &Node, layer: &str) -> Result<Option<Affine>, LowerError> {
+        let shape = node.operands.first().and_then(|&x| program.tensor_type(x)).map_or(&[][..], |t| &t.shape);
+        if !matches!(shape.len(), 3 | 4) {
+            return Ok(None);
+        }
+        let channels = shape[1].max(0) as usize;
+        let parameter = |index: usize, absent: f32| -> Result<Option<Vec<f32>>, LowerError> {
+            let Some(&id) = node.operands.get(index) else { return Ok(None) };
+            let value = program.value(id);
+            match value.source {
+                Source::None => Ok(Some(vec![absent; channels])),
+                Source::Weight => Ok(per_channel(find_weight(weights, layer, &value.name, &value.ty)?.to_f32(), channels)),
+                Source::Argument(_) | Source::Op { .. } => Ok(None),
+            }
+        };
+        let affine = match &node.op {
+            Op::TopScale(op) => {
+                let (Some(scale), Some(bias)) = (parameter(1, 1.0)?, parameter(2, 0.0)?) else { return Ok(None) };
+                Affine { scale, bias, do_relu: op.do_relu, relu_limit: op.relu_limit }
+            }
+            Op::TopBatchNorm(op) => {
+                let (Some(mean), Some(variance)) = (parameter(1, 0.0)?, parameter(2, 1.0)?) else { return Ok(None) };
+                let (Some(gamma), Some(beta)) = (parameter(3, 1.0)?, parameter(4, 0.0)?) else { return Ok(None) };
+                let scale: Vec<f32> = gamma.iter().zip(&variance).map(|(g, v)| (f64::from(*g) / (f64::from(*v) + op.epsilon).sqrt()) as f32).collect();
+                let bias = (0..channels).map(|c| (f64::from(beta[c]) - f64::from(mean[c]) * f64::from(scale[c])) as f32).collect();
+                Affine { scale, bias, do_relu: op.do_relu, relu_limit: op.relu_limit }
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(affine))
+    }
+}
+
+/// One value per channel, from as many or from one.
+fn per_channel(values: Vec<f32>, channels: usize) -> Option<Vec<f32>> {
+    match values.len() {
+        1 => Some(vec![values[0]; channels]),
+        n => (n == channels).then_some(values),
+    }
+}
+
+/// Copies a program op by op, with only the values that are used.
+struct Copy<'a> {
+    top: &'a Program,
+    program: Program,
+    moved: Vec<Option<ValueId>>,
+}
+
+impl Copy<'_> {
+    fn value(&mut self, id: ValueId) -> ValueId {
+        if let Some(moved) = self.moved[id.index()] {
+            return moved;
+        }
+        let value = self.top.value(id);
+        let moved = match (value.source, value.ty.tensor()) {
+            (Source::Weight, Some(ty)) => self.program.add_weight(value.name.clone(), ty.clone()),
+            _ => self.program.none(),
+        };
+        self.moved[id.index()] = Some(moved);
+        moved
+    }
+
+    fn push(&mut self, node: &Node) {
+        let operands: Vec<ValueId> = node.operands.iter().map(|&o| self.value(o)).collect();
+        self.push_as(node, node.op.clone(), &operands);
+    }
+
+    /// An op with the results of a node.
+    fn push_as(&mut self, node: &Node, op: Op, operands: &[ValueId]) {
+        let result = |&r: &ValueId| (self.top.value(r).name.clone(), self.top.tensor_type(r).cloned().unwrap_or_else(|| TensorType::f32(&[])));
+        let ids = self.program.push_results(op, operands, node.results.iter().map(result).collect());
+        node.results.iter().zip(ids).for_each(|(old, new)| self.moved[old.index()] = Some(new));
+    }
+
+    fn push_conv(&mut self, node: &Node, layer: &str, affine: Affine, store: &mut WeightStore) {
+        let channels = affine.scale.len() as i64;
+        let spatial = node.operands.first().and_then(|&x| self.top.tensor_type(x)).map_or(2, |t| t.shape.len().saturating_sub(2));
+        let mut filter_shape = vec![channels, 1];
+        filter_shape.resize(2 + spatial, 1);
+        let conv = top::Conv {
+            kernel_shape: vec![1; spatial],
+            strides: vec![1; spatial],
+            pads: vec![0; 2 * spatial],
+            group: channels,
+            do_relu: affine.do_relu,
+            relu_limit: affine.relu_limit,
+            ..Default::default()
+        };
+        let mut weight = |suffix: &str, shape: &[i64], data: Vec<f32>, program: &mut Program| {
+            let mut name = format!("{layer}_{suffix}");
+            while store.contains(&name) {
+                name.push_str("_conv");
+            }
+            let dims: Vec<usize> = shape.iter().map(|&d| d as usize).collect();
+            let tensor = Tensor::f32(&dims, data).expect("one element a channel");
+            store.insert(name.clone(), tensor);
+            program.add_weight(name, TensorType::f32(shape))
+        };
+        let filter = weight("filter", &filter_shape, affine.scale, &mut self.program);
+        let bias = weight("bias", &[channels], affine.bias, &mut self.program);
+        let input = self.value(node.operands[0]);
+        self.push_as(node, conv.into(), &[input, filter, bias]);
+    }
+}

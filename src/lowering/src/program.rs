@@ -1,0 +1,216 @@
+//! The driver: lowers every op of a program and puts casts between them.
+
+use crate::chip::{Chip, Mode};
+use crate::error::LowerError;
+use crate::lowered::{Lowered, NewWeight, OpContext, OperandRef};
+use crate::quantize::cast_suffix;
+use std::collections::{HashMap, HashSet};
+use tpuc_ops::{Attr, Elem, Program, Source, TensorType, ValueId, tpu};
+use tpuc_tensor::WeightStore;
+
+/// What one op becomes. Pure: equal contexts give equal answers.
+pub fn lower_op(context: &OpContext) -> Result<Lowered, LowerError> {
+    let chip = context.chip;
+    if !chip.modes.contains(&context.mode) {
+        return Err(LowerError::Mode { chip: chip.name, mode: context.mode, modes: chip.modes });
+    }
+    (chip.lower)(context)
+}
+
+/// `<model>_<chip>_<mode>_tpu_weights.npz`
+pub fn weight_file_name(model: &str, chip: &Chip, mode: Mode) -> String {
+    format!("{model}_{}_{}_tpu_weights.npz", chip.name, mode.file_suffix())
+}
+
+/// Lowers a Top program whose values carry ranges in their types ([`Ranges::annotate`](crate::Ranges::annotate)).
+///
+/// Gives the Tpu program and its weights. A value that is wanted in another element type than it is computed in gets
+/// one cast per type, right behind it, named `<value><first reader>_<type>`; results of the network get `<value>_f32`.
+/// Errors name all unsupported ops, else all layers without a range.
+pub fn lower_program(program: &Program, weights: &WeightStore, chip: &Chip, mode: Mode) -> Result<(Program, WeightStore), LowerError> {
+    program.check()?;
+    let lowered = lower_all(program, weights, chip, mode)?;
+    let casts = Casts::wanted(program, &lowered);
+    let mut out = Emitter::new(program, &lowered);
+    out.emit(program, lowered, &casts);
+    let Emitter { program: mut result, weights, .. } = out;
+    result.attrs.extend(chip.module_attributes(mode).into_iter().map(|(name, value)| (name.to_owned(), value)));
+    result.attrs.insert("module.state".into(), Attr::Str("TPU_LOWERED".into()));
+    result.attrs.insert("module.weight_file".into(), Attr::Str(weight_file_name(&program.name, chip, mode)));
+    result.check()?;
+    Ok((result, weights))
+}
+
+/// Every op lowered, or one error for all that cannot be.
+fn lower_all(program: &Program, weights: &WeightStore, chip: &Chip, mode: Mode) -> Result<Vec<Lowered>, LowerError> {
+    let mut all = Vec::with_capacity(program.nodes.len());
+    let mut unsupported = Vec::new();
+    let mut missing: Vec<String> = Vec::new();
+    for node in 0..program.nodes.len() {
+        match OpContext::of(program, weights, node, chip, mode).and_then(|context| lower_op(&context)) {
+            Ok(lowered) => all.push(lowered),
+            Err(LowerError::Unsupported { ops, .. }) => unsupported.extend(ops),
+            Err(LowerError::MissingThresholds { layers }) => missing.extend(layers),
+            Err(other) => return Err(other),
+        }
+    }
+    if !unsupported.is_empty() {
+        return Err(LowerError::Unsupported { chip: chip.name, mode, ops: unsupported });
+    }
+    if !missing.is_empty() {
+        let mut seen = HashSet::new();
+        missing.retain(|layer| seen.insert(layer.clone()));
+        return Err(LowerError::MissingThresholds { layers: missing });
+    }
+    Ok(all)
+}
+
+/// The casts behind each value of the Top program: element type and name, in the order in which they were asked for.
+struct Casts {
+    of: Vec<Vec<(Elem, String)>>,
+}
+
+impl Casts {
+    fn wanted(program: &Program, lowered: &[Lowered]) -> Casts {
+        let mut casts = Casts { of: vec![Vec::new(); program.values.len()] };
+        for (node, new) in lowered.iter().enumerate() {
+            for operand in new.nodes.iter().flat_map(|n| &n.operands) {
+                if let OperandRef::Operand { index, elem } = operand {
+                    casts.want(program, lowered, program.nodes[node].operands[*index], elem, program.node_name(node));
+                }
+            }
+        }
+        for &output in &program.outputs {
+            let (_, elem) = computed(program, lowered, output);
+            if elem.scale().is_some() {
+                casts.want(program, lowered, output, &Elem::F32, "");
+            }
+        }
+        casts
+    }
+
+    fn want(&mut self, program: &Program, lowered: &[Lowered], value: ValueId, elem: &Elem, reader: &str) {
+        let (name, computed) = computed(program, lowered, value);
+        let list = &mut self.of[value.index()];
+        if computed != *elem && list.iter().all(|(e, _)| e != elem) {
+            list.push((*elem, format!("{name}{reader}_{}", cast_suffix(elem))));
+        }
+    }
+}
+
+/// Name and element type in which a value of the Top program is computed after lowering.
+fn computed<'a>(program: &'a Program, lowered: &'a [Lowered], value: ValueId) -> (&'a str, Elem) {
+    let top = program.value(value);
+    if let Source::Op { node, result } = top.source {
+        let new = &lowered[node];
+        if let Some(node) = new.results.get(result).map(|&r| &new.nodes[r]) {
+            return (&node.name, node.ty.elem);
+        }
+    }
+    (&top.name, program.tensor_type(value).map_or(Elem::F32, |t| t.elem))
+}
+
+/// Builds the Tpu program.
+struct Emitter {
+    program: Program,
+    weights: WeightStore,
+    weight_values: HashMap<String, ValueId>,
+    names: HashSet<String>,
+    /// Where values of the Top program are now.
+    moved: Vec<Option<ValueId>>,
+    /// Their casts.
+    cast: Vec<Vec<(Elem, ValueId)>>,
+}
+
+impl Emitter {
+    fn new(top: &Program, lowered: &[Lowered]) -> Emitter {
+        let mut program = Program::new(top.name.clone());
+        program.attrs = top.attrs.clone();
+        let mut moved = vec![None; top.values.len()];
+        for &input in &top.inputs {
+            let ty = top.tensor_type(input).cloned().unwrap_or_else(|| TensorType::f32(&[]));
+            moved[input.index()] = Some(program.add_input(top.value(input).name.clone(), ty));
+        }
+        if lowered.iter().flat_map(|l| &l.nodes).flat_map(|n| &n.operands).any(|o| *o == OperandRef::None) {
+            program.none();
+        }
+        let cast = vec![Vec::new(); top.values.len()];
+        Emitter { program, weights: WeightStore::new(), weight_values: HashMap::new(), names: HashSet::new(), moved, cast }
+    }
+
+    fn emit(&mut self, top: &Program, lowered: Vec<Lowered>, casts: &Casts) {
+        for &input in &top.inputs {
+            self.emit_casts(input, casts);
+        }
+        for (index, new) in lowered.into_iter().enumerate() {
+            let node = &top.nodes[index];
+            let weights: Vec<ValueId> = new.weights.into_iter().map(|w| self.weight(w)).collect();
+            let mut results = Vec::with_capacity(new.nodes.len());
+            for new_node in new.nodes {
+                let operands: Vec<ValueId> = new_node.operands.iter().map(|o| self.operand(o, &node.operands, &results, &weights)).collect();
+                let name = self.unique(new_node.name);
+                results.push(self.program.push(new_node.op, &operands, name, new_node.ty));
+            }
+            for (&result, &computed_by) in node.results.iter().zip(&new.results) {
+                self.moved[result.index()] = Some(results[computed_by]);
+                self.emit_casts(result, casts);
+            }
+        }
+        self.program.outputs = top.outputs.iter().map(|&o| self.find(o, &Elem::F32)).collect();
+    }
+
+    /// Casts stand right behind the value, the one that was asked for last first (as in the reference's files).
+    fn emit_casts(&mut self, value: ValueId, casts: &Casts) {
+        let Some(source) = self.moved[value.index()] else { return };
+        let shape = self.program.tensor_type(source).map_or(vec![], |t| t.shape.clone());
+        for (elem, name) in casts.of[value.index()].iter().rev() {
+            let name = self.unique(name.clone());
+            let cast = self.program.push(tpu::Cast::default(), &[source], name, TensorType::new(&shape, *elem));
+            self.cast[value.index()].push((*elem, cast));
+        }
+    }
+
+    /// A value of the Top program in an element type: its cast, or the value itself.
+    fn find(&mut self, value: ValueId, elem: &Elem) -> ValueId {
+        let cast = self.cast[value.index()].iter().find(|(e, _)| e == elem).map(|(_, id)| *id);
+        match cast.or(self.moved[value.index()]) {
+            Some(id) => id,
+            None => self.program.none(),
+        }
+    }
+
+    fn operand(&mut self, operand: &OperandRef, top: &[ValueId], results: &[ValueId], weights: &[ValueId]) -> ValueId {
+        match operand {
+            OperandRef::Operand { index, elem } => self.find(top[*index], elem),
+            OperandRef::Node(node) => results[*node],
+            OperandRef::Weight(weight) => weights[*weight],
+            OperandRef::None => self.program.none(),
+        }
+    }
+
+    /// A weight's value; equal weights of one name are one.
+    fn weight(&mut self, weight: NewWeight) -> ValueId {
+        if let Some(&id) = self.weight_values.get(&weight.name) {
+            let same = self.weights.get(&weight.name).is_some_and(|t| **t == weight.data) && self.program.tensor_type(id) == Some(&weight.ty);
+            if same {
+                return id;
+            }
+        }
+        let name = self.unique(weight.name);
+        let id = self.program.add_weight(name.clone(), weight.ty);
+        self.weights.insert(name.clone(), weight.data);
+        self.weight_values.insert(name, id);
+        id
+    }
+
+    /// The name, or the name with a number where it is taken.
+    fn unique(&mut self, name: String) -> String {
+        let mut candidate = name.clone();
+        let mut number = 0;
+        while !self.names.insert(candidate.clone()) {
+            number += 1;
+            candidate = format!("{name}_{number}");
+        }
+        candidate
+    }
+}

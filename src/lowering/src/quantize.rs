@@ -1,0 +1,89 @@
+//! Arithmetic that the rules of chips share: scales from ranges, floats to 8-bit integers.
+
+use crate::lowered::NewWeight;
+use crate::ranges::Range;
+use tpuc_ops::{Elem, TensorType};
+use tpuc_tensor::{DType, Data, Tensor};
+
+/// The symmetric 8-bit type of a calibrated value: i8 with scale `threshold / 127` if the range reaches below zero, else
+/// u8 with `threshold / 255`. A type that is quantized already stays. `None` without a usable range.
+pub fn quantized_elem(elem: &Elem) -> Option<Elem> {
+    if let Elem::Uniform { .. } = elem {
+        return Some(*elem);
+    }
+    let range = Range::of_elem(elem)?;
+    let threshold = range.threshold();
+    if !(threshold > 0.0 && threshold.is_finite()) {
+        return None;
+    }
+    Some(match range.is_signed() {
+        true => Elem::symmetric(DType::I8, threshold / 127.0),
+        false => Elem::symmetric(DType::U8, threshold / 255.0),
+    })
+}
+
+/// The end of a cast's name: `si8`, `ui8`, `f32`...
+pub fn cast_suffix(elem: &Elem) -> &'static str {
+    elem.storage().name()
+}
+
+/// Largest absolute value; 0 of nothing.
+pub(crate) fn max_abs(values: &[f32]) -> f32 {
+    values.iter().fold(0.0, |max, v| max.max(v.abs()))
+}
+
+/// `round_half_away(value / scale)`, saturated to i8.
+pub(crate) fn to_i8(value: f32, scale: f64) -> i8 {
+    (f64::from(value) / scale).round() as i8
+}
+
+/// `round_half_away(value / scale)`, saturated to u8.
+pub(crate) fn to_u8(value: f32, scale: f64) -> u8 {
+    (f64::from(value) / scale).round() as u8
+}
+
+/// `round_half_away(value / scale)`, saturated to i32.
+pub(crate) fn to_i32(value: f32, scale: f64) -> i32 {
+    (f64::from(value) / scale).round() as i32
+}
+
+/// The smallest `times` of 1, 2, 4 .. 64 for which every `value * times` is an 8-bit integer: such weights lose
+/// nothing with scale `1 / times`.
+pub(crate) fn integer_times(values: &[f32], signed: bool) -> Option<f32> {
+    let range = if signed { -128.0..=127.0 } else { 0.0..=255.0 };
+    let fits = |times: f32| values.iter().all(|v| (v * times).fract() == 0.0 && range.contains(&(v * times)));
+    (0..7).map(|power| (power as f32).exp2()).find(|&times| fits(times))
+}
+
+/// A flat weight whose type has a shape.
+pub(crate) fn weight(name: String, shape: &[i64], data: Data) -> NewWeight {
+    let ty = TensorType::new(shape, Elem::Plain(data.dtype()));
+    let tensor = Tensor::new(&[data.len()], data).expect("a flat tensor has as many elements as its only dimension says");
+    NewWeight { name, ty, data: tensor }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_from_ranges() {
+        let calibrated = |min, max| Elem::Calibrated { expressed: DType::F32, min, max };
+        assert_eq!(quantized_elem(&calibrated(-2.54, 2.54)), Some(Elem::symmetric(DType::I8, 2.54 / 127.0)));
+        assert_eq!(quantized_elem(&calibrated(-0.3, 2.54)), Some(Elem::symmetric(DType::I8, 2.54 / 127.0)));
+        assert_eq!(quantized_elem(&calibrated(0.0, 6.0)), Some(Elem::symmetric(DType::U8, 6.0 / 255.0)));
+        assert_eq!(quantized_elem(&calibrated(0.0, 0.0)), None);
+        assert_eq!(quantized_elem(&calibrated(0.0, f64::NAN)), None);
+        assert_eq!(quantized_elem(&Elem::F32), None);
+    }
+
+    #[test]
+    fn integer_weights_are_found() {
+        assert_eq!(integer_times(&[1.0, -3.0], true), Some(1.0));
+        assert_eq!(integer_times(&[0.25, 1.0], true), Some(4.0));
+        assert_eq!(integer_times(&[0.1], true), None);
+        assert_eq!(integer_times(&[200.0], true), None);
+        assert_eq!(integer_times(&[200.0], false), Some(1.0));
+        assert_eq!(integer_times(&[2.0, 0.015625], true), None);
+    }
+}

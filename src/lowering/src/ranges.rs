@@ -1,0 +1,348 @@
+//! The range of every value: from thresholds, then carried along the graph (`spec/lowering.md` section 2).
+//!
+//! In go a Top program and a calibration table; out comes a range per value, and with [`Ranges::annotate`] the same
+//! program with `!quant.calibrated` types. A range that reaches below zero means a signed integer.
+
+use crate::table::{CalibrationTable, Row, TableError};
+use tpuc_ops::{Elem, Node, Op, Program, TensorType, ValueId, ValueType};
+
+/// Smallest and largest value that a tensor is meant to represent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Range {
+    pub min: f64,
+    pub max: f64,
+}
+
+impl Range {
+    pub const fn new(min: f64, max: f64) -> Range {
+        Range { min, max }
+    }
+
+    /// The range that a type carries.
+    pub fn of_elem(elem: &Elem) -> Option<Range> {
+        match *elem {
+            Elem::Calibrated { min, max, .. } => Some(Range { min, max }),
+            Elem::Plain(_) | Elem::Uniform { .. } => None,
+        }
+    }
+
+    pub fn is_signed(&self) -> bool {
+        self.min < 0.0
+    }
+
+    /// What the largest integer stands for.
+    pub fn threshold(&self) -> f64 {
+        if self.is_signed() { self.max.abs().max(self.min.abs()) } else { self.max }
+    }
+
+    /// The same maximum with room for negative values: a tenth of it, in f32. Only the sign matters.
+    fn made_signed(&self) -> Range {
+        Range { min: f64::from((-self.max * 0.1) as f32), max: self.max }
+    }
+}
+
+/// A range per value of a program; `None` where nothing is known.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ranges {
+    of: Vec<Option<Range>>,
+}
+
+/// How an op takes part in propagation. The order of the steps matters; see [`Ranges::propagate`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    /// The result's range is the input's, before all else.
+    View,
+    /// The result is signed if and only if the input is.
+    KeepsSign,
+    /// The input takes the result's range if nobody else reads it.
+    Backward,
+    /// The result takes the input's range.
+    Forward,
+}
+
+/// The rules of every op. An op that is not listed keeps what its own threshold says.
+fn rules(op: &Op) -> &'static [Rule] {
+    match op {
+        Op::TopReshape(_) => &[Rule::View, Rule::Forward],
+        Op::TopAvgPool(_) => &[Rule::KeepsSign],
+        Op::TopMaxPool(_) => &[Rule::KeepsSign, Rule::Backward, Rule::Forward],
+        Op::TopRelu(_) => &[Rule::Backward, Rule::Forward],
+        Op::TopPad(_) => &[Rule::Forward],
+        Op::TopAdd(_) | Op::TopBatchNorm(_) | Op::TopClip(_) | Op::TopConv(_) | Op::TopInput(_) | Op::TopMatMul(_) | Op::TopNone(_) | Op::TopScale(_)
+        | Op::TopSoftmax(_) | Op::TopWeight(_) => &[],
+        Op::TpuAdd(_) | Op::TpuCast(_) | Op::TpuConv2D(_) | Op::TpuMatMul(_) | Op::TpuPad(_) | Op::TpuPool2D(_) | Op::TpuRelu(_) | Op::TpuReshape(_)
+        | Op::TpuSoftmax(_) => &[],
+    }
+}
+
+/// Whether an op ends in a Relu.
+fn does_relu(op: &Op) -> bool {
+    match op {
+        Op::TopAdd(op) => op.do_relu,
+        Op::TopAvgPool(op) => op.do_relu,
+        Op::TopBatchNorm(op) => op.do_relu,
+        Op::TopConv(op) => op.do_relu,
+        Op::TopMatMul(op) => op.do_relu,
+        Op::TopMaxPool(op) => op.do_relu,
+        Op::TopScale(op) => op.do_relu,
+        Op::TopRelu(_) => true,
+        Op::TopClip(_) | Op::TopInput(_) | Op::TopNone(_) | Op::TopPad(_) | Op::TopReshape(_) | Op::TopSoftmax(_) | Op::TopWeight(_) => false,
+        Op::TpuAdd(_) | Op::TpuCast(_) | Op::TpuConv2D(_) | Op::TpuMatMul(_) | Op::TpuPad(_) | Op::TpuPool2D(_) | Op::TpuRelu(_) | Op::TpuReshape(_)
+        | Op::TpuSoftmax(_) => false,
+    }
+}
+
+/// The range of a result by its row: `[-threshold, threshold]` where negative values were seen, else `[0, threshold]`.
+/// A softmax has `[0, 1]` whatever was seen.
+fn range_of_row(op: &Op, row: &Row) -> Option<Range> {
+    if matches!(op, Op::TopSoftmax(s) if !s.log) {
+        return Some(Range::new(0.0, 1.0));
+    }
+    let signed = row.min < 0.0 && !does_relu(op);
+    (row.threshold > 0.0).then(|| Range::new(if signed { -row.threshold } else { 0.0 }, row.threshold))
+}
+
+impl Ranges {
+    /// The ranges that a table gives. An error if it has layers that the program does not have.
+    pub fn from_table(program: &Program, table: &CalibrationTable) -> Result<Ranges, TableError> {
+        let names = program.names();
+        table.check_layers(names.keys().copied())?;
+        let mut ranges = Ranges { of: vec![None; program.values.len()] };
+        for node in &program.nodes {
+            for &result in &node.results {
+                let row = table.get(&program.value(result).name);
+                ranges.of[result.index()] = row.and_then(|row| range_of_row(&node.op, row));
+            }
+        }
+        Ok(ranges)
+    }
+
+    /// The ranges in the types of a program.
+    pub fn from_types(program: &Program) -> Ranges {
+        let range = |ty: &ValueType| ty.tensor().and_then(|t| Range::of_elem(&t.elem));
+        Ranges { of: program.values.iter().map(|v| range(&v.ty)).collect() }
+    }
+
+    pub fn get(&self, value: ValueId) -> Option<Range> {
+        self.of.get(value.index()).copied().flatten()
+    }
+
+    pub fn set(&mut self, value: ValueId, range: Range) {
+        if let Some(slot) = self.of.get_mut(value.index()) {
+            *slot = Some(range);
+        }
+    }
+
+    /// Layers (results of ops) without a range, in the program's order.
+    pub fn missing(&self, program: &Program) -> Vec<String> {
+        let results = program.nodes.iter().flat_map(|n| &n.results);
+        results.filter(|&&r| self.get(r).is_none()).map(|&r| program.value(r).name.clone()).collect()
+    }
+
+    /// Carries ranges along the graph, each step to its fixed point before the next.
+    pub fn propagate(&mut self, program: &Program) {
+        let graph = Graph::new(program);
+        self.repeat(&graph, Rule::View, Ranges::forward);
+        self.repeat(&graph, Rule::KeepsSign, Ranges::keep_sign);
+        self.repeat(&graph, Rule::Backward, Ranges::backward);
+        self.repeat(&graph, Rule::Forward, Ranges::forward);
+        self.repeat(&graph, Rule::KeepsSign, Ranges::keep_sign);
+    }
+
+    /// Applies a step to all ops of a rule until nothing changes. A range moves one op a round at worst, so as many
+    /// rounds as there are ops suffice.
+    fn repeat(&mut self, graph: &Graph, rule: Rule, step: fn(&mut Ranges, &Graph, &Node) -> bool) {
+        let nodes: Vec<&Node> = graph.program.nodes.iter().filter(|n| rules(&n.op).contains(&rule)).collect();
+        for _ in 0..=nodes.len() {
+            let changed = nodes.iter().filter(|&&node| step(self, graph, node)).count();
+            if changed == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Writes a range; whether that changed it.
+    fn update(&mut self, value: ValueId, range: Range) -> bool {
+        let slot = &mut self.of[value.index()];
+        let changed = *slot != Some(range);
+        *slot = Some(range);
+        changed
+    }
+
+    fn forward(&mut self, graph: &Graph, node: &Node) -> bool {
+        let (Some(input), Some(output)) = (node.operands.first(), node.results.first()) else { return false };
+        let Some(range) = self.get(*input) else { return false };
+        let changed = self.update(*output, range);
+        if changed {
+            self.forward_views(graph, *output);
+        }
+        changed
+    }
+
+    /// Reshapes of a value follow it at once.
+    fn forward_views(&mut self, graph: &Graph, value: ValueId) {
+        let Some(range) = self.get(value) else { return };
+        for &user in &graph.users[value.index()] {
+            let node = &graph.program.nodes[user];
+            if rules(&node.op).contains(&Rule::View) && node.operands.first() == Some(&value) {
+                if let Some(&output) = node.results.first() {
+                    self.update(output, range);
+                }
+            }
+        }
+    }
+
+    fn keep_sign(&mut self, graph: &Graph, node: &Node) -> bool {
+        let (Some(&input), Some(&output)) = (node.operands.first(), node.results.first()) else { return false };
+        let (Some(from), Some(to)) = (self.get(input), self.get(output)) else { return false };
+        let range = match (from.is_signed(), to.is_signed()) {
+            (true, false) => to.made_signed(),
+            (false, true) => Range::new(0.0, to.max),
+            (true, true) | (false, false) => return false,
+        };
+        // A threshold of zero cannot be made signed.
+        if range.is_signed() != from.is_signed() {
+            return false;
+        }
+        self.update(output, range);
+        self.forward_views(graph, output);
+        for &user in &graph.users[output.index()] {
+            let node = &graph.program.nodes[user];
+            if let (true, Some(&result)) = (rules(&node.op).contains(&Rule::KeepsSign), node.results.first()) {
+                self.update(result, range);
+            }
+        }
+        true
+    }
+
+    fn backward(&mut self, graph: &Graph, node: &Node) -> bool {
+        let (Some(&input), Some(&output)) = (node.operands.first(), node.results.first()) else { return false };
+        let Some(range) = self.get(output) else { return false };
+        if graph.uses[input.index()] != 1 || !self.update(input, range) {
+            return false;
+        }
+        // A reshape in front changes with its result.
+        if let Some(producer) = graph.program.producer(input).map(|p| &graph.program.nodes[p]) {
+            if let (true, Some(&source)) = (rules(&producer.op).contains(&Rule::View), producer.operands.first()) {
+                self.update(source, range);
+            }
+        }
+        true
+    }
+
+    /// The program with its ranges in the types of the results of ops. Types that are quantized already stay.
+    pub fn annotate(&self, program: &Program) -> Program {
+        let mut annotated = program.clone();
+        for node in &program.nodes {
+            for &result in &node.results {
+                let (Some(range), ValueType::Tensor(ty)) = (self.get(result), &program.value(result).ty) else { continue };
+                let expressed = match ty.elem {
+                    Elem::Plain(dtype) | Elem::Calibrated { expressed: dtype, .. } => dtype,
+                    Elem::Uniform { .. } => continue,
+                };
+                let elem = Elem::Calibrated { expressed, min: range.min, max: range.max };
+                annotated.values[result.index()].ty = TensorType::new(&ty.shape, elem).into();
+            }
+        }
+        annotated
+    }
+}
+
+/// Who reads what.
+struct Graph<'a> {
+    program: &'a Program,
+    /// Nodes that read a value.
+    users: Vec<Vec<usize>>,
+    /// How often a value is read; being an output of the network counts.
+    uses: Vec<usize>,
+}
+
+impl<'a> Graph<'a> {
+    fn new(program: &'a Program) -> Graph<'a> {
+        let mut uses = vec![0; program.values.len()];
+        for value in program.nodes.iter().flat_map(|n| &n.operands).chain(&program.outputs) {
+            uses[value.index()] += 1;
+        }
+        Graph { program, users: program.users(), uses }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tpuc_ops::top;
+
+    fn table(rows: &[(&str, f64, f64, f64)]) -> CalibrationTable {
+        let text: String = rows.iter().map(|(n, th, min, max)| format!("{n} {th} {min} {max}\n")).collect();
+        CalibrationTable::parse(&text).unwrap()
+    }
+
+    fn chain(ops: Vec<(Op, &str)>) -> Program {
+        let mut program = Program::new("net");
+        let ty = TensorType::f32(&[1, 2, 4, 4]);
+        let mut last = program.add_input("x", ty.clone());
+        for (op, name) in ops {
+            last = program.push(op, &[last], name, ty.clone());
+        }
+        program.outputs = vec![last];
+        program
+    }
+
+    fn ranges(program: &Program, rows: &[(&str, f64, f64, f64)]) -> Vec<(f64, f64)> {
+        let mut ranges = Ranges::from_table(program, &table(rows)).unwrap();
+        ranges.propagate(program);
+        program.nodes.iter().map(|n| ranges.get(n.results[0]).map_or((0.0, 0.0), |r| (r.min, r.max))).collect()
+    }
+
+    fn max_pool() -> Op {
+        top::MaxPool { kernel_shape: vec![1, 1], strides: vec![1, 1], pads: vec![0; 4], ..Default::default() }.into()
+    }
+
+    #[test]
+    fn rows_become_ranges() {
+        let program = chain(vec![
+            (top::Input::default().into(), "in"),
+            (top::Conv { do_relu: true, ..Default::default() }.into(), "conv"),
+            (top::Softmax::default().into(), "prob"),
+        ]);
+        let got = ranges(&program, &[("in", 2.5, -1.0, 2.5), ("conv", 6.0, -0.5, 6.0), ("prob", 0.4, 0.0, 0.4)]);
+        assert_eq!(got, [(-2.5, 2.5), (0.0, 6.0), (0.0, 1.0)]);
+    }
+
+    #[test]
+    fn what_only_a_relu_reads_takes_its_range() {
+        let program = chain(vec![(top::Conv::default().into(), "conv"), (top::Relu::default().into(), "relu"), (top::Reshape::default().into(), "view")]);
+        let got = ranges(&program, &[("conv", 9.0, -9.0, 8.0), ("relu", 8.0, 0.0, 8.0), ("view", 7.0, 0.0, 7.0)]);
+        assert_eq!(got, [(0.0, 8.0), (0.0, 8.0), (0.0, 8.0)]);
+    }
+
+    #[test]
+    fn a_value_with_more_readers_gives_its_range() {
+        let mut program = chain(vec![(top::Conv::default().into(), "conv"), (max_pool(), "pool")]);
+        program.outputs.push(program.nodes[0].results[0]);
+        assert_eq!(ranges(&program, &[("conv", 9.0, -9.0, 8.0), ("pool", 8.0, 2.0, 8.0)]), [(-9.0, 9.0), (-9.0, 9.0)]);
+    }
+
+    #[test]
+    fn a_mean_keeps_its_threshold_and_takes_the_sign() {
+        let pool = top::AvgPool { kernel_shape: vec![1, 1], strides: vec![1, 1], pads: vec![0; 4], ..Default::default() };
+        let program = chain(vec![(top::Conv::default().into(), "conv"), (pool.into(), "pool")]);
+        let got = ranges(&program, &[("conv", 9.0, -9.0, 8.0), ("pool", 2.0, 0.5, 2.0)]);
+        assert_eq!(got, [(-9.0, 9.0), (f64::from(-0.2f32), 2.0)]);
+    }
+
+    #[test]
+    fn layers_without_rows_are_listed() {
+        let program = chain(vec![(top::Conv::default().into(), "conv"), (top::Reshape::default().into(), "view"), (top::Conv::default().into(), "last")]);
+        let mut ranges = Ranges::from_table(&program, &table(&[("conv", 9.0, -9.0, 8.0)])).unwrap();
+        ranges.propagate(&program);
+        assert_eq!(ranges.missing(&program), ["last"]);
+    }
+
+    #[test]
+    fn unknown_layers_are_an_error_with_the_nearest_name() {
+        let program = chain(vec![(top::Conv::default().into(), "conv1_Conv")]);
+        let error = Ranges::from_table(&program, &table(&[("conv1_Cnov", 1.0, 0.0, 1.0)])).unwrap_err();
+        assert_eq!(error.to_string(), "line 1: layer 'conv1_Cnov' is not in the model; the nearest is 'conv1_Conv'");
+    }
+}
