@@ -146,3 +146,69 @@ pub(crate) fn load(source: &(impl SampleSource + ?Sized), program: &Program, sam
     }
     Ok(inputs)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::no_progress;
+    use crate::testing::{TwoOps, samples};
+
+    fn options(threads: usize) -> CalibrationOptions {
+        CalibrationOptions { methods: Method::ALL.to_vec(), threads, ..CalibrationOptions::default() }
+    }
+
+    #[test]
+    fn every_op_has_a_row_in_op_order() {
+        let statistics = gather(&TwoOps::new(64), &samples(3, 64)[..], &options(1), &no_progress).unwrap();
+        let rows = statistics.thresholds(Method::Max).unwrap();
+        assert_eq!(rows.iter().map(|r| r.name.as_str()).collect::<Vec<_>>(), ["input", "relu", "sum"]);
+        assert_eq!((rows[1].min, rows[1].max, rows[2].max), (0.0, rows[0].max, 2.0 * rows[0].max));
+    }
+
+    #[test]
+    fn threads_do_not_change_a_bit() {
+        let (network, samples) = (TwoOps::new(500), samples(30, 500));
+        let run = |threads| format!("{:?}", gather(&network, &samples[..], &options(threads), &no_progress).unwrap());
+        let one = run(1);
+        assert_eq!(one, run(2));
+        assert_eq!(one, run(7));
+    }
+
+    #[test]
+    fn the_first_bad_sample_is_named() {
+        let mut samples = samples(20, 64);
+        for (sample, value) in [(5, f32::NAN), (6, f32::INFINITY), (17, f32::NAN)] {
+            let mut data = vec![1.0; 64];
+            data[9] = value;
+            samples[sample] = vec![Tensor::f32(&[1, 64], data).unwrap()];
+        }
+        for threads in [1, 4] {
+            let error = gather(&TwoOps::new(64), &samples[..], &options(threads), &no_progress).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "sample 5 (in memory): tensor 'input' has an element that is infinite or not a number; a threshold needs finite activations"
+            );
+        }
+    }
+
+    #[test]
+    fn bad_options_and_samples_are_errors() {
+        let network = TwoOps::new(4);
+        let none: &[Vec<Tensor>] = &[];
+        assert!(matches!(gather(&network, none, &options(1), &no_progress), Err(QuantError::NoSamples)));
+        let two_inputs = vec![[samples(1, 4).remove(0), samples(1, 4).remove(0)].concat()];
+        let error = gather(&network, &two_inputs[..], &options(1), &no_progress).unwrap_err();
+        assert_eq!(error.to_string(), "sample 0 (in memory) has 2 tensors, the network has 1 inputs");
+        let bins = CalibrationOptions { histogram_bins: 1, ..options(1) };
+        let error = gather(&network, &samples(1, 4)[..], &bins, &no_progress).unwrap_err();
+        assert_eq!(error.to_string(), "histogram_bin_num is 1, expected 2 to 8000000");
+    }
+
+    #[test]
+    fn input_num_takes_the_first_samples_and_progress_ends_at_one() {
+        let last = Mutex::new(0.0);
+        let options = CalibrationOptions { input_num: 2, ..options(1) };
+        let statistics = gather(&TwoOps::new(8), &samples(9, 8)[..], &options, &|done, _| *last.lock().unwrap() = done).unwrap();
+        assert_eq!((statistics.samples, statistics.tensors[0].samples, *last.lock().unwrap()), (2, 2, 1.0));
+    }
+}

@@ -37,3 +37,5 @@ pub fn default_threads() -> usize {
 
 #[cfg(test)]
 mod reference_numbers;
+#[cfg(test)]
+mod testing;

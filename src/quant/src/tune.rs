@@ -246,3 +246,53 @@ impl Scratch {
         Ok(&self.results)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calibrate::{CalibrationOptions, gather};
+    use crate::method::Method;
+    use crate::source::no_progress;
+    use crate::testing::{TwoOps, samples};
+
+    fn tuned(low: f64, options: &TuneOptions) -> (Vec<Threshold>, Statistics) {
+        let (network, samples) = (TwoOps::new(300), samples(6, 300));
+        let statistics = gather(&network, &samples[..], &CalibrationOptions::default(), &no_progress).unwrap();
+        let mut thresholds = statistics.thresholds(Method::Max).unwrap();
+        thresholds.iter_mut().for_each(|t| t.threshold *= low);
+        tune(&network, &samples[..], &statistics, &mut thresholds, options, &no_progress).unwrap();
+        (thresholds, statistics)
+    }
+
+    #[test]
+    fn clipped_inputs_are_raised_and_outputs_stay() {
+        let (thresholds, statistics) = tuned(0.25, &TuneOptions::default());
+        let absmax: Vec<f64> = statistics.tensors.iter().map(|t| f64::from(t.absmax())).collect();
+        assert!(thresholds[0].threshold > 0.5 * absmax[0] && thresholds[0].threshold <= absmax[0]);
+        assert!(thresholds[1].threshold > 0.5 * absmax[1] && thresholds[1].threshold <= absmax[1]);
+        assert_eq!(thresholds[2].threshold, 0.25 * absmax[2]);
+    }
+
+    #[test]
+    fn thresholds_near_the_maximum_and_no_samples_change_nothing() {
+        let near = TuneOptions { min_difference: 100.0, ..TuneOptions::default() };
+        let none = TuneOptions { tune_num: 0, ..TuneOptions::default() };
+        for options in [near, none] {
+            let (thresholds, statistics) = tuned(0.25, &options);
+            thresholds.iter().zip(&statistics.tensors).for_each(|(t, s)| assert_eq!(t.threshold, 0.25 * f64::from(s.absmax())));
+        }
+    }
+
+    #[test]
+    fn threads_do_not_change_a_bit() {
+        let run = |threads| tuned(0.3, &TuneOptions { threads, ..TuneOptions::default() }).0;
+        assert_eq!(run(1), run(2));
+    }
+
+    #[test]
+    fn values_die_after_their_last_reader() {
+        let dead = dead_after(&TwoOps::new(4).program);
+        let names = |node: usize| dead[node].iter().map(|id| id.0).collect::<Vec<_>>();
+        assert_eq!((names(0), names(1), names(2)), (vec![0], vec![], vec![1, 2, 3]));
+    }
+}
