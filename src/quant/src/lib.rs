@@ -27,7 +27,7 @@ pub use error::QuantError;
 pub use method::Method;
 pub use network::{Network, PreparedOp};
 pub use source::{Progress, SampleSource, no_progress};
-pub use statistics::{Statistics, Threshold, Warning};
+pub use statistics::{Statistics, Warning};
 pub use tune::{TuneOptions, tune};
 
 /// A thread for every processor.

@@ -5,25 +5,13 @@ use crate::histogram::{Histogram, Merge};
 use crate::method::Method;
 use crate::simd::Extent;
 use crate::{kl, max};
+use tpuc_lowering::table::Row;
 
 /// Thresholds are never smaller.
 pub const SMALLEST_THRESHOLD: f32 = 1e-5;
 
 /// The KL threshold of a tensor that was never large enough to be counted.
 const UNCOUNTED_KL: f32 = 1.0;
-
-/// One row of a calibration table.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Threshold {
-    /// Layer name.
-    pub name: String,
-    /// The magnitude that quantization maps to the largest integer.
-    pub threshold: f64,
-    /// The smallest value seen.
-    pub min: f64,
-    /// The largest value seen.
-    pub max: f64,
-}
 
 /// Something that the user should know about the data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,11 +103,11 @@ pub struct Statistics {
 
 impl Statistics {
     /// The rows of a calibration table.
-    pub fn thresholds(&self, method: Method) -> Result<Vec<Threshold>, QuantError> {
+    pub fn thresholds(&self, method: Method) -> Result<Vec<Row>, QuantError> {
         let row = |t: &TensorStatistics| {
             let (min, max) = t.range();
             let threshold = f64::from(t.threshold(method)?);
-            Ok(Threshold { name: t.name.clone(), threshold, min: f64::from(min), max: f64::from(max) })
+            Ok(Row { name: t.name.clone(), threshold, min: f64::from(min), max: f64::from(max) })
         };
         use rayon::prelude::*;
         self.tensors.par_iter().map(row).collect()

@@ -15,10 +15,11 @@ use crate::error::QuantError;
 use crate::network::{Network, NetworkError, PreparedOp};
 use crate::simd;
 use crate::source::{Progress, SampleSource};
-use crate::statistics::{Statistics, Threshold};
+use crate::statistics::Statistics;
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::Arc;
+use tpuc_lowering::table::Row;
 use tpuc_ops::{Program, ValueId};
 use tpuc_tensor::{DType, Data, Tensor};
 
@@ -45,7 +46,7 @@ pub fn tune(
     network: &impl Network,
     source: &(impl SampleSource + ?Sized),
     statistics: &Statistics,
-    thresholds: &mut [Threshold],
+    thresholds: &mut [Row],
     options: &TuneOptions,
     progress: Progress,
 ) -> Result<(), QuantError> {
@@ -67,7 +68,7 @@ pub fn tune(
 }
 
 /// What the tuner knows of a tensor that has a row in the table.
-struct Row {
+struct Tunable {
     /// Index into the table.
     index: usize,
     /// The untuned threshold as it is written in the table.
@@ -76,13 +77,13 @@ struct Row {
     tuned: bool,
 }
 
-fn rows(program: &Program, statistics: &Statistics, thresholds: &[Threshold]) -> HashMap<ValueId, Row> {
+fn rows(program: &Program, statistics: &Statistics, thresholds: &[Row]) -> HashMap<ValueId, Tunable> {
     let absmax: HashMap<&str, f32> = statistics.tensors.iter().map(|t| (t.name.as_str(), t.absmax())).collect();
     let names = program.names();
-    let row = |(index, t): (usize, &Threshold)| {
+    let row = |(index, t): (usize, &Row)| {
         let (&id, &absmax) = (names.get(t.name.as_str())?, absmax.get(t.name.as_str())?);
         let is_float = program.tensor_type(id)?.elem.storage() == DType::F32;
-        is_float.then(|| (id, Row { index, untuned: as_written(t.threshold), absmax: f64::from(absmax), tuned: false }))
+        is_float.then(|| (id, Tunable { index, untuned: as_written(t.threshold), absmax: f64::from(absmax), tuned: false }))
     };
     thresholds.iter().enumerate().filter_map(row).collect()
 }
@@ -114,7 +115,7 @@ struct Tuner<'a, N> {
     network: &'a N,
     program: &'a Program,
     options: &'a TuneOptions,
-    rows: HashMap<ValueId, Row>,
+    rows: HashMap<ValueId, Tunable>,
     /// By sample.
     live: Vec<Live>,
     /// By sample: its name in errors.
@@ -122,13 +123,12 @@ struct Tuner<'a, N> {
 }
 
 impl<N: Network> Tuner<'_, N> {
-    fn run(mut self, thresholds: &mut [Threshold], progress: Progress) -> Result<(), QuantError> {
-        let dead_after = dead_after(self.program);
-        for node in 0..self.program.nodes.len() {
+    fn run(mut self, thresholds: &mut [Row], progress: Progress) -> Result<(), QuantError> {
+        for (node, dead) in dead_after(self.program).iter().enumerate() {
             progress(node as f64 / self.program.nodes.len() as f64, "tuning");
             self.run_float(node)?;
             self.tune_inputs(node, thresholds)?;
-            for id in &dead_after[node] {
+            for id in dead {
                 self.live.iter_mut().for_each(|live| live[id.index()] = None);
             }
         }
@@ -165,7 +165,7 @@ impl<N: Network> Tuner<'_, N> {
     }
 
     /// Tunes the inputs of a node that were not tuned before; where all were, the first one again.
-    fn tune_inputs(&mut self, node: usize, thresholds: &mut [Threshold]) -> Result<(), QuantError> {
+    fn tune_inputs(&mut self, node: usize, thresholds: &mut [Row]) -> Result<(), QuantError> {
         let mut inputs: Vec<ValueId> = Vec::new();
         for id in &self.program.nodes[node].operands {
             if self.rows.contains_key(id) && !inputs.contains(id) {
@@ -255,7 +255,7 @@ mod tests {
     use crate::source::no_progress;
     use crate::testing::{TwoOps, samples};
 
-    fn tuned(low: f64, options: &TuneOptions) -> (Vec<Threshold>, Statistics) {
+    fn tuned(low: f64, options: &TuneOptions) -> (Vec<Row>, Statistics) {
         let (network, samples) = (TwoOps::new(300), samples(6, 300));
         let statistics = gather(&network, &samples[..], &CalibrationOptions::default(), &no_progress).unwrap();
         let mut thresholds = statistics.thresholds(Method::Max).unwrap();

@@ -8,8 +8,9 @@ mod reader;
 use executor::PlainNetwork;
 use std::path::{Path, PathBuf};
 use tpuc_imageio::{Loader, NetInput, PixelFormat, Preprocess, Samples};
+use tpuc_lowering::table::{CalibrationTable, Row};
 use tpuc_ops::Op;
-use tpuc_quant::{CalibrationOptions, Method, Statistics, Threshold, TuneOptions, gather, no_progress, tune};
+use tpuc_quant::{CalibrationOptions, Method, Statistics, TuneOptions, gather, no_progress, tune};
 use tpuc_tensor::WeightStore;
 
 const SAMPLES: usize = 12;
@@ -54,7 +55,7 @@ impl Case {
         gather(&self.network, &self.loader, &options, &no_progress).unwrap()
     }
 
-    fn tuned(&self, statistics: &Statistics, threads: usize) -> Vec<Threshold> {
+    fn tuned(&self, statistics: &Statistics, threads: usize) -> Vec<Row> {
         let mut thresholds = statistics.thresholds(Method::Kl).unwrap();
         let options = TuneOptions { threads, ..TuneOptions::default() };
         tune(&self.network, &self.loader, statistics, &mut thresholds, &options, &no_progress).unwrap();
@@ -63,25 +64,22 @@ impl Case {
 
     /// Compares with a table of the reference; returns how many rows are equal in every digit and panics if one is not
     /// within a relative 1e-5.
-    fn compare(&self, rows: &[Threshold], table: &str) -> usize {
-        let text = std::fs::read_to_string(self.folder.join(format!("{}_cali_{table}", self.name))).unwrap();
-        let expected: Vec<Vec<&str>> = text.lines().filter(|l| !l.starts_with('#')).map(|l| l.split(' ').collect()).collect();
-        let names: Vec<&str> = rows.iter().map(|r| r.name.as_str()).collect();
-        assert_eq!(names, expected.iter().map(|e| e[0]).collect::<Vec<_>>());
+    fn compare(&self, rows: &[Row], table: &str) -> usize {
+        let reference = CalibrationTable::read(&self.folder.join(format!("{}_cali_{table}", self.name))).unwrap();
+        let names = |rows: &[Row]| rows.iter().map(|r| r.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(rows), names(reference.rows()));
         let mut equal = 0;
-        for (row, expected) in rows.iter().zip(&expected) {
-            let ours = [row.threshold, row.min, row.max].map(|v| format!("{v:.7}"));
+        for (ours, theirs) in rows.iter().zip(reference.rows()) {
             // A zero's sign depends on how the network was run.
-            let theirs: Vec<&str> = expected[1..].iter().map(|v| if *v == "-0.0000000" { "0.0000000" } else { v }).collect();
-            if ours == *theirs {
+            let columns = |row: &Row| [row.threshold, row.min, row.max].map(|v| v + 0.0);
+            let written = |row: &Row| columns(row).map(|v| format!("{v:.7}"));
+            if written(ours) == written(theirs) {
                 equal += 1;
                 continue;
             }
-            println!("{} {table}: {} {ours:?}, reference {theirs:?}", self.name, row.name);
-            for (a, b) in [row.threshold, row.min, row.max].iter().zip(&theirs) {
-                let b: f64 = b.parse().unwrap();
-                assert!((a - b).abs() <= 1e-5 * b.abs().max(1e-2), "{} {table}: {} {a} and {b}", self.name, row.name);
-            }
+            let near = |(a, b): (f64, f64)| (a - b).abs() <= 1e-5 * b.abs().max(1e-2);
+            let all_near = columns(ours).into_iter().zip(columns(theirs)).all(near);
+            assert!(all_near, "{} {table}: {ours:?}, reference {theirs:?}", self.name);
         }
         println!("{} {table}: {equal} of {} rows equal in all digits", self.name, rows.len());
         equal
@@ -107,7 +105,7 @@ fn small_mobilenet() {
 }
 
 /// Bits of a table.
-fn bits(rows: &[Threshold]) -> Vec<(String, [u64; 3])> {
+fn bits(rows: &[Row]) -> Vec<(String, [u64; 3])> {
     rows.iter().map(|r| (r.name.clone(), [r.threshold, r.min, r.max].map(f64::to_bits))).collect()
 }
 
