@@ -74,6 +74,7 @@ pub fn schedule(tiu: &[usize], dma: &[usize], order: Order) -> Result<Vec<(Engin
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::Engine::{Dma, Tiu};
     use super::*;
