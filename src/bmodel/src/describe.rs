@@ -36,7 +36,7 @@ fn summary(out: &mut String, model: &Model) -> std::fmt::Result {
         writeln!(out, "net {index}: [{}]  {}", net.name, if dynamic { "dynamic" } else { "static" })?;
         for (index, stage) in net.stages.iter().enumerate() {
             writeln!(out, "------------")?;
-            writeln!(out, "stage {index}:")?;
+            writeln!(out, "stage {index}, core num: {}", stage.core_num.max(1))?;
             if stage.subnets.len() > 1 {
                 writeln!(out, "subnet number: {}", stage.subnets.len())?;
             }
@@ -54,8 +54,8 @@ fn summary(out: &mut String, model: &Model) -> std::fmt::Result {
     }
     writeln!(out)?;
     let total = (coeff as u64).saturating_add(instruct as u64).saturating_add(runtime);
-    writeln!(out, "device mem size: {total} (coeff: {coeff}, instruct: {instruct}, runtime: {runtime})")?;
-    writeln!(out, "host mem size: {host} (coeff: 0, runtime: {host})")
+    writeln!(out, "device mem size: {total} (weight: {coeff}, instruct: {instruct}, runtime: {runtime})")?;
+    writeln!(out, "host mem size: {host} (weight: 0, runtime: {host})")
 }
 
 /// Groups of a stage: its own list, or those of its sub-networks' cores.

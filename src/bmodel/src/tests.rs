@@ -75,13 +75,13 @@ create time: 2024-01-01
 ==========================================
 net 0: [net]  static
 ------------
-stage 0:
+stage 0, core num: 1
 subnet number: 2
 input: in, [1, 3, 4, 4], float32, scale: 1, zero_point: 0
 output: out, [1, 10], int8, scale: 0.25, zero_point: -3
 
-device mem size: 9572 (coeff: 100, instruct: 1280, runtime: 8192)
-host mem size: 0 (coeff: 0, runtime: 0)
+device mem size: 9572 (weight: 100, instruct: 1280, runtime: 8192)
+host mem size: 0 (weight: 0, runtime: 0)
 ";
     assert_eq!(describe(&sample()), expected);
     assert!(describe_in_full(&sample()).contains("group 0: 2 TIU commands (256 bytes), 3 DMA commands (384 bytes)"));
