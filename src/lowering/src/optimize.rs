@@ -61,11 +61,12 @@ impl Affine {
                 let (Some(scale), Some(bias)) = (parameter(1, 1.0)?, parameter(2, 0.0)?) else { return Ok(None) };
                 Affine { scale, bias, do_relu: op.do_relu, relu_limit: op.relu_limit }
             }
+            // Scale in f64, bias in f32: the reference's bits.
             Op::TopBatchNorm(op) => {
                 let (Some(mean), Some(variance)) = (parameter(1, 0.0)?, parameter(2, 1.0)?) else { return Ok(None) };
                 let (Some(gamma), Some(beta)) = (parameter(3, 1.0)?, parameter(4, 0.0)?) else { return Ok(None) };
                 let scale: Vec<f32> = gamma.iter().zip(&variance).map(|(g, v)| (f64::from(*g) / (f64::from(*v) + op.epsilon).sqrt()) as f32).collect();
-                let bias = (0..channels).map(|c| (f64::from(beta[c]) - f64::from(mean[c]) * f64::from(scale[c])) as f32).collect();
+                let bias = (0..channels).map(|c| beta[c] - mean[c] * scale[c]).collect();
                 Affine { scale, bias, do_relu: op.do_relu, relu_limit: op.relu_limit }
             }
             _ => return Ok(None),

@@ -65,6 +65,48 @@ pub(crate) fn weight(name: String, shape: &[i64], data: Data) -> NewWeight {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use tpuc_tensor::round::{fit_any, fit_positive};
+
+    proptest! {
+        /// Every multiplier with every shift tried: none is nearer, and of equally near ones the smallest shift is taken.
+        #[test]
+        fn fit_is_the_nearest_of_all_8_bit_multipliers(mantissa in 1f32..2.0, exponent in -18i32..6, negative: bool, positive_shifts: bool) {
+            let scale = mantissa * (exponent as f32).exp2() * if negative { -1.0 } else { 1.0 };
+            let (fitted, shifts) = match positive_shifts {
+                true => (fit_positive(scale, 8), 0..=30),
+                false => (fit_any(scale, 8), -32..=30),
+            };
+            let distance = |m: i32, n: i32| (f64::from(m) / f64::from(n).exp2() - f64::from(scale)).abs();
+            let mut best = (f64::INFINITY, 0, 0);
+            for shift in shifts {
+                for multiplier in -126..=126 {
+                    if distance(multiplier, shift) < best.0 {
+                        best = (distance(multiplier, shift), multiplier, shift);
+                    }
+                }
+            }
+            prop_assert_eq!(distance(fitted.multiplier, fitted.shift), best.0);
+            prop_assert_eq!(fitted.shift, best.2);
+        }
+
+        /// 31 bits hold an f32 exactly where shifts up to 30 reach its last bit; the multiplier is then odd.
+        #[test]
+        fn fit_is_exact_in_32_bits(mantissa in 1f32..2.0, exponent in -7i32..20) {
+            let scale = mantissa * (exponent as f32).exp2();
+            let fitted = fit_any(scale, 32);
+            prop_assert_eq!(f64::from(fitted.multiplier) / f64::from(fitted.shift).exp2(), f64::from(scale));
+            prop_assert_eq!(fitted.multiplier % 2, 1);
+        }
+
+        #[test]
+        fn quantized_values_are_within_half_a_step(value in -300f32..300.0, scale in 1e-3f64..4.0) {
+            for (quantized, low, high) in [(i64::from(to_i8(value, scale)), -128, 127), (i64::from(to_u8(value, scale)), 0, 255)] {
+                let exact = f64::from(value) / scale;
+                prop_assert!((quantized as f64 - exact.clamp(low as f64, high as f64)).abs() <= 0.5 + 1e-9);
+            }
+        }
+    }
 
     #[test]
     fn types_from_ranges() {

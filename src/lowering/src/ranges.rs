@@ -184,10 +184,9 @@ impl Ranges {
         let Some(range) = self.get(value) else { return };
         for &user in &graph.users[value.index()] {
             let node = &graph.program.nodes[user];
-            if rules(&node.op).contains(&Rule::View) && node.operands.first() == Some(&value) {
-                if let Some(&output) = node.results.first() {
-                    self.update(output, range);
-                }
+            let follows = rules(&node.op).contains(&Rule::View) && node.operands.first() == Some(&value);
+            if let (true, Some(&output)) = (follows, node.results.first()) {
+                self.update(output, range);
             }
         }
     }
@@ -222,10 +221,10 @@ impl Ranges {
             return false;
         }
         // A reshape in front changes with its result.
-        if let Some(producer) = graph.program.producer(input).map(|p| &graph.program.nodes[p]) {
-            if let (true, Some(&source)) = (rules(&producer.op).contains(&Rule::View), producer.operands.first()) {
-                self.update(source, range);
-            }
+        let producer = graph.program.producer(input).map(|p| &graph.program.nodes[p]);
+        let view = producer.filter(|p| rules(&p.op).contains(&Rule::View));
+        if let Some(&source) = view.and_then(|v| v.operands.first()) {
+            self.update(source, range);
         }
         true
     }
