@@ -60,8 +60,19 @@ pub enum TableError {
     Columns { line: usize, found: String },
     #[error("line {line}: layer '{name}': '{found}' is not a {column}")]
     Number { line: usize, name: String, column: &'static str, found: String },
-    #[error("{}", .0.iter().map(UnknownLayer::to_string).collect::<Vec<_>>().join("; "))]
+    #[error("{}", listed(.0))]
     UnknownLayers(Vec<UnknownLayer>),
+}
+
+/// So many unknown layers are listed and looked up: a table of another model has no layer that was meant.
+const LISTED: usize = 10;
+
+fn listed(layers: &[UnknownLayer]) -> String {
+    let mut text = layers.iter().take(LISTED).map(UnknownLayer::to_string).collect::<Vec<_>>().join("; ");
+    if layers.len() > LISTED {
+        let _ = write!(text, "; and {} more", layers.len() - LISTED);
+    }
+    text
 }
 
 /// A calibration table.
@@ -209,13 +220,15 @@ impl CalibrationTable {
         Ok(Some(row))
     }
 
-    /// An error that names every layer which is not in the model, each with the nearest name.
+    /// An error that has every layer which is not in the model, the first ones with the nearest name.
     pub fn check_layers<'a>(&self, layers: impl IntoIterator<Item = &'a str>) -> Result<(), TableError> {
         let mut known: Vec<&str> = layers.into_iter().collect();
         known.sort_unstable();
         let unknown = self.rows.iter().zip(&self.lines).filter(|(row, _)| known.binary_search(&row.name.as_str()).is_err());
+        let meant = |index: usize, name: &str| (index < LISTED && name.len() < 1000).then(|| nearest(name, known.iter().copied())).flatten();
         let unknown: Vec<UnknownLayer> = unknown
-            .map(|(row, &line)| UnknownLayer { line, name: row.name.clone(), nearest: nearest(&row.name, known.iter().copied()).map(str::to_owned) })
+            .enumerate()
+            .map(|(index, (row, &line))| UnknownLayer { line, name: row.name.clone(), nearest: meant(index, &row.name).map(str::to_owned) })
             .collect();
         if unknown.is_empty() { Ok(()) } else { Err(TableError::UnknownLayers(unknown)) }
     }
@@ -290,6 +303,35 @@ fn parse_scales(line: usize, text: &str) -> Result<(String, Vec<f64>), TableErro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_table_or_an_error(text in "([a#_: 0-9.e\\-\n]|inf|nan|#int4_th\n|#asym_op\n|#weight_scale\n|\\PC){0,60}") {
+            if let Ok(table) = CalibrationTable::parse(&text) {
+                prop_assert!(CalibrationTable::parse(&table.to_text()).is_ok());
+            }
+        }
+
+        #[test]
+        fn written_rows_are_read_again(rows in prop::collection::vec(("[a-z/._]{1,8}", 0f32..1e4, -1e4f32..1e4, -1e4f32..1e4), 0..20)) {
+            let rows = rows.into_iter().map(|(name, th, min, max)| Row { name, threshold: f64::from(th), min: f64::from(min), max: f64::from(max) });
+            let table = CalibrationTable::new(Header::default(), rows);
+            let again = CalibrationTable::parse(&table.to_text()).unwrap();
+            prop_assert_eq!(again.rows().len(), table.rows().len());
+            for (a, b) in again.rows().iter().zip(table.rows()) {
+                prop_assert_eq!(&a.name, &b.name);
+                prop_assert!((a.threshold - b.threshold).abs() <= 5.1e-8 && (a.min - b.min).abs() <= 5.1e-8 && (a.max - b.max).abs() <= 5.1e-8);
+            }
+        }
+    }
+
+    #[test]
+    fn tables_of_another_model_give_a_short_message() {
+        let text: String = (0..30).map(|i| format!("other{i} 1 0 1\n")).collect();
+        let message = CalibrationTable::parse(&text).unwrap().check_layers(["conv"]).unwrap_err().to_string();
+        assert!(message.starts_with("line 1: layer 'other0' is not in the model; line 2:") && message.ends_with("; and 20 more"), "{message}");
+    }
 
     const NEWER: &str = "# mlir version: v1.30.2-20260831 cali version 1.0
 # mlir: net.mlir
