@@ -1,0 +1,1 @@
+//! Order between the two engines: which commands conflict, which ids make them wait, and proof that nothing is missing.
