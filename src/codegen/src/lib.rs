@@ -1,1 +1,139 @@
-//! placeholder
+//! Tpu programs become instruction streams. Every op is loaded tile by tile into local memory, computed and stored;
+//! tiles alternate between two halves of local memory, so that the two engines overlap by themselves: dependencies are
+//! computed from the memory that the instructions touch.
+//!
+//! In: a lowered [`Program`](tpuc_ops::Program) and its weights. Out: [`Compiled`], from which [`Compiled::model`] makes a
+//! bmodel and [`report`] the cycles per layer.
+
+mod cast;
+mod container;
+mod conv;
+mod coeff;
+mod elementwise;
+mod emit;
+mod global;
+mod local;
+mod matmul;
+mod pad;
+mod pool;
+mod report;
+mod softmax;
+mod tile;
+mod words;
+
+pub use container::Compiled;
+pub use report::LayerCost;
+pub use emit::Command;
+
+use emit::Emitter;
+use global::Placement;
+use tpuc_ops::{Elem, Op, Program, TensorType, ValueId};
+use tpuc_tensor::{DType, WeightStore};
+
+/// A program cannot be compiled.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum CodegenError {
+    #[error("layer '{layer}' ({op}): {reason}")]
+    Layer { layer: String, op: &'static str, reason: String },
+    /// Every op that has no kernel, with its layer.
+    #[error("no code generation yet for: {}", list.iter().map(|(layer, op, reason)| format!("{op} (layer '{layer}': {reason})")).collect::<Vec<_>>().join(", "))]
+    Unsupported { list: Vec<(String, &'static str, String)> },
+    #[error("the program is not lowered for a chip: {reason}")]
+    NotLowered { reason: String },
+    #[error("weight '{name}' {reason}")]
+    Weight { name: String, reason: String },
+    #[error("the generated program is not legal, instruction {index} of layer '{layer}': {reason}")]
+    Illegal { index: usize, layer: String, reason: String },
+}
+
+/// What kernels see of the compilation: the program, where its tensors are, and the emitter.
+struct Context<'a> {
+    program: &'a Program,
+    weights: &'a WeightStore,
+    placement: Placement,
+    coeff: coeff::Coeff,
+    emit: Emitter,
+}
+
+/// Compiles a program that was lowered for the BM1684X.
+pub fn compile(program: &Program, weights: &WeightStore) -> Result<Compiled, CodegenError> {
+    check_supported(program)?;
+    let mut context = Context { program, weights, placement: Placement::new(program), coeff: coeff::Coeff::default(), emit: Emitter::default() };
+    for index in 0..program.nodes.len() {
+        context.emit.begin_layer(index);
+        context.node(index).map_err(|reason| CodegenError::Layer { layer: program.node_name(index).to_owned(), op: program.nodes[index].op.name(), reason })?;
+    }
+    container::finish(context)
+}
+
+impl Context<'_> {
+    fn node(&mut self, index: usize) -> Result<(), String> {
+        let program = self.program;
+        match &program.nodes[index].op {
+            // The runtime puts the input at its address; a reshape is another view of the same bytes.
+            Op::TopInput(_) | Op::TpuReshape(_) => Ok(()),
+            Op::TpuCast(op) => cast::generate(self, index, op),
+            Op::TpuConv2D(op) => conv::generate(self, index, op),
+            Op::TpuAdd(op) => elementwise::generate_add(self, index, op),
+            Op::TpuRelu(_) => elementwise::generate_relu(self, index),
+            Op::TpuPool2D(op) => pool::generate(self, index, op),
+            Op::TpuMatMul(op) => matmul::generate(self, index, op),
+            Op::TpuPad(op) => pad::generate(self, index, op),
+            Op::TpuSoftmax(op) => softmax::generate(self, index, op),
+            other => Err(format!("{} has no kernel", other.name())),
+        }
+    }
+
+    fn operand(&self, node: usize, index: usize) -> ValueId {
+        self.program.nodes[node].operands[index]
+    }
+
+    fn result(&self, node: usize) -> ValueId {
+        self.program.nodes[node].results[0]
+    }
+
+    fn ty(&self, value: ValueId) -> Result<&TensorType, String> {
+        self.program.tensor_type(value).ok_or_else(|| format!("'{}' is not a tensor", self.program.value(value).name))
+    }
+
+    /// The elements of a weight as integers of the store's type.
+    fn weight(&self, value: ValueId) -> Result<&tpuc_tensor::Tensor, String> {
+        let name = &self.program.value(value).name;
+        let tensor = self.weights.get(name).ok_or_else(|| format!("weight '{name}' is not in the weight file"))?;
+        let wanted = self.ty(value)?.count();
+        if tensor.len() as i64 != wanted {
+            return Err(format!("weight '{name}' has {} elements, its type says {wanted}", tensor.len()));
+        }
+        Ok(tensor)
+    }
+}
+
+/// Element types that the kernels know.
+fn is_int8(ty: &TensorType) -> bool {
+    matches!(ty.elem, Elem::Uniform { storage: DType::I8 | DType::U8, zero_point: 0, .. })
+}
+
+/// All ops without a kernel are reported at once.
+fn check_supported(program: &Program) -> Result<(), CodegenError> {
+    let mut list = Vec::new();
+    for (index, node) in program.nodes.iter().enumerate() {
+        let refuse = |reason: &str| Some(reason.to_owned());
+        let quantized = || {
+            let values = node.operands.iter().take(1).chain(&node.results);
+            let mut types = values.filter_map(|&v| program.tensor_type(v));
+            if types.all(is_int8) { None } else { refuse("only symmetric INT8 is generated") }
+        };
+        let reason = match &node.op {
+            Op::TopInput(_) | Op::TpuReshape(_) => None,
+            Op::TpuCast(_) => cast::refuse(program, index),
+            Op::TpuAdd(_) => quantized().or_else(|| elementwise::refuse_add(program, index)),
+            Op::TpuPool2D(op) => quantized().or_else(|| pool::refuse(op)),
+            Op::TpuConv2D(_) | Op::TpuRelu(_) | Op::TpuMatMul(_) | Op::TpuPad(_) | Op::TpuSoftmax(_) => quantized(),
+            _ => refuse("no kernel"),
+        };
+        if let Some(reason) = reason {
+            list.push((program.node_name(index).to_owned(), node.op.name(), reason));
+        }
+    }
+    if list.is_empty() { Ok(()) } else { Err(CodegenError::Unsupported { list }) }
+}

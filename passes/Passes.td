@@ -1,0 +1,94 @@
+// Every pass with its options. Bodies are in Rust, one file a pass: `def FuseRelu` is src/fuse_relu.rs.
+#ifndef TPUC_PASSES
+#define TPUC_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+class ModulePass<string argument> : Pass<argument, "::mlir::ModuleOp">;
+
+//===-- Top ---------------------------------------------------------------------------------------------------------===//
+
+def ShapeInfer : ModulePass<"shape-infer"> {
+  let summary = "Infer result shapes from operand shapes, and count the network's operations";
+  let description = [{ Sets `module.FLOPs`. Types of the function follow those of its results. }];
+}
+
+def FoldBatchNorm : ModulePass<"top-fold-batchnorm"> {
+  let summary = "Fold batch norms into the convolution before them, or turn them into Scale";
+}
+
+def FuseBias : ModulePass<"top-fuse-bias"> {
+  let summary = "Fold the addition of a per-channel constant into Conv and MatMul";
+}
+
+def FuseRelu : ModulePass<"top-fuse-relu"> {
+  let summary = "Fold Relu and Clip(0, limit) into the op before them";
+}
+
+def FusePad : ModulePass<"top-fuse-pad"> {
+  let summary = "Fold zero padding of height and width into Conv";
+}
+
+def MergeConv : ModulePass<"top-merge-conv"> {
+  let summary = "Merge a 1x1 convolution without activation into the convolution that follows it";
+}
+
+def SimplifyReshape : ModulePass<"top-simplify-reshape"> {
+  let summary = "Merge chains of reshapes and drop those that change nothing";
+}
+
+//===-- Calibration -------------------------------------------------------------------------------------------------===//
+
+def ImportCalibrationTable : ModulePass<"import-calibration-table"> {
+  let summary = "Write the thresholds of a calibration table into the result types, carried along the graph";
+  let options = [
+    Option<"file", "file", "std::string", "", "Calibration table">,
+    Option<"asymmetric", "asymmetric", "bool", "false", "Ranges as minimum and maximum">
+  ];
+}
+
+def ExportCalibrationTable : ModulePass<"export-calibration-table"> {
+  let summary = "Write the thresholds of the result types as a calibration table";
+  let options = [Option<"file", "file", "std::string", "", "Calibration table to write">];
+}
+
+//===-- Lowering ----------------------------------------------------------------------------------------------------===//
+
+def ProcessorAssign : ModulePass<"processor-assign"> {
+  let summary = "Decide chip and quantization of a module";
+  let options = [
+    Option<"chip", "chip", "std::string", "", "The chip: bm1684x">,
+    Option<"mode", "mode", "std::string", "", "The quantization: INT8">,
+    Option<"numDevice", "num_device", "int64_t", "1", "Number of devices">,
+    Option<"numCore", "num_core", "int64_t", "1", "Number of cores">,
+    Option<"addrMode", "addr_mode", "std::string", "\"auto\"", "Where inputs and outputs live: auto or basic">,
+    Option<"highPrecision", "high_precision", "bool", "false", "Prefer float where a choice exists">
+  ];
+}
+
+def ProcessorTopOptimize : ModulePass<"processor-top-optimize"> {
+  let summary = "Rewrites of Top that the chip asks for";
+}
+
+def ConvertTopToTpu : ModulePass<"convert-top-to-tpu"> {
+  let summary = "Lower every op for the module's chip and mode";
+  let options = [
+    Option<"qtable", "qtable", "std::string", "", "Quantize table">,
+    Option<"weightFileName", "weightFileName", "std::string", "", "File name of the lowered weights">,
+    Option<"asymmetric", "asymmetric", "bool", "false", "Zero points other than 0">,
+    Option<"doWinograd", "doWinograd", "bool", "false", "Winograd convolutions">,
+    Option<"qGroupSize", "q_group_size", "int64_t", "0", "Group size of weight-only quantization">,
+    Option<"qSymmetric", "q_symmetric", "bool", "false", "Symmetric weight-only quantization">,
+    Option<"matmulPerchannel", "matmul_perchannel", "bool", "false", "Scales per column of MatMul">,
+    Option<"geluMode", "gelu_mode", "std::string", "\"normal\"", "How GELU is computed">
+  ];
+}
+
+//===-- Code generation ---------------------------------------------------------------------------------------------===//
+
+def Codegen : ModulePass<"codegen"> {
+  let summary = "Generate instructions and write a bmodel";
+  let options = [Option<"modelFile", "model_file", "std::string", "", "The bmodel to write">];
+}
+
+#endif

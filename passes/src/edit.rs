@@ -1,0 +1,166 @@
+//! Editing programs: what the rewriting passes share.
+
+use std::collections::HashSet;
+use tpuc_dialects::pass::PassModule;
+use tpuc_ops::{Op, Program, Source, TensorType, Value, ValueId};
+use tpuc_tensor::{Tensor, WeightStore};
+
+/// A program under edit with its weights.
+pub struct Editor {
+    pub program: Program,
+    pub weights: WeightStore,
+    changed: bool,
+    weights_changed: bool,
+}
+
+impl Editor {
+    /// Applies `rewrite` to one node after the other until nothing changes any more, then writes the module back.
+    /// `rewrite` returns whether it changed something.
+    pub fn run(module: &PassModule, mut rewrite: impl FnMut(&mut Editor, usize) -> Result<bool, String>) -> Result<(), String> {
+        let program = module.program().map_err(crate::text)?;
+        let weights = module.weights().map_err(crate::text)?;
+        let mut editor = Editor { program, weights, changed: false, weights_changed: false };
+        loop {
+            let mut again = false;
+            for node in 0..editor.program.nodes.len() {
+                again |= rewrite(&mut editor, node)?;
+            }
+            if !again {
+                break;
+            }
+            editor.changed = true;
+            editor.program = without_dead(&editor.program);
+        }
+        if editor.changed {
+            module.set_program(&editor.program).map_err(crate::text)?;
+        }
+        if editor.weights_changed {
+            if let Some(tpuc_ops::Attr::Str(file)) = editor.program.attrs.get("module.weight_file") {
+                let used: HashSet<&str> = editor.program.values.iter().filter(|v| v.source == Source::Weight).map(|v| v.name.as_str()).collect();
+                let mut kept = WeightStore::new();
+                editor.weights.iter().filter(|(name, _)| used.contains(name)).for_each(|(name, tensor)| kept.insert(name, tensor.clone()));
+                module.set_weights(file, kept);
+            }
+        }
+        Ok(())
+    }
+
+    pub fn op(&self, node: usize) -> &Op {
+        &self.program.nodes[node].op
+    }
+
+    pub fn operand(&self, node: usize, index: usize) -> ValueId {
+        self.program.nodes[node].operands[index]
+    }
+
+    pub fn result(&self, node: usize) -> ValueId {
+        self.program.nodes[node].results[0]
+    }
+
+    pub fn shape(&self, value: ValueId) -> &[i64] {
+        self.program.tensor_type(value).map_or(&[], |t| &t.shape)
+    }
+
+    /// The node that computes a value which nobody else reads and which is no output.
+    pub fn sole_producer(&self, value: ValueId) -> Option<usize> {
+        let reads: usize = self.program.nodes.iter().map(|n| n.operands.iter().filter(|&&o| o == value).count()).sum();
+        if reads != 1 || self.program.outputs.contains(&value) {
+            return None;
+        }
+        self.program.producer(value)
+    }
+
+    /// The elements of a weight.
+    pub fn weight(&self, value: ValueId) -> Option<Vec<f32>> {
+        let value = self.program.value(value);
+        if value.source != Source::Weight {
+            return None;
+        }
+        self.weights.get(&value.name).map(|t| t.to_f32())
+    }
+
+    /// A new f32 weight. A name that is taken gets a number.
+    pub fn add_weight(&mut self, name: &str, shape: &[i64], data: Vec<f32>) -> Result<ValueId, String> {
+        let dims: Vec<usize> = shape.iter().map(|&d| d as usize).collect();
+        let tensor = Tensor::f32(&dims, data).map_err(crate::text)?;
+        let mut unique = name.to_owned();
+        let mut number = 1;
+        while self.weights.contains(&unique) {
+            unique = format!("{name}_{number}");
+            number += 1;
+        }
+        self.weights.insert(unique.clone(), tensor);
+        self.weights_changed = true;
+        Ok(self.program.add_weight(unique, TensorType::f32(shape)))
+    }
+
+    /// Lets `node` disappear: its readers read `replacement`, which takes over its layer name and type where it is
+    /// computed by an op (a fused op is known by the name of the last op fused).
+    pub fn fuse_into(&mut self, node: usize, replacement: ValueId) {
+        let old = self.result(node);
+        let Value { name, ty, .. } = self.program.values[old.index()].clone();
+        let target = &mut self.program.values[replacement.index()];
+        (target.name, target.ty) = (name, ty);
+        self.redirect(node, old, replacement);
+    }
+
+    /// Lets `node` disappear: its readers read `replacement`, which keeps its name.
+    pub fn bypass(&mut self, node: usize, replacement: ValueId) {
+        let old = self.result(node);
+        self.redirect(node, old, replacement);
+    }
+
+    fn redirect(&mut self, node: usize, old: ValueId, new: ValueId) {
+        for (index, other) in self.program.nodes.iter_mut().enumerate() {
+            if index != node {
+                other.operands.iter_mut().filter(|o| **o == old).for_each(|o| *o = new);
+            }
+        }
+        self.program.outputs.iter_mut().filter(|o| **o == old).for_each(|o| *o = new);
+    }
+}
+
+/// The program without nodes that no output needs and without values that nobody mentions.
+pub fn without_dead(program: &Program) -> Program {
+    let mut needed = vec![false; program.nodes.len()];
+    let mut stack: Vec<ValueId> = program.outputs.clone();
+    while let Some(value) = stack.pop() {
+        if let Some(node) = program.producer(value) {
+            if !std::mem::replace(&mut needed[node], true) {
+                stack.extend(program.nodes[node].operands.iter().copied());
+            }
+        }
+    }
+    // Inputs stay even where nothing reads them: they are the network's signature.
+    for (index, node) in program.nodes.iter().enumerate() {
+        needed[index] |= matches!(node.op, Op::TopInput(_));
+    }
+    let mut out = Program { name: program.name.clone(), attrs: program.attrs.clone(), ..Program::default() };
+    let mut map: Vec<Option<ValueId>> = vec![None; program.values.len()];
+    for &input in &program.inputs {
+        let value = program.value(input);
+        if let Some(ty) = value.ty.tensor() {
+            map[input.index()] = Some(out.add_input(value.name.clone(), ty.clone()));
+        }
+    }
+    for node in program.nodes.iter().zip(&needed).filter(|(_, needed)| **needed).map(|(n, _)| n) {
+        let mut operands = Vec::with_capacity(node.operands.len());
+        for &operand in &node.operands {
+            let value = program.value(operand);
+            let known = map[operand.index()];
+            let id = known.unwrap_or_else(|| match value.ty.tensor() {
+                Some(ty) => out.add_weight(value.name.clone(), ty.clone()),
+                None => out.none(),
+            });
+            map[operand.index()] = Some(id);
+            operands.push(id);
+        }
+        let results = node.results.iter().filter_map(|&r| program.tensor_type(r).map(|ty| (program.value(r).name.clone(), ty.clone()))).collect();
+        let ids = out.push_results(node.op.clone(), &operands, results);
+        for (&old, new) in node.results.iter().zip(ids) {
+            map[old.index()] = Some(new);
+        }
+    }
+    out.outputs = program.outputs.iter().filter_map(|&o| map[o.index()]).collect();
+    out
+}

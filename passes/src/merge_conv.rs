@@ -1,0 +1,61 @@
+//! `top-merge-conv`: a 1x1 convolution without activation and the convolution behind it are one linear map.
+
+use crate::MergeConvOptions;
+use crate::edit::Editor;
+use tpuc_dialects::pass::PassModule;
+use tpuc_ops::{Op, top};
+
+pub fn run(module: &PassModule, _options: &MergeConvOptions) -> Result<(), String> {
+    Editor::run(module, |editor, node| match editor.op(node).clone() {
+        Op::TopConv(second) if second.group == 1 => merge(editor, node, &second),
+        _ => Ok(false),
+    })
+}
+
+fn is_pointwise(op: &top::Conv) -> bool {
+    let all = |list: &[i64], value: i64| list.iter().all(|&v| v == value);
+    !op.do_relu && op.group == 1 && op.kernel_shape.len() == 2 && all(&op.kernel_shape, 1) && all(&op.strides, 1) && all(&op.pads, 0)
+}
+
+fn merge(editor: &mut Editor, node: usize, second: &top::Conv) -> Result<bool, String> {
+    let Some(producer) = editor.sole_producer(editor.operand(node, 0)) else { return Ok(false) };
+    let Op::TopConv(first) = editor.op(producer).clone() else { return Ok(false) };
+    if !is_pointwise(&first) || second.kernel_shape.len() != 2 {
+        return Ok(false);
+    }
+    let values = |editor: &Editor, node: usize, index: usize| editor.weight(editor.operand(node, index));
+    let absent = |editor: &Editor, node: usize| editor.program.value(editor.operand(node, 2)).ty.is_none();
+    let (Some(w1), Some(w2)) = (values(editor, producer, 1), values(editor, node, 1)) else { return Ok(false) };
+    let (b1, b2) = (values(editor, producer, 2), values(editor, node, 2));
+    if (b1.is_none() && !absent(editor, producer)) || (b2.is_none() && !absent(editor, node)) {
+        return Ok(false);
+    }
+    // At the border the second one pads with zeros, not with the first one's bias.
+    if second.pads.iter().any(|&p| p != 0) && b1.as_ref().is_some_and(|b| b.iter().any(|&v| v != 0.0)) {
+        return Ok(false);
+    }
+    let (s1, s2) = (editor.shape(editor.operand(producer, 1)).to_vec(), editor.shape(editor.operand(node, 1)).to_vec());
+    let (middle, input, output) = (s1[0] as usize, s1[1] as usize, s2[0] as usize);
+    let area = (s2[2] * s2[3]) as usize;
+    let mut weights = vec![0f32; output * input * area];
+    let mut bias = b2.unwrap_or_else(|| vec![0.0; output]);
+    for o in 0..output {
+        for m in 0..middle {
+            for tap in 0..area {
+                let factor = w2[(o * middle + m) * area + tap];
+                for i in 0..input {
+                    weights[(o * input + i) * area + tap] += factor * w1[m * input + i];
+                }
+                if let Some(b1) = &b1 {
+                    bias[o] += factor * b1[m];
+                }
+            }
+        }
+    }
+    let layer = editor.program.node_name(node).to_owned();
+    let filter = editor.add_weight(&format!("{layer}_filter"), &[output as i64, input as i64, s2[2], s2[3]], weights)?;
+    let bias = editor.add_weight(&format!("{layer}_bias"), &[output as i64], bias)?;
+    let source = editor.operand(producer, 0);
+    editor.program.nodes[node].operands = vec![source, filter, bias];
+    Ok(true)
+}

@@ -1,0 +1,39 @@
+//! `processor-assign`: chip and mode become attributes of the module.
+
+use crate::ProcessorAssignOptions;
+use tpuc_dialects::pass::PassModule;
+use tpuc_lowering::{Chip, Mode};
+use tpuc_ops::Attr;
+
+pub fn run(module: &PassModule, options: &ProcessorAssignOptions) -> Result<(), String> {
+    let chip = Chip::find(&options.chip).map_err(crate::text)?;
+    let mode: Mode = options.mode.parse().map_err(crate::text)?;
+    if !chip.modes.contains(&mode) {
+        let modes: Vec<_> = chip.modes.iter().map(|m| m.name()).collect();
+        return Err(format!("{} cannot do {} yet; it does {}", chip.name, mode.name(), modes.join(", ")));
+    }
+    if options.num_device != 1 || options.num_core != 1 {
+        return Err(format!("{} has one device and one core, asked for {} and {}", chip.name, options.num_device, options.num_core));
+    }
+    if !matches!(options.addr_mode.as_str(), "auto" | "basic") {
+        return Err(format!("addr_mode '{}' is not supported; use auto or basic", options.addr_mode));
+    }
+    let mut program = module.program().map_err(crate::text)?;
+    if program.attrs.get("module.state") != Some(&Attr::Str("TOP_F32".into())) {
+        return Err("the module is not in the state TOP_F32".into());
+    }
+    program.attrs.extend(chip.module_attributes(mode).into_iter().map(|(n, a)| (n.to_owned(), a)));
+    program.attrs.insert("module.high_precision".into(), Attr::Bool(options.high_precision));
+    module.set_program(&program).map_err(crate::text)
+}
+
+/// Chip and mode of a module that went through this pass.
+pub fn assigned(program: &tpuc_ops::Program) -> Result<(&'static Chip, Mode), String> {
+    let text = |name: &str| match program.attrs.get(name) {
+        Some(Attr::Str(text)) => Ok(text.as_str()),
+        _ => Err(format!("the module has no attribute '{name}': run processor-assign before")),
+    };
+    let chip = Chip::find(text("module.chip")?).map_err(crate::text)?;
+    let mode = text("module.mode")?.parse::<Mode>().map_err(crate::text)?;
+    Ok((chip, mode))
+}
