@@ -38,7 +38,7 @@ fn merge(editor: &mut Editor, node: usize, second: &top::Conv) -> Result<bool, S
     let (middle, input, output) = (s1[0] as usize, s1[1] as usize, s2[0] as usize);
     let area = (s2[2] * s2[3]) as usize;
     let mut weights = vec![0f32; output * input * area];
-    let mut bias = b2.unwrap_or_else(|| vec![0.0; output]);
+    let mut carried = vec![0f32; output];
     for o in 0..output {
         for m in 0..middle {
             for tap in 0..area {
@@ -47,11 +47,15 @@ fn merge(editor: &mut Editor, node: usize, second: &top::Conv) -> Result<bool, S
                     weights[(o * input + i) * area + tap] += factor * w1[m * input + i];
                 }
                 if let Some(b1) = &b1 {
-                    bias[o] += factor * b1[m];
+                    carried[o] += factor * b1[m];
                 }
             }
         }
     }
+    let bias = match b2 {
+        Some(b2) => carried.iter().zip(&b2).map(|(c, b)| c + b).collect(),
+        None => carried,
+    };
     let layer = editor.program.node_name(node).to_owned();
     let filter = editor.add_weight(&format!("{layer}_filter"), &[output as i64, input as i64, s2[2], s2[3]], weights)?;
     let bias = editor.add_weight(&format!("{layer}_bias"), &[output as i64], bias)?;
