@@ -4,10 +4,15 @@
 //! A command carries its own number in its engine's queue (`cmd_id`, from 1) and the number of commands of the other
 //! queue that must be complete before it starts (`cmd_id_dep`).
 
+pub mod access;
 pub mod decode;
 pub mod encode;
 pub mod fields;
 pub mod inst;
+#[cfg(test)]
+mod kit;
+#[cfg(test)]
+mod vendor_tests;
 
 pub use decode::{DecodeError, decode_dma, decode_tiu};
 pub use encode::{encode_dma, encode_tiu};
