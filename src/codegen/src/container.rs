@@ -1,9 +1,9 @@
 //! Streams, coefficients and tensors as a bmodel.
 
 use crate::emit::{Command, Region};
-use crate::{CodegenError, Context, global, words};
+use crate::{CodegenError, Context, global};
 use tpuc_bmodel::{CmdGroup, Coeff, DataType, Model, Net, Stage, Tensor};
-use tpuc_isa::bm1684x::{CHIP, Dma};
+use tpuc_isa::bm1684x::{CHIP, Dma, DmaSys, Sys, Tiu, encode_dma, encode_tiu};
 use tpuc_ops::{Program, ValueId};
 use tpuc_tensor::DType;
 
@@ -60,8 +60,7 @@ pub fn finish(context: Context) -> Result<Compiled, CodegenError> {
     let inputs = program.inputs.iter().enumerate().map(|(i, &v)| tensor(v, i, true)).collect::<Result<Vec<_>, _>>()?;
     let outputs = program.outputs.iter().enumerate().map(|(i, &v)| tensor(v, i, false)).collect::<Result<Vec<_>, _>>()?;
     let dependencies = serial_dependencies(&commands);
-    let illegal = |index: usize, reason: String| CodegenError::Illegal { index, layer: program.node_name(emit.layers[index]).to_owned(), reason };
-    let group = assemble(&commands, &dependencies).map_err(|(index, reason)| illegal(index, reason))?;
+    let group = assemble(&commands, &dependencies);
     Ok(Compiled { commands, layers: emit.layers, dependencies, coeff, ctx_address, ctx_size: placement.size, inputs, outputs, group })
 }
 
@@ -83,28 +82,28 @@ fn serial_dependencies(commands: &[Command]) -> Vec<u32> {
         .collect()
 }
 
-fn assemble(commands: &[Command], dependencies: &[u32]) -> Result<CmdGroup, (usize, String)> {
+/// The two streams, each with its end command, padded as the runtime reads them.
+fn assemble(commands: &[Command], dependencies: &[u32]) -> CmdGroup {
     let (mut tiu, mut dma) = (Vec::new(), Vec::new());
     let (mut tiu_id, mut dma_id) = (0, 0);
-    for (index, (command, &dep)) in commands.iter().zip(dependencies).enumerate() {
+    for (command, &dep) in commands.iter().zip(dependencies) {
         match command {
             Command::Tiu(inst) => {
                 tiu_id += 1;
-                tiu.extend(words::tiu(inst, tiu_id, dep).map_err(|e| (index, e))?);
+                tiu.extend(encode_tiu(inst, tiu_id, dep));
             }
-            Command::Dma(Dma::Tensor(inst)) => {
+            Command::Dma(inst) => {
                 dma_id += 1;
-                dma.extend(words::dma(inst, dma_id, dep).map_err(|e| (index, e))?);
+                dma.extend(encode_dma(inst, dma_id, dep));
             }
-            Command::Dma(other) => return Err((index, format!("no words for {other:?}"))),
         }
     }
-    tiu.extend(words::tiu_end(tiu_id + 1));
-    dma.extend(words::dma_end(dma_id + 1));
+    tiu.extend(encode_tiu(&Tiu::Sys(Sys::END), tiu_id + 1, 0));
+    dma.extend(encode_dma(&Dma::Sys(DmaSys::END), dma_id + 1, 0));
     for stream in [&mut tiu, &mut dma] {
         stream.resize(stream.len().next_multiple_of(128), 0);
     }
-    Ok(CmdGroup { tiu_count: tiu_id + 1, dma_count: dma_id + 1, tiu: tiu.into(), dma: dma.into(), relocations: Vec::new() })
+    CmdGroup { tiu_count: tiu_id + 1, dma_count: dma_id + 1, tiu: tiu.into(), dma: dma.into(), relocations: Vec::new() }
 }
 
 impl Compiled {

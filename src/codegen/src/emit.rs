@@ -386,6 +386,9 @@ impl Emitter {
 
     /// result = table[index], one table of 256 f32 in every lane, indices unsigned bytes.
     pub fn lookup_f32(&mut self, table: Local, index: Local, result: Local) {
+        // The instruction knows rows only: H and W of an aligned tensor are one run anyway.
+        let row = |t: Local| t.with_shape([t.shape[0], t.shape[1], 1, t.shape[2] * t.shape[3]]);
+        let (index, result) = (row(index), row(result));
         self.tiu(Tiu::Sg(Sg {
             function: SgFunction::LaneGather,
             shape: shape_of(&result),

@@ -19,7 +19,6 @@ mod pool;
 mod report;
 mod softmax;
 mod tile;
-mod words;
 
 pub use container::Compiled;
 pub use report::LayerCost;

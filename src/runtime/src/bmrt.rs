@@ -204,7 +204,7 @@ impl Host {
 
     /// The last lines of what the vendor's code printed, on one line.
     fn log_tail(&mut self) -> String {
-        const BYTES: usize = 2000;
+        const BYTES: usize = 8000;
         const LINES: usize = 4;
         let mut bytes = vec![0u8; BYTES];
         let length = self.log.metadata().map_or(0, |m| m.len());
@@ -213,7 +213,9 @@ impl Host {
         bytes.truncate(read);
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
-        lines[lines.len().saturating_sub(LINES)..].join(" | ")
+        // A failed assertion says more than the stack that follows it.
+        let first = lines.iter().position(|l| l.to_ascii_lowercase().contains("assert")).unwrap_or(lines.len().saturating_sub(LINES));
+        lines[first..lines.len().min(first + LINES)].join(" | ")
     }
 
     fn wait(&mut self, limit: Duration) -> Option<std::process::ExitStatus> {
