@@ -481,7 +481,7 @@ impl DmaTensor {
 pub fn dma(inst: &Dma) -> Footprint {
     let mut touch = Touch::default();
     let side = |block_: &DmaBlock, shape: Shape, flags: &DmaFlags, precision| {
-        block(block_.addr, shape, flags.stride_enable.then_some(block_.strides), precision)
+        block(block_.addr, shape, flags.stride_enable.then_some(block_.steps()), precision)
     };
     match inst {
         Dma::Tensor(i) => {
@@ -506,9 +506,7 @@ pub fn dma(inst: &Dma) -> Footprint {
                     Some(_) => Shape { h: 1, ..b.shape },
                     None => Shape { n: 1, c: 1, ..b.shape },
                 };
-                // The W strides are not written: columns are neighbours.
-                let strides = Strides { w: 1, ..b.strides };
-                block(b.addr, shape, i.flags.stride_enable.then_some(strides), i.precision)
+                block(b.addr, shape, i.flags.stride_enable.then_some(b.steps()), i.precision)
             };
             if i.fill.is_none() {
                 touch.read(matrix(&i.source));
@@ -537,9 +535,7 @@ pub fn dma(inst: &Dma) -> Footprint {
                 touch.read(side(&i.source, shape, &i.flags, i.precision));
             }
             let shape = Shape { c: shape.w, w: shape.c, ..shape };
-            // W strides of 0 mean neighbours, as in the commands that the vendor writes.
-            let strides = Strides { w: i.dest.strides.w.max(1), ..i.dest.strides };
-            touch.write(side(&DmaBlock { strides, ..i.dest }, shape, &i.flags, i.precision));
+            touch.write(side(&i.dest, shape, &i.flags, i.precision));
         }
         Dma::Nonzero(i) => {
             touch.read(side(&i.source, i.source.shape, &i.flags, i.precision));

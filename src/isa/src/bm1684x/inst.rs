@@ -833,7 +833,15 @@ pub enum Tiu {
 pub struct DmaBlock {
     pub addr: u64,
     pub shape: Shape,
+    /// A W stride of 0 means 1: broadcasts and matrices are written so.
     pub strides: Strides,
+}
+
+impl DmaBlock {
+    /// The strides as the engine uses them, where they count at all.
+    pub fn steps(&self) -> Strides {
+        Strides { w: self.strides.w.max(1), ..self.strides }
+    }
 }
 
 coded! {

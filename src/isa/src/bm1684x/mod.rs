@@ -5,6 +5,8 @@
 //! queue that must be complete before it starts (`cmd_id_dep`).
 
 pub mod access;
+pub mod assemble;
+pub mod cost;
 pub mod decode;
 pub mod encode;
 pub mod fields;
@@ -14,6 +16,7 @@ mod kit;
 #[cfg(test)]
 mod vendor_tests;
 
+pub use assemble::{Inst, Streams, TooManyCommands, assemble};
 pub use decode::{DecodeError, decode_dma, decode_tiu};
 pub use encode::{encode_dma, encode_tiu};
 pub use inst::*;
