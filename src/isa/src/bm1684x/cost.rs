@@ -14,8 +14,8 @@ pub fn tiu_cycles(inst: &Tiu) -> u64 {
     match inst {
         Tiu::Conv(i) => conv(i) * bank_factor(inst),
         Tiu::PorD(i) => {
-            // The bias is read once: it disturbs nobody.
-            let streams = Tiu::PorD(Pool { opd2: Source::Const(0), ..*i });
+            // Kernel and bias are read so rarely that they disturb nobody.
+            let streams = Tiu::PorD(Pool { weight: Source::Const(0), opd2: Source::Const(0), ..*i });
             pool(i) * bank_factor(&streams)
         }
         Tiu::Mm(i) => {
