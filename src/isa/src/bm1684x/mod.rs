@@ -9,8 +9,10 @@ pub mod assemble;
 pub mod cost;
 pub mod decode;
 pub mod encode;
+pub mod execute;
 pub mod fields;
 pub mod inst;
+pub mod memory;
 #[cfg(test)]
 mod kit;
 #[cfg(test)]
