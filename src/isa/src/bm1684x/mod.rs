@@ -12,6 +12,7 @@ pub mod encode;
 pub mod execute;
 pub mod fields;
 pub mod inst;
+pub mod print;
 pub mod memory;
 #[cfg(test)]
 mod kit;

@@ -149,3 +149,17 @@ fn estimated_cycles_of_efficientnet() {
         assert!((ours.cycles as f64 / THEIRS - 1.0).abs() < 0.005);
     }
 }
+
+#[test]
+fn the_vendors_streams_print() {
+    for group in kit::all() {
+        for (header, inst) in decode_tiu_stream(&group.tiu).expect("TIU stream") {
+            println!("{}", print::listing_line(&header, &inst));
+            assert!(!inst.to_string().contains('\n'));
+        }
+        for (header, inst) in decode_dma_stream(&group.dma).expect("DMA stream") {
+            println!("{}", print::listing_line(&header, &inst));
+            assert!(!inst.to_string().contains('\n'));
+        }
+    }
+}
