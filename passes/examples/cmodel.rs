@@ -40,7 +40,13 @@ fn main() {
         };
         let path = std::env::temp_dir().join("layer.bmodel");
         std::fs::write(&path, tpuc_bmodel::write(&compiled.model(&cut, "now")).unwrap()).unwrap();
-        let mut runner = Bmrt::open(&path, &BmrtOptions::default()).unwrap();
+        let simulate = std::env::var_os("SIM").is_some();
+        let mut runner: Box<dyn Runner> = if simulate {
+            Box::new(Simulator::new(&tpuc_bmodel::read_owned(std::fs::read(&path).unwrap()).unwrap(), &SimulatorOptions::default()).unwrap())
+        } else {
+            Box::new(Bmrt::open(&path, &BmrtOptions::default()).unwrap())
+        };
+        let start = std::time::Instant::now();
         let outputs = match runner.run(&inputs) {
             Ok(o) => o,
             Err(e) => {
@@ -48,6 +54,7 @@ fn main() {
                 continue;
             }
         };
+        println!("   {:.4} s", start.elapsed().as_secs_f64());
         let scale = program.tensor_type(cut.outputs[0]).unwrap().elem.scale();
         let wanted = reference[&name].to_f32();
         let found = outputs[0].1.to_f32();

@@ -4,6 +4,7 @@
 //! given a [`Processor`]; [`Bmrt`] hands the file to the vendor's runtime, which serves the vendor's emulator and real boards
 //! alike, in a child process. A program that uses `Bmrt` calls [`child_main_if_requested`] first thing in its `main`.
 
+mod bm1684x;
 mod bmrt;
 mod child;
 mod error;
@@ -14,6 +15,7 @@ mod schedule;
 mod simulator;
 mod static_memory;
 
+pub use bm1684x::{Bm1684x, Simulator};
 pub use bmrt::{Bmrt, BmrtOptions, LIBRARY_DIR_VARIABLE};
 pub use child::child_main_if_requested;
 pub use error::RunError;

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use tpuc_runtime::{Bmrt, BmrtOptions, NamedTensor, Runner, dequantize_all};
+use tpuc_runtime::{Bmrt, BmrtOptions, NamedTensor, Runner, Simulator, SimulatorOptions, dequantize_all};
 use tpuc_tensor::npz;
 
 /// Where a [`Bmrt`] of these tests re-enters this executable.
@@ -115,4 +115,14 @@ fn bmrt_runs_rewritten_files() {
     let path = folder.path().join("ours.bmodel");
     std::fs::write(&path, tpuc_bmodel::write(&ours).unwrap()).unwrap();
     check(&mut Bmrt::open(&path, &options).unwrap(), &case);
+}
+
+/// The vendor's compiled networks run in our simulator bit for bit.
+#[test]
+fn the_simulator_runs_the_kit() {
+    for (folder, name) in [("cnn_res", "cnn_res"), ("mbv2_tiny", "mbv2_tiny"), ("efficientnet_lite0", "efflite0")] {
+        let Some(case) = case(folder, name) else { return };
+        let model = tpuc_bmodel::read_owned(std::fs::read(&case.bmodel).unwrap()).unwrap();
+        check(&mut Simulator::new(&model, &SimulatorOptions::default()).unwrap(), &case);
+    }
 }
