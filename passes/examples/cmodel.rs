@@ -64,7 +64,7 @@ fn main() {
         };
         let unit = scale.unwrap_or(1.0) as f32;
         let bad = wanted.iter().zip(&found).filter(|(a, b)| ((*a - *b) / unit).abs() > if scale.is_some() { 0.01 } else { 0.0 }).count();
-        println!("{name} {}: {} of {} differ; commands {}", program.nodes[node].op.name(), bad, found.len(), compiled.commands.len());
+        println!("{name} {}: {} of {} differ; commands {} cycles {:?}", program.nodes[node].op.name(), bad, found.len(), compiled.commands.len(), compiled.timeline().map(|t| t.cycles));
         if bad > 0 {
             let list: Vec<_> = wanted.iter().zip(&found).enumerate().filter(|(_, (a, b))| a != b).take(6).map(|(i, (a, b))| (i, (a / unit).round(), (b / unit).round())).collect();
             println!("   first {list:?}");

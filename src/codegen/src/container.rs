@@ -1,9 +1,10 @@
 //! Streams, coefficients and tensors as a bmodel.
 
-use crate::emit::{Command, Region};
+use crate::emit::Region;
 use crate::{CodegenError, Context, global};
 use tpuc_bmodel::{CmdGroup, Coeff, DataType, Model, Net, Stage, Tensor};
-use tpuc_isa::bm1684x::{CHIP, Dma, DmaSys, Sys, Tiu, encode_dma, encode_tiu};
+use crate::report::{LayerCost, Timeline};
+use tpuc_isa::bm1684x::{CHIP, Dma, Inst, assemble};
 use tpuc_ops::{Program, ValueId};
 use tpuc_tensor::DType;
 
@@ -11,11 +12,9 @@ use tpuc_tensor::DType;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Compiled {
     /// All commands in program order, addresses resolved.
-    pub commands: Vec<Command>,
+    pub commands: Vec<Inst>,
     /// For each command the node of the program that it belongs to.
     pub layers: Vec<usize>,
-    /// For each command how many commands of the other engine must be complete before it starts.
-    pub dependencies: Vec<u32>,
     pub coeff: Vec<u8>,
     pub ctx_address: u64,
     pub ctx_size: u64,
@@ -36,7 +35,7 @@ pub fn finish(context: Context) -> Result<Compiled, CodegenError> {
     };
     let mut commands = emit.commands;
     for (command, [source, dest]) in commands.iter_mut().zip(&emit.regions) {
-        if let Command::Dma(Dma::Tensor(dma)) = command {
+        if let Inst::Dma(Dma::Tensor(dma)) = command {
             dma.source.addr += base(*source);
             dma.dest.addr += base(*dest);
         }
@@ -59,54 +58,22 @@ pub fn finish(context: Context) -> Result<Compiled, CodegenError> {
     };
     let inputs = program.inputs.iter().enumerate().map(|(i, &v)| tensor(v, i, true)).collect::<Result<Vec<_>, _>>()?;
     let outputs = program.outputs.iter().enumerate().map(|(i, &v)| tensor(v, i, false)).collect::<Result<Vec<_>, _>>()?;
-    let dependencies = serial_dependencies(&commands);
-    let group = assemble(&commands, &dependencies);
-    Ok(Compiled { commands, layers: emit.layers, dependencies, coeff, ctx_address, ctx_size: placement.size, inputs, outputs, group })
-}
-
-/// Every command waits for all earlier ones of the other engine.
-fn serial_dependencies(commands: &[Command]) -> Vec<u32> {
-    let (mut tiu, mut dma) = (0, 0);
-    commands
-        .iter()
-        .map(|c| match c {
-            Command::Tiu(_) => {
-                tiu += 1;
-                dma
-            }
-            Command::Dma(_) => {
-                dma += 1;
-                tiu
-            }
-        })
-        .collect()
-}
-
-/// The two streams, each with its end command, padded as the runtime reads them.
-fn assemble(commands: &[Command], dependencies: &[u32]) -> CmdGroup {
-    let (mut tiu, mut dma) = (Vec::new(), Vec::new());
-    let (mut tiu_id, mut dma_id) = (0, 0);
-    for (command, &dep) in commands.iter().zip(dependencies) {
-        match command {
-            Command::Tiu(inst) => {
-                tiu_id += 1;
-                tiu.extend(encode_tiu(inst, tiu_id, dep));
-            }
-            Command::Dma(inst) => {
-                dma_id += 1;
-                dma.extend(encode_dma(inst, dma_id, dep));
-            }
-        }
-    }
-    tiu.extend(encode_tiu(&Tiu::Sys(Sys::END), tiu_id + 1, 0));
-    dma.extend(encode_dma(&Dma::Sys(DmaSys::END), dma_id + 1, 0));
-    for stream in [&mut tiu, &mut dma] {
-        stream.resize(stream.len().next_multiple_of(128), 0);
-    }
-    CmdGroup { tiu_count: tiu_id + 1, dma_count: dma_id + 1, tiu: tiu.into(), dma: dma.into(), relocations: Vec::new() }
+    let streams = assemble(&commands).map_err(|e| CodegenError::TooLarge { reason: e.to_string() })?;
+    let group = CmdGroup { tiu_count: streams.tiu_count, dma_count: streams.dma_count, tiu: streams.tiu.into(), dma: streams.dma.into(), relocations: Vec::new() };
+    Ok(Compiled { commands, layers: emit.layers, coeff, ctx_address, ctx_size: placement.size, inputs, outputs, group })
 }
 
 impl Compiled {
+    /// When every command runs, by the cost model.
+    pub fn timeline(&self) -> Result<Timeline, CodegenError> {
+        Timeline::new(&self.commands, &self.layers, &self.group.tiu, &self.group.dma)
+    }
+
+    /// Estimated cycles of every layer that has commands.
+    pub fn layer_costs(&self, program: &Program) -> Result<Vec<LayerCost>, CodegenError> {
+        Ok(self.timeline()?.layer_costs(program))
+    }
+
     /// The bmodel of this program. `time` is written into it.
     pub fn model(&self, program: &Program, time: &str) -> Model {
         let coeff = (!self.coeff.is_empty()).then(|| Coeff::new(CHIP.global_base, self.coeff.clone()));

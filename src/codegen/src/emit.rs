@@ -3,17 +3,10 @@
 
 use crate::local::{LANES, Layout as LocalLayout, Local};
 use tpuc_isa::bm1684x::{
-    Ar, ArFunction, CHIP, Conv as ConvInst, DType as IsaType, Dest, Dma, DmaBlock, DmaFlags, DmaTensor, DmaTensorFunction, Layout, Mm2, Mm2Function, Operand, Pool,
+    Ar, ArFunction, CHIP, Conv as ConvInst, DType as IsaType, Dest, Dma, DmaBlock, DmaFlags, DmaTensor, DmaTensorFunction, Inst, Layout, Mm2, Mm2Function, Operand, Pool,
     PoolFunction, Precision, QuantParams, Rounding, Rq, Sg, SgFunction, Shape, Source, Strides, Tensor, Tiu, Window as IsaWindow,
 };
 use tpuc_tensor::DType;
-
-/// One command of one of the two engines, in program order.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Command {
-    Tiu(Tiu),
-    Dma(Dma),
-}
 
 /// A tensor in DDR, relative to the coefficient or the ctx region; strides in elements of N, C, H, W.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +81,7 @@ pub struct Depthwise {
 /// Collects commands in program order, each with the layer that it belongs to.
 #[derive(Default)]
 pub struct Emitter {
-    pub commands: Vec<Command>,
+    pub commands: Vec<Inst>,
     pub layers: Vec<usize>,
     /// Regions that DMA commands refer to: (source, destination); resolved to addresses at the end.
     pub regions: Vec<[Option<Region>; 2]>,
@@ -135,14 +128,14 @@ impl Emitter {
         self.layer = layer;
     }
 
-    fn push(&mut self, command: Command, regions: [Option<Region>; 2]) {
+    fn push(&mut self, command: Inst, regions: [Option<Region>; 2]) {
         self.commands.push(command);
         self.layers.push(self.layer);
         self.regions.push(regions);
     }
 
     fn tiu(&mut self, inst: Tiu) {
-        self.push(Command::Tiu(inst), [None, None]);
+        self.push(Inst::Tiu(inst), [None, None]);
     }
 
     /// The local side of a DMA, with the strides of the tensor's layout.
@@ -159,7 +152,7 @@ impl Emitter {
 
     fn copy(&mut self, precision: Precision, source: DmaBlock, dest: DmaBlock, regions: [Option<Region>; 2]) {
         let inst = DmaTensor { function: DmaTensorFunction::Copy, precision, flags: DmaFlags::STRIDED_COPY, source, dest, fill: None };
-        self.push(Command::Dma(Dma::Tensor(inst)), regions);
+        self.push(Inst::Dma(Dma::Tensor(inst)), regions);
     }
 
     /// DDR to local memory.

@@ -21,8 +21,7 @@ mod softmax;
 mod tile;
 
 pub use container::Compiled;
-pub use report::LayerCost;
-pub use emit::Command;
+pub use report::{LayerCost, Timeline};
 
 use emit::Emitter;
 use global::Placement;
@@ -41,8 +40,11 @@ pub enum CodegenError {
     NotLowered { reason: String },
     #[error("weight '{name}' {reason}")]
     Weight { name: String, reason: String },
-    #[error("the generated program is not legal, instruction {index} of layer '{layer}': {reason}")]
-    Illegal { index: usize, layer: String, reason: String },
+    #[error("the program is too large: {reason}")]
+    TooLarge { reason: String },
+    /// A mistake of the code generator, found before anybody runs it.
+    #[error("the generated program is wrong: {reason}")]
+    Illegal { reason: String },
 }
 
 /// What kernels see of the compilation: the program, where its tensors are, and the emitter.
