@@ -1,1 +1,57 @@
-//! placeholder
+//! Runs a [`Program`](tpuc_ops::Program): Top networks in f32, Tpu networks in the integers of the chip.
+//!
+//! A [`Plan`] is built once: a flat list of steps with prepared kernels, and buffers shared by liveness. Any number of
+//! [`Executor`]s run over one plan, each with its own buffers, so that samples run in parallel threads while the prepared weights
+//! exist once. An [`Observer`] sees every tensor while it is alive. A single node runs alone as a [`PreparedNode`], with other
+//! weights or attributes if need be; a part of a network runs with [`Executor::run_part`].
+
+mod add;
+mod affine;
+mod cast;
+mod conv;
+mod error;
+mod executor;
+mod kernel;
+mod matmul;
+mod node;
+mod observer;
+mod pad;
+mod plan;
+mod pool;
+mod relu;
+mod reshape;
+mod softmax;
+mod view;
+
+pub use error::InterpError;
+pub use executor::Executor;
+pub use node::PreparedNode;
+pub use observer::{Ignore, Observer, Want};
+pub use plan::Plan;
+pub use tpuc_kernels::Layout;
+pub use view::{Slice, TensorView};
+
+/// The order in which float convolutions add up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FloatOrder {
+    /// Whatever is fastest. Results differ from the reference's in the last bits.
+    #[default]
+    Fast,
+    /// The reference's: a matrix product over unfolded windows. Where the reference's tensors were made with the same
+    /// instructions, they are equal to the bit, and so are thresholds found from them. Slower for dense kernels larger than 1.
+    Reference,
+}
+
+/// How a plan is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Threads that one run uses. 1 where several executors run at once; all cores for a single image.
+    pub threads: usize,
+    pub order: FloatOrder,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { threads: 1, order: FloatOrder::Fast }
+    }
+}

@@ -119,12 +119,27 @@ pub fn scale(x: &[f32], inner: usize, scale: &[f32], bias: &[f32], activation: A
     expect_length("biases of a scale", scale.len(), bias.len())?;
     let plane = inner * scale.len();
     expect_length("rest of the channels", 0, if plane == 0 { x.len() } else { x.len() % plane })?;
+    if inner == 1 {
+        scale_rows(x, scale, bias, y);
+        activate_in_place(y, activation);
+        return Ok(());
+    }
     for (x, y) in x.chunks_exact(plane.max(1)).zip(y.chunks_exact_mut(plane.max(1))) {
         for (((x, y), &s), &b) in x.chunks_exact(inner).zip(y.chunks_exact_mut(inner)).zip(scale).zip(bias) {
             x.iter().zip(y).for_each(|(x, y)| *y = activation.apply(x * s + b));
         }
     }
     Ok(())
+}
+
+vectorized! {
+    fn scale_rows(x: &[f32], scale: &[f32], bias: &[f32], y: &mut [f32]) {
+        for (x, y) in x.chunks_exact(scale.len().max(1)).zip(y.chunks_exact_mut(scale.len().max(1))) {
+            for (((x, y), s), b) in x.iter().zip(y).zip(scale).zip(bias) {
+                *y = x * s + b;
+            }
+        }
+    }
 }
 
 /// A summand of an 8-bit sum: `(x * multiplier) >> shift`, halves up.

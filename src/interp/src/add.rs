@@ -1,0 +1,101 @@
+//! Add.
+
+use crate::error::InterpError;
+use crate::kernel::{Prepared, Request, boxed, operand};
+use crate::view::Slice;
+use tpuc_kernels::elementwise::{self, Summand, broadcast};
+use tpuc_kernels::{Activation, Ints, KernelError, Layout};
+use tpuc_ops::{top, tpu};
+
+pub(crate) fn prepare_top(op: &top::Add, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    let all: Vec<usize> = (0..request.operands.len()).collect();
+    if !request.is_float(&all)? {
+        return Err(request.unsupported("of a float network needs f32 tensors"));
+    }
+    prepare_float(op.coeff.clone(), Activation::relu(op.do_relu, op.relu_limit), request)
+}
+
+pub(crate) fn prepare_tpu(op: &tpu::Add, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    let all: Vec<usize> = (0..request.operands.len()).collect();
+    if request.is_float(&all)? {
+        return prepare_float(op.coeff.clone(), Activation::relu(op.do_relu, op.relu_limit), request);
+    }
+    let count = all.len();
+    let list = |name: &str, list: &Option<Vec<i64>>, default: i32| match list {
+        None => Ok(vec![default; count]),
+        Some(list) if list.len() == count => {
+            let narrow = |&v: &i64| i32::try_from(v).map_err(|_| request.unsupported(format!("has {name} {v}, expected 32 bits")));
+            list.iter().map(narrow).collect()
+        }
+        Some(list) => Err(request.unsupported(format!("has {} {name}, expected {count}", list.len()))),
+    };
+    let (multipliers, shifts) = (list("multipliers", &op.multipliers, 1)?, list("rshifts", &op.rshifts, 0)?);
+    let (operands, result, stretch) = layouts(request)?;
+    let relu = op.do_relu;
+    let kernel = boxed(move |operands, y, _| {
+        let ints = (0..count).map(|i| operand(operands, i)?.ints()).collect::<Result<Vec<_>, _>>()?;
+        let mut stretched: Vec<Stretched> = Vec::new();
+        for (x, stretch) in ints.iter().zip(&stretch) {
+            stretched.push(match (x, stretch) {
+                (_, None) => Stretched::Not,
+                (Ints::I8(x), Some(s)) => Stretched::I8(s.apply(x)?),
+                (Ints::U8(x), Some(s)) => Stretched::U8(s.apply(x)?),
+            });
+        }
+        let summand = |i: usize| {
+            let x = match &stretched[i] {
+                Stretched::Not => ints[i],
+                Stretched::I8(x) => Ints::I8(x),
+                Stretched::U8(x) => Ints::U8(x),
+            };
+            Summand { x, multiplier: multipliers[i], shift: shifts[i] }
+        };
+        elementwise::add_int(&(0..count).map(summand).collect::<Vec<_>>(), relu, y.ints()?)
+    });
+    Ok(Prepared { kernel, operands, result })
+}
+
+enum Stretched {
+    Not,
+    I8(Vec<i8>),
+    U8(Vec<u8>),
+}
+
+fn prepare_float(coeff: Option<Vec<f64>>, activation: Activation, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    let count = request.operands.len();
+    let (operands, result, stretch) = layouts(request)?;
+    let kernel = boxed(move |operands, y, _| {
+        let floats = (0..count).map(|i| operand(operands, i).and_then(Slice::floats)).collect::<Result<Vec<_>, _>>()?;
+        let stretched = floats.iter().zip(&stretch).map(|(x, s)| s.as_ref().map(|s| s.apply(x)).transpose()).collect::<Result<Vec<_>, _>>()?;
+        let inputs: Vec<&[f32]> = floats.iter().zip(&stretched).map(|(x, s)| s.as_deref().unwrap_or(x)).collect();
+        elementwise::add(&inputs, coeff.as_deref(), activation, y.floats()?)
+    });
+    Ok(Prepared { kernel, operands, result })
+}
+
+/// From which to which dimensions (in memory order) an operand broadcasts.
+struct Stretch {
+    from: Vec<usize>,
+    to: Vec<usize>,
+}
+
+impl Stretch {
+    fn apply<T: tpuc_kernels::Element>(&self, x: &[T]) -> Result<Vec<T>, KernelError> {
+        let mut y = vec![T::default(); self.to.iter().product()];
+        broadcast(x, &self.from, &self.to, &mut y)?;
+        Ok(y)
+    }
+}
+
+type Layouts = (Vec<Option<Layout>>, Layout, Vec<Option<Stretch>>);
+
+/// One layout for all operands and the result: channels last where an operand comes so and the ranks agree.
+fn layouts(request: &Request<'_>) -> Result<Layouts, InterpError> {
+    let shapes = (0..request.operands.len()).map(|i| request.shape(i)).collect::<Result<Vec<_>, _>>()?;
+    let out = request.result.dims();
+    let one_rank = shapes.iter().all(|s| s.len() == out.len());
+    let last = one_rank && (0..shapes.len()).any(|i| request.layout(i) == Layout::ChannelsLast);
+    let layout = if last { Layout::ChannelsLast } else { Layout::RowMajor };
+    let stretch = |shape: &Vec<usize>| (*shape != out).then(|| Stretch { from: layout.physical(shape), to: layout.physical(&out) });
+    Ok((vec![Some(layout); shapes.len()], layout, shapes.iter().map(stretch).collect()))
+}

@@ -1,0 +1,34 @@
+//! Cast.
+
+use crate::error::InterpError;
+use crate::kernel::{Prepared, Request, boxed, operand};
+use crate::view::{self, ElementType};
+use tpuc_kernels::cast::{dequantize, quantize};
+use tpuc_ops::{Elem, tpu};
+
+pub(crate) fn prepare(op: &tpu::Cast, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    let (from, to) = (request.tensor_type(0)?.elem, request.result.elem);
+    let layout = request.layout(0);
+    let shape = request.result.dims();
+    if request.shape(0)? != shape {
+        return Err(request.unsupported(format!("has a result of shape {shape:?}, expected {:?}", request.shape(0)?)));
+    }
+    let scale = |elem: Elem| match elem {
+        Elem::Uniform { zero_point, .. } if zero_point != 0 => Err(request.unsupported("with a zero point does not run")),
+        Elem::Uniform { scale, .. } if op.with_scale => Ok(scale),
+        _ => Ok(1.0),
+    };
+    let kernel = match (request.element(0)?, request.result_element()?) {
+        (ElementType::F32, ElementType::I8 | ElementType::U8) => {
+            let scale = scale(to)?;
+            boxed(move |operands, y, _| quantize(operand(operands, 0)?.floats()?, scale, y.ints()?))
+        }
+        (ElementType::I8 | ElementType::U8, ElementType::F32) => {
+            let scale = scale(from)?;
+            boxed(move |operands, y, _| dequantize(operand(operands, 0)?.ints()?, scale, y.floats()?))
+        }
+        (a, b) if a == b && scale(from)? == scale(to)? => boxed(move |operands, y, _| view::copy(&shape, layout, operand(operands, 0)?, layout, y)),
+        (a, b) => return Err(request.unsupported(format!("from {} to {} does not run", a.dtype(), b.dtype()))),
+    };
+    Ok(Prepared { kernel, operands: vec![Some(layout)], result: layout })
+}

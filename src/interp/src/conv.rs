@@ -1,0 +1,79 @@
+//! Conv, Conv2D.
+
+use crate::error::InterpError;
+use crate::kernel::{Prepared, Request, boxed, operand};
+use crate::{FloatOrder, view::ElementType};
+use tpuc_kernels::conv::{ConvShape, FloatConv, IntConv};
+use tpuc_kernels::requant::Requant;
+use tpuc_kernels::{Activation, Layout};
+use tpuc_ops::{top, tpu};
+
+pub(crate) fn prepare_top(op: &top::Conv, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    check_inserts(op.inserts.as_deref(), request)?;
+    let shape = ConvShape::new(&request.shape(0)?, &request.shape(1)?, &op.strides, &op.pads, op.dilations.as_deref(), op.group)?;
+    prepare_float(shape, Activation::relu(op.do_relu, op.relu_limit), request)
+}
+
+pub(crate) fn prepare_tpu(op: &tpu::Conv2D, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    check_inserts(op.inserts.as_deref(), request)?;
+    let shape = ConvShape::new(&request.shape(0)?, &request.shape(1)?, &op.strides, &op.pads, op.dilations.as_deref(), op.group)?;
+    if request.is_float(&[0])? {
+        return prepare_float(shape, Activation::relu(op.do_relu, op.relu_limit), request);
+    }
+    if op.kernel_zp != 0 {
+        return Err(request.unsupported("with a zero point of the filter does not run"));
+    }
+    check_result(&shape, request)?;
+    let Some(weights) = request.bytes(1)? else { return Err(request.unsupported("needs a weight as 8-bit filter")) };
+    let bias = request.bias(2, request.integers(2)?)?;
+    let (Some(multiplier), Some(shift)) = (&op.multiplier, &op.rshift) else {
+        return Err(request.unsupported("needs multiplier and rshift for an 8-bit result"));
+    };
+    // An unsigned result saturates at 0 by itself; a limit is folded into its scale.
+    let requant = Requant::new(shape.filter[0], bias.as_deref(), multiplier, shift, op.do_relu)?;
+    let conv = IntConv::new(&shape, request.element(0)? == ElementType::I8, &weights, requant)?;
+    let kernel = boxed(move |operands, y, workspace| conv.run(operand(operands, 0)?.ints()?, y.ints()?, workspace));
+    Ok(Prepared { kernel, operands: vec![Some(Layout::ChannelsLast), None, None], result: Layout::ChannelsLast })
+}
+
+fn prepare_float(shape: ConvShape, activation: Activation, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    if !request.is_float(&[0, 1])? {
+        return Err(request.unsupported("of a float network needs f32 tensors"));
+    }
+    check_result(&shape, request)?;
+    let bias = request.bias(2, request.floats(2)?)?;
+    let layout = match request.options.order {
+        FloatOrder::Fast => Layout::ChannelsLast,
+        FloatOrder::Reference => shape.reference_layout(),
+    };
+    let (kernel, filter) = match request.floats(1)? {
+        Some(weights) => {
+            let conv = FloatConv::new(&shape, weights, bias, activation, layout)?;
+            (boxed(move |operands, y, workspace| conv.run(operand(operands, 0)?.floats()?, y.floats()?, workspace)), None)
+        }
+        None => {
+            let bias = bias.map(<[f32]>::to_vec);
+            let kernel = boxed(move |operands, y, workspace| {
+                let conv = FloatConv::new(&shape, operand(operands, 1)?.floats()?, bias.as_deref(), activation, layout)?;
+                conv.run(operand(operands, 0)?.floats()?, y.floats()?, workspace)
+            });
+            (kernel, Some(Layout::RowMajor))
+        }
+    };
+    Ok(Prepared { kernel, operands: vec![Some(layout), filter, None], result: layout })
+}
+
+fn check_inserts(inserts: Option<&[i64]>, request: &Request<'_>) -> Result<(), InterpError> {
+    match inserts {
+        Some(list) if list.iter().any(|&v| v != 0) => Err(request.unsupported("with inserts does not run")),
+        _ => Ok(()),
+    }
+}
+
+fn check_result(shape: &ConvShape, request: &Request<'_>) -> Result<(), InterpError> {
+    let found = request.result.dims();
+    if found != shape.output {
+        return Err(request.unsupported(format!("has a result of shape {found:?}, expected {:?}", shape.output)));
+    }
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! What an op becomes: a prepared kernel and the layouts it works in.
+
+use crate::error::InterpError;
+use crate::view::{ElementType, Slice, SliceMut};
+use crate::{Options, add, affine, cast, conv, matmul, pad, pool, relu, reshape, softmax};
+use std::sync::Arc;
+use tpuc_kernels::{KernelError, Layout, Workspace};
+use tpuc_ops::{Elem, Op, TensorType, ValueType};
+use tpuc_tensor::{Data, Tensor};
+
+/// An op ready to run.
+pub(crate) struct Prepared {
+    pub kernel: Box<dyn Kernel>,
+    /// By operand: the layout in which it is read at every run; `None` if it is absent or was taken in when preparing.
+    pub operands: Vec<Option<Layout>>,
+    pub result: Layout,
+}
+
+pub(crate) trait Kernel: Send + Sync {
+    /// `operands` are those that [`Prepared::operands`] asks for, in its layouts.
+    fn run(&self, operands: &[Option<Slice<'_>>], result: SliceMut<'_>, workspace: &mut Workspace) -> Result<(), KernelError>;
+}
+
+impl<F> Kernel for F
+where
+    F: Fn(&[Option<Slice<'_>>], SliceMut<'_>, &mut Workspace) -> Result<(), KernelError> + Send + Sync,
+{
+    fn run(&self, operands: &[Option<Slice<'_>>], result: SliceMut<'_>, workspace: &mut Workspace) -> Result<(), KernelError> {
+        self(operands, result, workspace)
+    }
+}
+
+/// A kernel from a closure, whose argument types the compiler then knows.
+pub(crate) fn boxed<F>(body: F) -> Box<dyn Kernel>
+where
+    F: Fn(&[Option<Slice<'_>>], SliceMut<'_>, &mut Workspace) -> Result<(), KernelError> + Send + Sync + 'static,
+{
+    Box::new(body)
+}
+
+/// The elements of an operand that must be there.
+pub(crate) fn operand<'a>(operands: &[Option<Slice<'a>>], index: usize) -> Result<Slice<'a>, KernelError> {
+    operands.get(index).copied().flatten().ok_or_else(|| KernelError::Geometry(format!("operand {index} is missing")))
+}
+
+/// An op with the types and constants that it is prepared for.
+pub(crate) struct Request<'a> {
+    pub op: &'a Op,
+    pub operands: &'a [ValueType],
+    pub result: &'a TensorType,
+    /// By operand: its data, if it is a weight.
+    pub constants: &'a [Option<Arc<Tensor>>],
+    /// By operand: the layout in which it comes.
+    pub available: &'a [Layout],
+    pub options: Options,
+}
+
+impl Request<'_> {
+    pub fn unsupported(&self, reason: impl Into<String>) -> InterpError {
+        InterpError::Unsupported { layer: String::new(), op: self.op.name(), reason: reason.into() }
+    }
+
+    pub fn tensor_type(&self, index: usize) -> Result<&TensorType, InterpError> {
+        self.operands.get(index).and_then(ValueType::tensor).ok_or_else(|| self.unsupported(format!("needs a tensor as operand {index}")))
+    }
+
+    pub fn shape(&self, index: usize) -> Result<Vec<usize>, InterpError> {
+        Ok(self.tensor_type(index)?.dims())
+    }
+
+    pub fn layout(&self, index: usize) -> Layout {
+        self.available.get(index).copied().unwrap_or(Layout::RowMajor)
+    }
+
+    fn element_of(&self, what: &str, ty: &TensorType) -> Result<ElementType, InterpError> {
+        ElementType::of(ty.elem.storage()).ok_or_else(|| self.unsupported(format!("cannot run with {what} of {}", ty.elem.storage())))
+    }
+
+    pub fn element(&self, index: usize) -> Result<ElementType, InterpError> {
+        self.element_of(&format!("operand {index}"), self.tensor_type(index)?)
+    }
+
+    pub fn result_element(&self) -> Result<ElementType, InterpError> {
+        self.element_of("a result", self.result)
+    }
+
+    /// Whether the activations at these operands and the result are f32 (true) or all 8-bit with zero point 0 (false).
+    pub fn is_float(&self, activations: &[usize]) -> Result<bool, InterpError> {
+        let mut types = vec![self.result];
+        for &index in activations {
+            types.push(self.tensor_type(index)?);
+        }
+        let elements = types.iter().map(|t| self.element_of("a tensor", t)).collect::<Result<Vec<_>, _>>()?;
+        if elements.iter().all(|&e| e == ElementType::F32) {
+            return Ok(true);
+        }
+        let is_8_bit = elements.iter().all(|e| matches!(e, ElementType::I8 | ElementType::U8));
+        let symmetric = types.iter().all(|t| !matches!(t.elem, Elem::Uniform { zero_point, .. } if zero_point != 0));
+        if is_8_bit && symmetric {
+            return Ok(false);
+        }
+        let list: Vec<&str> = types.iter().map(|t| t.elem.storage().name()).collect();
+        Err(self.unsupported(format!("runs in f32 or in 8-bit integers with zero point 0, found {}", list.join(", "))))
+    }
+
+    pub fn constant(&self, index: usize) -> Option<&Tensor> {
+        self.constants.get(index).and_then(Option::as_deref)
+    }
+
+    pub fn is_absent(&self, index: usize) -> bool {
+        self.operands.get(index).is_none_or(ValueType::is_none)
+    }
+
+    fn weight_error(&self, index: usize, expected: &str, found: &Tensor) -> InterpError {
+        InterpError::Weight { layer: String::new(), weight: format!("operand {index}"), expected: expected.into(), found: format!("{} of shape {:?}", found.dtype(), found.shape()) }
+    }
+
+    fn checked(&self, index: usize) -> Result<Option<&Tensor>, InterpError> {
+        let Some(tensor) = self.constant(index) else { return Ok(None) };
+        let ty = self.tensor_type(index)?;
+        if tensor.len() as i64 != ty.count() {
+            return Err(self.weight_error(index, &format!("{} elements", ty.count()), tensor));
+        }
+        Ok(Some(tensor))
+    }
+
+    /// The f32 elements of a constant operand.
+    pub fn floats(&self, index: usize) -> Result<Option<&[f32]>, InterpError> {
+        let Some(tensor) = self.checked(index)? else { return Ok(None) };
+        tensor.as_f32().map(Some).ok_or_else(|| self.weight_error(index, "f32", tensor))
+    }
+
+    /// The elements of an 8-bit constant operand, widened.
+    pub fn bytes(&self, index: usize) -> Result<Option<Vec<i16>>, InterpError> {
+        let Some(tensor) = self.checked(index)? else { return Ok(None) };
+        match tensor.data() {
+            Data::I8(v) => Ok(Some(v.iter().map(|&x| i16::from(x)).collect())),
+            Data::U8(v) => Ok(Some(v.iter().map(|&x| i16::from(x)).collect())),
+            _ => Err(self.weight_error(index, "8-bit integers", tensor)),
+        }
+    }
+
+    /// The elements of an integer constant operand as i32.
+    pub fn integers(&self, index: usize) -> Result<Option<Vec<i32>>, InterpError> {
+        let Some(tensor) = self.checked(index)? else { return Ok(None) };
+        let narrow = |list: Vec<i64>| list.into_iter().map(i32::try_from).collect::<Result<Vec<i32>, _>>().ok();
+        tensor.to_i64().and_then(narrow).map(Some).ok_or_else(|| self.weight_error(index, "32-bit integers", tensor))
+    }
+
+    /// A bias, which must be a constant where it is present.
+    pub fn bias<T>(&self, index: usize, found: Option<T>) -> Result<Option<T>, InterpError> {
+        if found.is_none() && !self.is_absent(index) {
+            return Err(self.unsupported(format!("needs a weight as operand {index}")));
+        }
+        Ok(found)
+    }
+}
+
+/// Prepares an op. The result type must be that of the program.
+pub(crate) fn prepare(request: &Request<'_>) -> Result<Prepared, InterpError> {
+    match request.op {
+        Op::TopNone(_) | Op::TopWeight(_) => Err(request.unsupported("is a value, not a computation")),
+        Op::TopInput(_) | Op::TopReshape(_) | Op::TpuReshape(_) => reshape::prepare(request),
+        Op::TopConv(op) => conv::prepare_top(op, request),
+        Op::TpuConv2D(op) => conv::prepare_tpu(op, request),
+        Op::TopMatMul(op) => matmul::prepare_top(op, request),
+        Op::TpuMatMul(op) => matmul::prepare_tpu(op, request),
+        Op::TopAdd(op) => add::prepare_top(op, request),
+        Op::TpuAdd(op) => add::prepare_tpu(op, request),
+        Op::TopAvgPool(op) => pool::prepare_avg(op, request),
+        Op::TopMaxPool(op) => pool::prepare_max(op, request),
+        Op::TpuPool2D(op) => pool::prepare_tpu(op, request),
+        Op::TopRelu(op) => relu::prepare_relu(op.relu_limit, request),
+        Op::TpuRelu(op) => relu::prepare_relu(op.relu_limit, request),
+        Op::TopClip(op) => relu::prepare_clip(op, request),
+        Op::TopBatchNorm(op) => affine::prepare_batch_norm(op, request),
+        Op::TopScale(op) => affine::prepare_scale(op, request),
+        Op::TopPad(op) => pad::prepare(&op.paddings, op.val, &op.mode, request),
+        Op::TpuPad(op) => pad::prepare(&op.paddings, op.val, &op.mode, request),
+        Op::TopSoftmax(op) => softmax::prepare_top(op, request),
+        Op::TpuSoftmax(op) => softmax::prepare_tpu(op, request),
+        Op::TpuCast(op) => cast::prepare(op, request),
+    }
+}
+
+/// Whether the result is the operand's memory under another shape.
+pub(crate) fn is_alias(op: &Op) -> bool {
+    matches!(op, Op::TopInput(_) | Op::TopReshape(_) | Op::TpuReshape(_))
+}

@@ -1,0 +1,68 @@
+//! MatMul.
+
+use crate::error::InterpError;
+use crate::kernel::{Prepared, Request, boxed, operand};
+use crate::view::{ElementType, Slice};
+use tpuc_kernels::matmul::{FloatMatMul, IntMatMul, MatMulShape};
+use tpuc_kernels::requant::Requant;
+use tpuc_kernels::{Activation, Layout};
+use tpuc_ops::{top, tpu};
+
+pub(crate) fn prepare_top(op: &top::MatMul, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    check(op.hdim_is_batch || op.output_transpose, request)?;
+    prepare_float(op.left_transpose, op.right_transpose, Activation::relu(op.do_relu, op.relu_limit), request)
+}
+
+pub(crate) fn prepare_tpu(op: &tpu::MatMul, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    check(op.hdim_is_batch || op.output_transpose, request)?;
+    if request.is_float(&[0])? {
+        return prepare_float(op.left_transpose, op.right_transpose, Activation::relu(op.do_relu, op.relu_limit), request);
+    }
+    if op.input_zp != 0 || op.right_zp != 0 {
+        return Err(request.unsupported("with zero points does not run"));
+    }
+    let shape = shape(op.left_transpose, op.right_transpose, request)?;
+    let right = request.bytes(1)?;
+    let bias = request.bias(2, request.integers(2)?)?;
+    let requant = Requant::new(shape.columns(), bias.as_deref(), &op.multipliers, &op.rshifts, op.do_relu)?;
+    let product = IntMatMul::new(&shape, request.element(0)? == ElementType::I8, right.as_deref(), request.element(1)? == ElementType::I8, requant)?;
+    let kernel = boxed(move |operands, y, workspace| {
+        let right = operands.get(1).copied().flatten().map(Slice::ints).transpose()?;
+        product.run(operand(operands, 0)?.ints()?, right, y.ints()?, workspace)
+    });
+    Ok(prepared(kernel, right.is_some(), request))
+}
+
+fn prepare_float(left_transpose: bool, right_transpose: bool, activation: Activation, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    if !request.is_float(&[0, 1])? {
+        return Err(request.unsupported("of a float network needs f32 tensors"));
+    }
+    let shape = shape(left_transpose, right_transpose, request)?;
+    let right = request.floats(1)?;
+    let bias = request.bias(2, request.floats(2)?)?;
+    let product = FloatMatMul::new(&shape, right, bias, activation)?;
+    let kernel = boxed(move |operands, y, workspace| {
+        let right = operands.get(1).copied().flatten().map_or(Ok(&[][..]), Slice::floats)?;
+        product.run(operand(operands, 0)?.floats()?, right, y.floats()?, workspace)
+    });
+    Ok(prepared(kernel, right.is_some(), request))
+}
+
+fn prepared(kernel: Box<dyn crate::kernel::Kernel>, constant: bool, request: &Request<'_>) -> Prepared {
+    let mut operands = vec![None; request.operands.len()];
+    operands[0] = Some(Layout::RowMajor);
+    operands[1] = (!constant).then_some(Layout::RowMajor);
+    Prepared { kernel, operands, result: Layout::RowMajor }
+}
+
+fn shape(left_transpose: bool, right_transpose: bool, request: &Request<'_>) -> Result<MatMulShape, InterpError> {
+    let shape = MatMulShape::new(&request.shape(0)?, &request.shape(1)?, left_transpose, right_transpose)?;
+    if shape.output.iter().product::<usize>() as i64 != request.result.count() {
+        return Err(request.unsupported(format!("has a result of shape {:?}, expected {:?}", request.result.shape, shape.output)));
+    }
+    Ok(shape)
+}
+
+fn check(unsupported: bool, request: &Request<'_>) -> Result<(), InterpError> {
+    if unsupported { Err(request.unsupported("with hdim_is_batch or output_transpose does not run")) } else { Ok(()) }
+}

@@ -1,0 +1,79 @@
+//! AvgPool, MaxPool, Pool2D.
+
+use crate::error::InterpError;
+use crate::kernel::{Prepared, Request, boxed, operand};
+use tpuc_kernels::pool::{self, AvgRequant, PoolShape};
+use tpuc_kernels::{Activation, Layout};
+use tpuc_ops::{top, tpu};
+
+pub(crate) fn prepare_avg(op: &top::AvgPool, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    let (shape, layout) = shape(&op.kernel_shape, &op.strides, &op.pads, request)?;
+    if !request.is_float(&[0])? {
+        return Err(request.unsupported("of a float network needs f32 tensors"));
+    }
+    Ok(float_avg(shape, layout, op.count_include_pad, Activation::relu(op.do_relu, op.relu_limit)))
+}
+
+pub(crate) fn prepare_max(op: &top::MaxPool, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    let (shape, layout) = shape(&op.kernel_shape, &op.strides, &op.pads, request)?;
+    if !request.is_float(&[0])? {
+        return Err(request.unsupported("of a float network needs f32 tensors"));
+    }
+    Ok(float_max(shape, layout, Activation::relu(op.do_relu, op.relu_limit)))
+}
+
+pub(crate) fn prepare_tpu(op: &tpu::Pool2D, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    let (shape, layout) = shape(&op.kernel_shape, &op.strides, &op.pads, request)?;
+    let relu = op.do_relu;
+    let activation = Activation::relu(relu, op.relu_limit);
+    let kernel = match (op.pool_mode, request.is_float(&[0])?) {
+        (tpu::PoolMode::Avg, true) => return Ok(float_avg(shape, layout, op.count_include_pad, activation)),
+        (tpu::PoolMode::Max, true) => return Ok(float_max(shape, layout, activation)),
+        (tpu::PoolMode::Avg, false) => {
+            let (Some(multiplier), Some(shift)) = (op.multiplier, op.rshift) else {
+                return Err(request.unsupported("needs multiplier and rshift for an 8-bit mean"));
+            };
+            let requant = AvgRequant { multiplier: i64::from(multiplier), shift, count_include_pad: op.count_include_pad, relu };
+            boxed(move |operands, y, _| pool::avg_int(&shape, operand(operands, 0)?.ints()?, requant, y.ints()?))
+        }
+        (tpu::PoolMode::Max, false) => {
+            if request.element(0)? != request.result_element()? {
+                return Err(request.unsupported("needs input and result of one type for a maximum"));
+            }
+            boxed(move |operands, y, _| pool::max_int(&shape, operand(operands, 0)?.ints()?, relu, y.ints()?))
+        }
+    };
+    Ok(Prepared { kernel, operands: vec![Some(layout)], result: layout })
+}
+
+fn float_avg(shape: PoolShape, layout: Layout, count_include_pad: bool, activation: Activation) -> Prepared {
+    let kernel = boxed(move |operands, y, _| pool::avg(&shape, operand(operands, 0)?.floats()?, count_include_pad, activation, y.floats()?));
+    Prepared { kernel, operands: vec![Some(layout)], result: layout }
+}
+
+fn float_max(shape: PoolShape, layout: Layout, activation: Activation) -> Prepared {
+    let kernel = boxed(move |operands, y, _| pool::max(&shape, operand(operands, 0)?.floats()?, activation, y.floats()?));
+    Prepared { kernel, operands: vec![Some(layout)], result: layout }
+}
+
+/// Channels last where the input has a batch and channels; with more or fewer leading dimensions the kernel sees one
+/// "channel" per image, and the row-major order is right.
+fn shape(kernel: &[i64], strides: &[i64], pads: &[i64], request: &Request<'_>) -> Result<(PoolShape, Layout), InterpError> {
+    let input = request.shape(0)?;
+    let result = request.result.dims();
+    let lead = input.len().saturating_sub(kernel.len());
+    let out = match result.get(lead..) {
+        Some([]) | None => vec![1; kernel.len()],
+        Some(out) => out.to_vec(),
+    };
+    let fits = result.get(..lead.min(result.len())) == input.get(..lead.min(result.len())) && out.len() == kernel.len();
+    if !fits || result.iter().product::<usize>() != input[..lead].iter().chain(&out).product() {
+        return Err(request.unsupported(format!("has a result of shape {result:?}, which does not fit an input of {input:?}")));
+    }
+    if lead == 2 {
+        return Ok((PoolShape::new(&input, &out, kernel, strides, pads)?, Layout::ChannelsLast));
+    }
+    let images = input[..lead].iter().product();
+    let planes = [&[images, 1], &input[lead..]].concat();
+    Ok((PoolShape::new(&planes, &out, kernel, strides, pads)?, Layout::RowMajor))
+}

@@ -1,0 +1,252 @@
+//! Tensors in memory of an executor.
+
+use tpuc_kernels::layout::convert;
+use tpuc_kernels::{Buffer, Ints, IntsMut, KernelError, Layout, cast};
+use tpuc_tensor::tensor::ShapeMismatch;
+use tpuc_tensor::{DType, Data, Tensor};
+
+/// Elements to be read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Slice<'a> {
+    F32(&'a [f32]),
+    I8(&'a [i8]),
+    U8(&'a [u8]),
+    I32(&'a [i32]),
+}
+
+/// Elements to be written.
+#[derive(Debug, PartialEq)]
+pub(crate) enum SliceMut<'a> {
+    F32(&'a mut [f32]),
+    I8(&'a mut [i8]),
+    U8(&'a mut [u8]),
+    I32(&'a mut [i32]),
+}
+
+/// The element types that activations may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ElementType {
+    F32,
+    I8,
+    U8,
+    I32,
+}
+
+impl ElementType {
+    pub fn of(dtype: DType) -> Option<ElementType> {
+        match dtype {
+            DType::F32 => Some(ElementType::F32),
+            DType::I8 => Some(ElementType::I8),
+            DType::U8 => Some(ElementType::U8),
+            DType::I32 => Some(ElementType::I32),
+            DType::F64 | DType::F16 | DType::BF16 | DType::I64 | DType::U64 | DType::U32 | DType::I16 | DType::U16 | DType::Bool => None,
+        }
+    }
+
+    pub fn size(self) -> usize {
+        match self {
+            ElementType::F32 | ElementType::I32 => 4,
+            ElementType::I8 | ElementType::U8 => 1,
+        }
+    }
+
+    pub fn dtype(self) -> DType {
+        match self {
+            ElementType::F32 => DType::F32,
+            ElementType::I8 => DType::I8,
+            ElementType::U8 => DType::U8,
+            ElementType::I32 => DType::I32,
+        }
+    }
+
+    pub fn read(self, buffer: &Buffer, count: usize) -> Slice<'_> {
+        match self {
+            ElementType::F32 => Slice::F32(buffer.slice(count)),
+            ElementType::I8 => Slice::I8(buffer.slice(count)),
+            ElementType::U8 => Slice::U8(buffer.slice(count)),
+            ElementType::I32 => Slice::I32(buffer.slice(count)),
+        }
+    }
+
+    pub fn write(self, buffer: &mut Buffer, count: usize) -> SliceMut<'_> {
+        match self {
+            ElementType::F32 => SliceMut::F32(buffer.slice_mut(count)),
+            ElementType::I8 => SliceMut::I8(buffer.slice_mut(count)),
+            ElementType::U8 => SliceMut::U8(buffer.slice_mut(count)),
+            ElementType::I32 => SliceMut::I32(buffer.slice_mut(count)),
+        }
+    }
+}
+
+fn wrong_type(what: &str) -> KernelError {
+    KernelError::Geometry(format!("{what} elements of another type than it was prepared for"))
+}
+
+impl<'a> Slice<'a> {
+    pub(crate) fn of(tensor: &'a Tensor) -> Option<Slice<'a>> {
+        match tensor.data() {
+            Data::F32(v) => Some(Slice::F32(v)),
+            Data::I8(v) => Some(Slice::I8(v)),
+            Data::U8(v) => Some(Slice::U8(v)),
+            Data::I32(v) => Some(Slice::I32(v)),
+            _ => None,
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        match self {
+            Slice::F32(v) => v.len(),
+            Slice::I8(v) => v.len(),
+            Slice::U8(v) => v.len(),
+            Slice::I32(v) => v.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(crate) fn floats(self) -> Result<&'a [f32], KernelError> {
+        match self {
+            Slice::F32(v) => Ok(v),
+            _ => Err(wrong_type("a float kernel got")),
+        }
+    }
+
+    pub(crate) fn ints(self) -> Result<Ints<'a>, KernelError> {
+        match self {
+            Slice::I8(v) => Ok(Ints::I8(v)),
+            Slice::U8(v) => Ok(Ints::U8(v)),
+            _ => Err(wrong_type("an 8-bit kernel got")),
+        }
+    }
+
+    fn to_data(self) -> Data {
+        match self {
+            Slice::F32(v) => Data::F32(v.to_vec()),
+            Slice::I8(v) => Data::I8(v.to_vec()),
+            Slice::U8(v) => Data::U8(v.to_vec()),
+            Slice::I32(v) => Data::I32(v.to_vec()),
+        }
+    }
+}
+
+impl<'a> SliceMut<'a> {
+    pub fn floats(self) -> Result<&'a mut [f32], KernelError> {
+        match self {
+            SliceMut::F32(v) => Ok(v),
+            _ => Err(wrong_type("a float kernel writes")),
+        }
+    }
+
+    pub fn ints(self) -> Result<IntsMut<'a>, KernelError> {
+        match self {
+            SliceMut::I8(v) => Ok(IntsMut::I8(v)),
+            SliceMut::U8(v) => Ok(IntsMut::U8(v)),
+            _ => Err(wrong_type("an 8-bit kernel writes")),
+        }
+    }
+}
+
+/// Copies between layouts; the element types must agree.
+pub(crate) fn copy(shape: &[usize], from: Layout, x: Slice<'_>, to: Layout, y: SliceMut<'_>) -> Result<(), KernelError> {
+    match (x, y) {
+        (Slice::F32(x), SliceMut::F32(y)) => convert(shape, from, x, to, y),
+        (Slice::I8(x), SliceMut::I8(y)) => convert(shape, from, x, to, y),
+        (Slice::U8(x), SliceMut::U8(y)) => convert(shape, from, x, to, y),
+        (Slice::I32(x), SliceMut::I32(y)) => convert(shape, from, x, to, y),
+        _ => Err(wrong_type("a copy got")),
+    }
+}
+
+/// The storage of a tensor, made to hold `count` elements; what it held does not matter.
+pub(crate) fn storage(reused: Option<Tensor>, element: ElementType, count: usize) -> Data {
+    macro_rules! resized {
+        ($variant:ident) => {{
+            let mut list = match reused.map(Tensor::into_data) {
+                Some(Data::$variant(list)) => list,
+                _ => Vec::new(),
+            };
+            list.resize(count, Default::default());
+            Data::$variant(list)
+        }};
+    }
+    match element {
+        ElementType::F32 => resized!(F32),
+        ElementType::I8 => resized!(I8),
+        ElementType::U8 => resized!(U8),
+        ElementType::I32 => resized!(I32),
+    }
+}
+
+pub(crate) fn data_mut(data: &mut Data) -> Option<SliceMut<'_>> {
+    match data {
+        Data::F32(v) => Some(SliceMut::F32(v)),
+        Data::I8(v) => Some(SliceMut::I8(v)),
+        Data::U8(v) => Some(SliceMut::U8(v)),
+        Data::I32(v) => Some(SliceMut::I32(v)),
+        _ => None,
+    }
+}
+
+/// A tensor while it is alive.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TensorView<'a> {
+    pub shape: &'a [usize],
+    /// The order of `elements`.
+    pub layout: Layout,
+    /// In the storage type: integers where the tensor is quantized.
+    pub elements: Slice<'a>,
+    /// What one step of a quantized tensor stands for.
+    pub scale: Option<f64>,
+}
+
+impl TensorView<'_> {
+    /// A copy in row-major order and the storage type.
+    pub fn to_tensor(&self) -> Result<Tensor, ShapeMismatch> {
+        if self.layout == Layout::RowMajor || Layout::is_same(self.shape) {
+            return Tensor::new(self.shape, self.elements.to_data());
+        }
+        let element = match self.elements {
+            Slice::F32(_) => ElementType::F32,
+            Slice::I8(_) => ElementType::I8,
+            Slice::U8(_) => ElementType::U8,
+            Slice::I32(_) => ElementType::I32,
+        };
+        let mut data = storage(None, element, self.elements.len());
+        let mismatch = || ShapeMismatch { shape: self.shape.to_vec(), found: self.elements.len() };
+        let out = data_mut(&mut data).ok_or_else(mismatch)?;
+        copy(self.shape, self.layout, self.elements, Layout::RowMajor, out).map_err(|_| mismatch())?;
+        Tensor::new(self.shape, data)
+    }
+
+    /// A copy in row-major order and f32: quantized elements times their scale, the product in f32.
+    pub fn to_f32(&self) -> Result<Tensor, ShapeMismatch> {
+        let tensor = self.to_tensor()?;
+        let shape = self.shape;
+        let Some(scale) = self.scale else {
+            return match tensor.data() {
+                Data::F32(_) => Ok(tensor),
+                _ => Tensor::f32(shape, tensor.to_f32()),
+            };
+        };
+        let mut floats = vec![0.0; tensor.len()];
+        let done = match tensor.data() {
+            Data::I8(v) => cast::dequantize(Ints::I8(v), scale, &mut floats),
+            Data::U8(v) => cast::dequantize(Ints::U8(v), scale, &mut floats),
+            _ => {
+                floats = tensor.to_f32().iter().map(|v| v * scale as f32).collect();
+                Ok(())
+            }
+        };
+        done.map_err(|_| ShapeMismatch { shape: shape.to_vec(), found: tensor.len() })?;
+        Tensor::f32(shape, floats)
+    }
+}
+
+impl<'a> TensorView<'a> {
+    /// A tensor in row-major order; `None` for element types that networks do not run in.
+    pub fn of(tensor: &'a Tensor, scale: Option<f64>) -> Option<TensorView<'a>> {
+        Some(TensorView { shape: tensor.shape(), layout: Layout::RowMajor, elements: Slice::of(tensor)?, scale })
+    }
+}
