@@ -5,7 +5,7 @@
 //! program order; [`verify`] proves of any two streams that no conflicting pair is left unordered. Both work on what
 //! commands read and write ([`Footprint`]), which the chip's `access` module says.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 
 /// One of the two queues.
@@ -81,12 +81,6 @@ impl Region {
             && self.start.max(other.start) < self.end.min(other.end)
             && self.first_lane.max(other.first_lane) < self.end_lane.min(other.end_lane)
     }
-
-    /// A bit for each lane; lanes from 64 on share the last bit.
-    fn lane_mask(&self) -> u64 {
-        let below = |lane: u32| if lane >= 64 { u64::MAX } else { (1 << lane) - 1 };
-        if self.first_lane >= 64 { 1 << 63 } else { below(self.end_lane) & !below(self.first_lane) }
-    }
 }
 
 impl fmt::Display for Region {
@@ -135,8 +129,8 @@ impl Command {
 /// Numbers the commands of each engine from 1 and makes each wait for the conflicting commands of the other engine that
 /// come before it in the list: read after write, write after read, write after write.
 ///
-/// `cmd_id_dep` never falls along a queue, as a queue runs in order. The time is about
-/// `O(commands * log(distinct intervals))`.
+/// `cmd_id_dep` never falls along a queue, as a queue runs in order. A command is compared only with the commands of the
+/// other queue that touch the same 4 KiB and have not been waited for.
 pub fn assign_dependencies(commands: &mut [Command]) {
     // A memory that only one engine touches needs no tracking: a queue is ordered in itself.
     let mut touched = [HashSet::new(), HashSet::new()];
@@ -146,113 +140,115 @@ pub fn assign_dependencies(commands: &mut [Command]) {
     }
     let shared: HashSet<Space> = touched[0].intersection(&touched[1]).copied().collect();
 
-    let mut reads = [Tracker::default(), Tracker::default()];
-    let mut writes = [Tracker::default(), Tracker::default()];
+    let mut done = [AccessIndex::default(), AccessIndex::default()];
     let mut count = [0u32; 2];
     let mut waited = [0u32; 2];
     for command in commands {
         let own = command.engine.index();
-        let other = 1 - own;
-        let mut dep = waited[own];
-        let tracked = |region: &&Region| shared.contains(&region.space) && !region.is_empty();
-        for region in command.footprint.reads.iter().filter(tracked) {
-            dep = dep.max(writes[other].newest(region));
-        }
-        for region in command.footprint.writes.iter().filter(tracked) {
-            dep = dep.max(writes[other].newest(region)).max(reads[other].newest(region));
+        // Only commands behind those that the queue has waited for already can ask for more.
+        let mut dep = waited[own] as usize;
+        for (action, region) in accesses(&command.footprint) {
+            dep = dep.max(done[1 - own].newest_conflict(action, region, dep));
         }
         count[own] += 1;
-        waited[own] = dep;
+        waited[own] = dep as u32;
         command.cmd_id = count[own];
-        command.cmd_id_dep = dep;
-        for region in command.footprint.reads.iter().filter(tracked) {
-            reads[own].record(region, count[own]);
-        }
-        for region in command.footprint.writes.iter().filter(tracked) {
-            writes[own].record(region, count[own]);
+        command.cmd_id_dep = waited[own];
+        for (action, region) in accesses(&command.footprint).filter(|(_, region)| shared.contains(&region.space)) {
+            done[own].add(Entry { command: count[own] as usize, action, region: *region });
         }
     }
 }
 
-/// For every byte of every lane, the newest command that touched it.
+/// All accesses of a command.
+fn accesses(footprint: &Footprint) -> impl Iterator<Item = (Action, &Region)> {
+    let reads = footprint.reads.iter().map(|region| (Action::Reads, region));
+    reads.chain(footprint.writes.iter().map(|region| (Action::Writes, region)))
+}
+
+/// An access of a command of one queue.
+#[derive(Clone, Copy)]
+struct Entry {
+    /// Its place in the queue.
+    command: usize,
+    action: Action,
+    region: Region,
+}
+
+/// Bytes of local memory per bucket of an [`AccessIndex`]; a power of two.
+const BUCKET: u64 = 4096;
+
+/// The accesses of commands of one queue, found by memory; added in the order of the queue.
 #[derive(Default)]
-struct Tracker {
-    /// By space and first byte: the end of the interval, and who touched which lanes of it.
-    intervals: BTreeMap<(Space, u64), Interval>,
+struct AccessIndex {
+    /// Local memory: a list for each bucket, with the accesses that touch few buckets.
+    local: Vec<Vec<Entry>>,
+    /// Local memory: accesses that touch many, so that the index stays as small as the program.
+    wide: Vec<Entry>,
+    other: Vec<Entry>,
 }
 
-#[derive(Clone)]
-struct Interval {
-    end: u64,
-    /// Lane masks without a common bit.
-    touched: Vec<(u64, u32)>,
-}
+/// Accesses of more buckets than this are wide.
+const MAX_BUCKETS: usize = 4;
 
-impl Tracker {
-    /// The number of the newest command that touched a byte of the region; 0 for none.
-    fn newest(&self, region: &Region) -> u32 {
-        let mask = region.lane_mask();
-        let first = self
-            .intervals
-            .range(..=(region.space, region.start))
-            .next_back()
-            .filter(|((space, _), interval)| *space == region.space && interval.end > region.start);
-        let rest = self.intervals.range((region.space, region.start)..(region.space, region.end));
-        first
-            .into_iter()
-            .chain(rest)
-            .flat_map(|(_, interval)| &interval.touched)
-            .filter(|(lanes, _)| lanes & mask != 0)
-            .map(|&(_, id)| id)
-            .max()
-            .unwrap_or(0)
+impl AccessIndex {
+    fn buckets(region: &Region) -> std::ops::Range<usize> {
+        // Anything beyond the largest local memory there is (512 KiB) shares the last bucket.
+        const LAST: u64 = (512 << 10) / BUCKET;
+        let first = (region.start / BUCKET).min(LAST) as usize;
+        let last = ((region.end.max(1) - 1) / BUCKET).min(LAST) as usize;
+        first..last + 1
     }
 
-    /// Cuts the interval that contains `at` in two there.
-    fn split(&mut self, space: Space, at: u64) {
-        let Some((_, interval)) = self.intervals.range_mut(..(space, at)).next_back().filter(|((s, _), _)| *s == space)
-        else {
+    fn add(&mut self, entry: Entry) {
+        if entry.region.space != Space::Local {
+            self.other.push(entry);
             return;
-        };
-        if interval.end > at {
-            let mut right = interval.clone();
-            interval.end = at;
-            right.end = right.end.max(at);
-            self.intervals.insert((space, at), right);
+        }
+        let buckets = Self::buckets(&entry.region);
+        if buckets.len() > MAX_BUCKETS {
+            self.wide.push(entry);
+            return;
+        }
+        for bucket in buckets {
+            if self.local.len() <= bucket {
+                self.local.resize_with(bucket + 1, Vec::new);
+            }
+            self.local[bucket].push(entry);
         }
     }
 
-    /// Notes that command `id`, newer than all before, touched the region.
-    fn record(&mut self, region: &Region, id: u32) {
-        let (space, mask) = (region.space, region.lane_mask());
-        self.split(space, region.start);
-        self.split(space, region.end);
-        let inside: Vec<((Space, u64), Interval)> = {
-            let keys: Vec<_> =
-                self.intervals.range((space, region.start)..(space, region.end)).map(|(key, _)| *key).collect();
-            keys.into_iter().filter_map(|key| self.intervals.remove(&key).map(|interval| (key, interval))).collect()
-        };
-        // Pieces that only this command is known to have touched are joined, so that the map stays small.
-        let mut start = region.start;
-        let fresh = vec![(mask, id)];
-        for ((_, at), mut interval) in inside {
-            interval.touched.retain_mut(|(lanes, _)| {
-                *lanes &= !mask;
-                *lanes != 0
-            });
-            if interval.touched.is_empty() {
-                continue;
-            }
-            if start < at {
-                self.intervals.insert((space, start), Interval { end: at, touched: fresh.clone() });
-            }
-            start = interval.end;
-            interval.touched.push((mask, id));
-            self.intervals.insert((space, at), interval);
+    /// The lists that may hold accesses to the region.
+    fn lists(&self, region: &Region) -> impl Iterator<Item = &Vec<Entry>> {
+        let is_local = region.space == Space::Local;
+        let buckets = if is_local { Self::buckets(region) } else { 0..0 };
+        let local = buckets.filter_map(|bucket| self.local.get(bucket));
+        local.chain([if is_local { &self.wide } else { &self.other }])
+    }
+
+    /// The newest command behind number `floor` that conflicts with an access, `floor` for none.
+    fn newest_conflict(&self, action: Action, region: &Region, floor: usize) -> usize {
+        let mut newest = floor;
+        for list in self.lists(region) {
+            let behind = list.iter().rev().take_while(|entry| entry.command > newest);
+            let mut conflicts = behind.filter(|entry| entry.conflicts(action, region));
+            newest = conflicts.next().map_or(newest, |entry| entry.command);
         }
-        if start < region.end {
-            self.intervals.insert((space, start), Interval { end: region.end, touched: fresh });
-        }
+        newest
+    }
+
+    /// Accesses of commands from number `first` on that conflict with an access; a command may come twice.
+    fn conflicts(&self, action: Action, region: &Region, first: usize) -> impl Iterator<Item = &Entry> {
+        self.lists(region).flat_map(move |list| {
+            let from = list.partition_point(|entry| entry.command < first);
+            list[from..].iter().filter(move |entry| entry.conflicts(action, region))
+        })
+    }
+}
+
+impl Entry {
+    fn conflicts(&self, action: Action, region: &Region) -> bool {
+        (action == Action::Writes || self.action == Action::Writes) && self.region.overlaps(region)
     }
 }
 
@@ -295,9 +291,6 @@ impl fmt::Display for Action {
 /// No more hazards than this are reported for a pair of streams.
 pub const MAX_HAZARDS: usize = 1000;
 
-/// Bytes of local memory per bucket of the index of [`verify`]; a power of two.
-const BUCKET: u64 = 4096;
-
 /// Proves that no two conflicting accesses of different engines are unordered; returns the counter-examples, at most
 /// [`MAX_HAZARDS`].
 ///
@@ -323,35 +316,31 @@ pub fn verify(tiu: &[Command], dma: &[Command]) -> Vec<Hazard> {
 
     // Unordered with TIU command i are the DMA commands behind those complete before it and before the first that waits
     // for it. Both ends grow with i, so a window of DMA commands slides along.
-    let mut index = Window::default();
-    let (mut added, mut dropped) = (0, 0);
-    'tiu: for (i, command) in tiu.iter().enumerate() {
+    let mut index = AccessIndex::default();
+    let mut added = 0;
+    for (i, command) in tiu.iter().enumerate() {
         while added < dma.len() && dma_waits[added] <= i {
-            index.add(added, &dma[added].footprint);
+            for (action, region) in accesses(&dma[added].footprint) {
+                index.add(Entry { command: added, action, region: *region });
+            }
             added += 1;
         }
-        while dropped < tiu_waits[i].min(added) {
-            dropped += 1;
-        }
         let mut reported = HashSet::new();
-        let sides = [(Action::Reads, &command.footprint.reads), (Action::Writes, &command.footprint.writes)];
-        for (tiu_action, regions) in sides {
-            for region in regions {
-                for entry in index.overlapping(region, dropped) {
-                    let conflict = tiu_action == Action::Writes || entry.action == Action::Writes;
-                    if conflict && reported.insert(entry.command) {
-                        hazards.push(Hazard::Unordered {
-                            tiu: i,
-                            tiu_action,
-                            tiu_region: *region,
-                            dma: entry.command,
-                            dma_action: entry.action,
-                            dma_region: entry.region,
-                        });
-                        if hazards.len() >= MAX_HAZARDS {
-                            break 'tiu;
-                        }
-                    }
+        for (tiu_action, region) in accesses(&command.footprint) {
+            for entry in index.conflicts(tiu_action, region, tiu_waits[i]) {
+                if !reported.insert(entry.command) {
+                    continue;
+                }
+                hazards.push(Hazard::Unordered {
+                    tiu: i,
+                    tiu_action,
+                    tiu_region: *region,
+                    dma: entry.command,
+                    dma_action: entry.action,
+                    dma_region: entry.region,
+                });
+                if hazards.len() >= MAX_HAZARDS {
+                    return hazards;
                 }
             }
         }
@@ -384,67 +373,4 @@ fn complete_before(commands: &[Command]) -> Vec<usize> {
             most
         })
         .collect()
-}
-
-/// An access of a DMA command.
-#[derive(Clone, Copy)]
-struct Entry {
-    command: usize,
-    action: Action,
-    region: Region,
-}
-
-/// The accesses of a run of DMA commands, found by memory.
-#[derive(Default)]
-struct Window {
-    local: Vec<Vec<Entry>>,
-    other: Vec<Entry>,
-}
-
-impl Window {
-    fn buckets(region: &Region) -> std::ops::Range<usize> {
-        // Anything beyond the largest local memory there is (512 KiB) shares the last bucket.
-        const LAST: u64 = (512 << 10) / BUCKET;
-        let first = (region.start / BUCKET).min(LAST) as usize;
-        let last = ((region.end.max(1) - 1) / BUCKET).min(LAST) as usize;
-        first..last + 1
-    }
-
-    fn add(&mut self, command: usize, footprint: &Footprint) {
-        let sides = [(Action::Reads, &footprint.reads), (Action::Writes, &footprint.writes)];
-        for (action, region) in sides.into_iter().flat_map(|(action, regions)| regions.iter().map(move |r| (action, r))) {
-            let entry = Entry { command, action, region: *region };
-            if region.space != Space::Local {
-                self.other.push(entry);
-                continue;
-            }
-            for bucket in Self::buckets(region) {
-                if self.local.len() <= bucket {
-                    self.local.resize_with(bucket + 1, Vec::new);
-                }
-                self.local[bucket].push(entry);
-            }
-        }
-    }
-
-    /// Accesses of commands from number `first` on that overlap the region; those before are forgotten.
-    fn overlapping(&mut self, region: &Region, first: usize) -> Vec<Entry> {
-        let mut found = Vec::new();
-        let mut search = |entries: &mut Vec<Entry>| {
-            // Entries are in the order of their commands.
-            let old = entries.partition_point(|entry| entry.command < first);
-            entries.drain(..old);
-            found.extend(entries.iter().filter(|entry| entry.region.overlaps(region)));
-        };
-        if region.space == Space::Local {
-            for bucket in Self::buckets(region) {
-                if let Some(entries) = self.local.get_mut(bucket) {
-                    search(entries);
-                }
-            }
-        } else {
-            search(&mut self.other);
-        }
-        found
-    }
 }

@@ -125,7 +125,7 @@ fn fill_in(form: &Form<T>, w: &mut TiuWords) {
         }
         "sLIN" => copy(T::Opd0Prec, T::Res0Prec),
         "sSEG" => {
-            w.set(T::Res0N, 1).set(T::Res0H, 1).set(T::Opd0Const, 1);
+            w.set(T::Res0N, 1).set(T::Res0H, 1);
         }
         _ => {}
     }
@@ -350,7 +350,8 @@ fn ar(w: &TiuWords) -> Result<Ar, DecodeError> {
     const KIND: &str = "AR";
     let code = w.get(T::TskEuTyp);
     let function = function(KIND, code, ArFunction::from_code(code))?;
-    let operands = w.get(T::TskOpdNum);
+    let generated = matches!(function, ArFunction::EuIndex | ArFunction::LaneIndex);
+    let operands = if generated { 0 } else { w.get(T::TskOpdNum) };
     let operand = |is_const, addr, precision, sign, code, strides| -> Result<Operand, DecodeError> {
         let dtype = dtype(KIND, w, precision, sign)?;
         Ok(match source(w, is_const, addr) {
@@ -367,7 +368,10 @@ fn ar(w: &TiuWords) -> Result<Ar, DecodeError> {
             precision: precision(KIND, w, T::Res0Prec)?,
             layout: layout(KIND, w, T::Res0Str, RES0_STRIDES)?,
         },
-        opd0: operand(T::Opd0Const, T::Opd0Addr, T::Opd0Prec, T::Opd0Sign, T::Opd0Str, OPD0_STRIDES)?,
+        opd0: match generated {
+            true => Operand::Const { bits: 0, dtype: DType::I8 },
+            false => operand(T::Opd0Const, T::Opd0Addr, T::Opd0Prec, T::Opd0Sign, T::Opd0Str, OPD0_STRIDES)?,
+        },
         opd1: match operands >= 2 {
             true => Some(operand(T::Opd1Const, T::Opd1Addr, T::Opd1Prec, T::Opd1Sign, T::Opd1Str, OPD1_STRIDES)?),
             false => None,

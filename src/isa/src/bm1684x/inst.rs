@@ -412,7 +412,7 @@ pub struct Mm {
     /// Same precision as the left matrix.
     pub right_addr: u32,
     pub right_signed: bool,
-    /// Bias row.
+    /// Bias row of `F32` factors. Integers have none: the vendor leaves address 0 here, which is not read.
     pub opd2: Source,
     pub opd2_signed: bool,
     pub opd3_addr: u32,
@@ -463,6 +463,7 @@ pub struct Ar {
     pub function: ArFunction,
     pub shape: Shape,
     pub result: Dest,
+    /// The index generators have none: constant 0.
     pub opd0: Operand,
     pub opd1: Option<Operand>,
     /// Needs `opd1`. In saturating functions: the shift, negative to the right.

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod assemble;
+pub mod check;
 pub mod cost;
 pub mod decode;
 pub mod encode;
@@ -17,8 +18,11 @@ pub mod memory;
 #[cfg(test)]
 mod kit;
 #[cfg(test)]
+mod tests;
+#[cfg(test)]
 mod vendor_tests;
 
+pub use check::{Violation, check_dma, check_tiu};
 pub use assemble::{Inst, Streams, TooManyCommands, assemble};
 pub use decode::{DecodeError, decode_dma, decode_tiu};
 pub use encode::{encode_dma, encode_tiu};

@@ -343,7 +343,8 @@ fn pool(i: &Pool, f: &mut Formatter<'_>) -> Result {
 fn mm(i: &Mm, f: &mut Formatter<'_>) -> Result {
     let precision = i.left_dtype.precision;
     let right = DType::new(precision, i.right_signed || precision.is_float());
-    let bias = if precision.is_float() { DType::F32 } else { DType::new(Precision::Int32, i.opd2_signed) };
+    // Integers have no bias.
+    let bias = if precision.is_float() { format!(", bias {}", source(i.opd2, DType::F32)) } else { String::new() };
     let left = match i.left {
         Source::Local(addr) => {
             typed(i.left_dtype, Shape::new(i.left_rows, i.left_blocks, 1, i.left_width), addr)
@@ -352,14 +353,13 @@ fn mm(i: &Mm, f: &mut Formatter<'_>) -> Result {
     };
     write!(
         f,
-        "{}[{}x{}]@{} = mm.normal {left} last={}, {}, bias {}{}{}{}",
+        "{}[{}x{}]@{} = mm.normal {left} last={}, {}{bias}{}{}{}",
         i.result_precision.name(),
         i.result_blocks,
         i.result_width,
         Local(i.result_addr),
         i.left_last_width,
         source(Source::Local(i.right_addr), right),
-        source(i.opd2, bias),
         rounded(i.rounding),
         switch(i.left_transposed, "left_transposed"),
         switch(i.accumulate, "accumulate")

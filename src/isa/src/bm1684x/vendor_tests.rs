@@ -163,3 +163,23 @@ fn the_vendors_streams_print() {
         }
     }
 }
+
+#[test]
+fn the_vendors_commands_are_legal() {
+    let mut wrong = 0;
+    for group in kit::all() {
+        for (_, inst) in decode_tiu_stream(&group.tiu).expect("TIU stream") {
+            for violation in check_tiu(&inst) {
+                println!("{}: {inst}: {violation}", group.file);
+                wrong += 1;
+            }
+        }
+        for (_, inst) in decode_dma_stream(&group.dma).expect("DMA stream") {
+            for violation in check_dma(&inst) {
+                println!("{}: {inst}: {violation}", group.file);
+                wrong += 1;
+            }
+        }
+    }
+    assert_eq!(wrong, 0);
+}
