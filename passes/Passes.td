@@ -39,6 +39,23 @@ def SimplifyReshape : ModulePass<"top-simplify-reshape"> {
 
 //===-- Calibration -------------------------------------------------------------------------------------------------===//
 
+def Calibrate : ModulePass<"top-calibrate"> {
+  let summary = "Run samples, find thresholds, and write them into the result types";
+  let description = [{
+    Result types become `!quant.calibrated<f32<-threshold:threshold>>`. With `table` the rows are also written to a file.
+  }];
+  let options = [
+    Option<"dataset", "dataset", "std::string", "", "Folder of samples: images, npy or npz">,
+    Option<"dataList", "data-list", "std::string", "", "File that lists the samples">,
+    Option<"method", "method", "std::string", "\"kl\"", "kl or max">,
+    Option<"inputNum", "input-num", "int64_t", "0", "How many samples; 0: all">,
+    Option<"tuneNum", "tune-num", "int64_t", "5", "How many samples tune the thresholds; 0: none">,
+    Option<"histogramBinNum", "histogram-bin-num", "int64_t", "2048", "Bins of a histogram">,
+    Option<"threads", "threads", "int64_t", "0", "Worker threads; 0: one a processor">,
+    Option<"table", "table", "std::string", "", "Calibration table to write">
+  ];
+}
+
 def ImportCalibrationTable : ModulePass<"import-calibration-table"> {
   let summary = "Write the thresholds of a calibration table into the result types, carried along the graph";
   let options = [

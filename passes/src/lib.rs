@@ -3,6 +3,7 @@
 //! A pass gets the module, looks at it as a flat [`tpuc_ops::Program`], and replaces the module's content by a rewritten
 //! one. `tpuc-opt` runs passes by name; the command-line programs run the same pipelines in their own process.
 
+pub mod calibrate;
 mod codegen;
 mod convert_top_to_tpu;
 mod edit;
@@ -12,6 +13,7 @@ mod fuse_bias;
 mod fuse_pad;
 mod fuse_relu;
 mod import_calibration_table;
+mod inputs;
 mod merge_conv;
 mod processor_assign;
 mod processor_top_optimize;
@@ -19,6 +21,7 @@ mod progress;
 mod shape_infer;
 mod simplify_reshape;
 
+pub use inputs::{net_inputs, preprocess};
 pub use progress::set_progress;
 
 use std::sync::Once;

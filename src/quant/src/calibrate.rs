@@ -116,13 +116,9 @@ impl<N: Network, S: SampleSource + ?Sized> Pass<'_, N, S> {
         let mut sample = self.collector.start(number);
         let inputs = load(self.source, self.network.program(), number).map_err(Some)?;
         let mut halt = None;
-        let run = self.network.run(&inputs, &mut |id, tensor| {
+        let run = self.network.run(&inputs, &mut |id, activation| {
             let Some(index) = self.index_of.get(id.index()).copied().flatten() else { return true };
-            let observed = match tensor.as_f32() {
-                Some(activation) => sample.observe(index, activation),
-                None => sample.observe(index, &tensor.to_f32()),
-            };
-            halt = observed.err();
+            halt = sample.observe(index, activation).err();
             halt.is_none()
         });
         let fail = |source| QuantError::Run { sample: number, what: self.source.describe(number), source };

@@ -10,9 +10,10 @@ pub type NetworkError = Box<dyn std::error::Error + Send + Sync>;
 pub trait Network: Sync {
     fn program(&self) -> &Program;
 
-    /// Runs the whole network. `observe` is called with every result of every op, once it is computed; when that returns
+    /// Runs the whole network. `observe` is called with the elements (in any order, each once) of every result of every op,
+    /// once it is computed; when that returns
     /// false the run ends early, without an error. `inputs` are the tensors of `program().inputs`.
-    fn run(&self, inputs: &[Tensor], observe: &mut dyn FnMut(ValueId, &Tensor) -> bool) -> Result<(), NetworkError>;
+    fn run(&self, inputs: &[Tensor], observe: &mut dyn FnMut(ValueId, &[f32]) -> bool) -> Result<(), NetworkError>;
 
     /// One node, made ready to run alone many times.
     fn prepare(&self, node: usize) -> Result<Box<dyn PreparedOp + '_>, NetworkError>;

@@ -28,14 +28,14 @@ impl Network for TwoOps {
         &self.program
     }
 
-    fn run(&self, inputs: &[Tensor], observe: &mut dyn FnMut(ValueId, &Tensor) -> bool) -> Result<(), NetworkError> {
+    fn run(&self, inputs: &[Tensor], observe: &mut dyn FnMut(ValueId, &[f32]) -> bool) -> Result<(), NetworkError> {
         let mut values = vec![None; self.program.values.len()];
         values[self.program.inputs[0].index()] = inputs.first().cloned();
         for node in &self.program.nodes {
             let operands: Vec<Option<&Tensor>> = node.operands.iter().map(|id| values[id.index()].as_ref()).collect();
             let mut results = Vec::new();
             OneOp(&node.op).run(&operands, &mut results)?;
-            if !observe(node.results[0], &results[0]) {
+            if !observe(node.results[0], &results[0].to_f32()) {
                 return Ok(());
             }
             values[node.results[0].index()] = results.pop();

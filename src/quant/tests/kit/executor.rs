@@ -22,7 +22,7 @@ impl Network for PlainNetwork {
         &self.program
     }
 
-    fn run(&self, inputs: &[Tensor], observe: &mut dyn FnMut(ValueId, &Tensor) -> bool) -> Result<(), NetworkError> {
+    fn run(&self, inputs: &[Tensor], observe: &mut dyn FnMut(ValueId, &[f32]) -> bool) -> Result<(), NetworkError> {
         let mut values: Vec<Option<Tensor>> = vec![None; self.program.values.len()];
         for (id, tensor) in self.program.inputs.iter().zip(inputs) {
             values[id.index()] = Some(tensor.clone());
@@ -32,7 +32,7 @@ impl Network for PlainNetwork {
             let mut results = Vec::new();
             self.prepare(index)?.run(&operands, &mut results)?;
             for (&id, result) in node.results.iter().zip(results) {
-                if !observe(id, &result) {
+                if !observe(id, &result.to_f32()) {
                     return Ok(());
                 }
                 values[id.index()] = Some(result);
