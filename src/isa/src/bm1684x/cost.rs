@@ -12,21 +12,21 @@ use crate::hazards::Space;
 /// Cycles of a TIU instruction.
 pub fn tiu_cycles(inst: &Tiu) -> u64 {
     match inst {
-        Tiu::Conv(i) => conv(i) * bank_factor(inst),
+        Tiu::Conv(i) => product([conv(i), bank_factor(inst)]),
         Tiu::PorD(i) => {
             // Kernel and bias are read so rarely that they disturb nobody.
             let streams = Tiu::PorD(Pool { weight: Source::Const(0), opd2: Source::Const(0), ..*i });
-            pool(i) * bank_factor(&streams)
+            product([pool(i), bank_factor(&streams)])
         }
         Tiu::Mm(i) => {
             let columns =
                 u64::from(i.left_blocks.max(1) - 1) * u64::from(i.left_width) + u64::from(i.left_last_width);
-            let products = columns * u64::from(i.left_rows) * u64::from(i.result_blocks) * u64::from(i.result_width);
-            products.div_ceil(128)
+            let rows = i.left_rows.into();
+            product([columns, rows, i.result_blocks.into(), i.result_width.into()]).div_ceil(128)
         }
         Tiu::Mm2(i) => {
             let inner = u64::from(i.inner()).div_ceil(conv_cube(i.left_dtype.precision).into());
-            blocks(i.rows) * inner * u64::from(i.cols).div_ceil(4)
+            product([blocks(i.rows), inner, u64::from(i.cols).div_ceil(4)])
         }
         Tiu::Ar(i) => {
             let widest = [Some(i.opd0), i.opd1, i.opd2]
@@ -36,19 +36,19 @@ pub fn tiu_cycles(inst: &Tiu) -> u64 {
                 .map(|operand| operand.dtype.bytes())
                 .fold(i.result.precision.bytes(), u32::max);
             let each = if i.function == ArFunction::Div { 31 } else { 1 };
-            element_wise(i.shape, widest) * each * bank_factor(inst)
+            product([element_wise(i.shape, widest), each, bank_factor(inst)])
         }
-        Tiu::Rq(i) => element_wise(i.shape, i.input.bytes().max(i.result.bytes())) * bank_factor(inst),
-        Tiu::Dq(i) => element_wise(i.shape, i.input.bytes().max(i.result.bytes())) * bank_factor(inst),
+        Tiu::Rq(i) => product([element_wise(i.shape, i.input.bytes().max(i.result.bytes())), bank_factor(inst)]),
+        Tiu::Dq(i) => product([element_wise(i.shape, i.input.bytes().max(i.result.bytes())), bank_factor(inst)]),
         Tiu::Cmp(i) => {
             let widest = i.compared.bytes().max(i.selected.bytes());
-            element_wise(i.shape, widest) * bank_factor(inst)
+            product([element_wise(i.shape, widest), bank_factor(inst)])
         }
-        Tiu::Lin(i) => element_wise(i.shape, i.precision.bytes()) * bank_factor(inst),
+        Tiu::Lin(i) => product([element_wise(i.shape, i.precision.bytes()), bank_factor(inst)]),
         Tiu::TransBc(i) => {
             let source = Shape { c: i.source_c, w: i.source_w, ..i.shape };
             let bytes = i.precision.bytes();
-            element_wise(i.shape, bytes).max(element_wise(source, bytes)) * bank_factor(inst)
+            product([element_wise(i.shape, bytes).max(element_wise(source, bytes)), bank_factor(inst)])
         }
         Tiu::Sfu(i) => {
             let each = match i.function {
@@ -58,19 +58,25 @@ pub fn tiu_cycles(inst: &Tiu) -> u64 {
                 SfuFunction::Rsqrt => 30,
             };
             let widest = i.source_precision.bytes().max(i.result_precision.bytes());
-            element_wise(i.shape, widest) * each.max(1)
+            product([element_wise(i.shape, widest), each.max(1)])
         }
         // One element a cycle in each lane.
-        Tiu::Sg(i) => u64::from(i.shape.n) * blocks(i.shape.c) * plane(i.shape),
-        Tiu::Sgl(i) => u64::from(i.shape.n) * blocks(i.shape.c) * plane(i.shape),
+        Tiu::Sg(i) => product([i.shape.n.into(), blocks(i.shape.c), plane(i.shape)]),
+        Tiu::Sgl(i) => product([i.shape.n.into(), blocks(i.shape.c), plane(i.shape)]),
         Tiu::Vc(i) => {
             let rows = u64::from(i.left_c) * u64::from(i.left_w);
             let widest = i.left.bytes().max(i.right.bytes()).max(i.result_precision.bytes());
-            rows * blocks(i.result_c) * u64::from(i.result_w).div_ceil(CHIP.eu_elements(widest).into())
+            let units = u64::from(CHIP.eu_elements(widest));
+            product([rows, blocks(i.result_c), u64::from(i.result_w).div_ceil(units)])
         }
         Tiu::Lar(i) => u64::from(i.result_c) * u64::from(i.result_w),
         Tiu::Sys(_) => 0,
     }
+}
+
+/// Extents of a hostile instruction may multiply to more than there is; nothing is slower than the largest number.
+fn product<const N: usize>(factors: [u64; N]) -> u64 {
+    factors.into_iter().fold(1, u64::saturating_mul)
 }
 
 /// Channels that one lane works on, one after the other.
@@ -84,7 +90,7 @@ fn plane(shape: Shape) -> u64 {
 
 /// A row of execution units at a time, for elements of `bytes` bytes.
 fn element_wise(shape: Shape, bytes: u32) -> u64 {
-    u64::from(shape.n) * blocks(shape.c) * plane(shape).div_ceil(CHIP.eu_elements(bytes).into())
+    product([shape.n.into(), blocks(shape.c), plane(shape).div_ceil(CHIP.eu_elements(bytes).into())])
 }
 
 fn conv(i: &Conv) -> u64 {
@@ -92,7 +98,7 @@ fn conv(i: &Conv) -> u64 {
     let at_once = if precision == Precision::F32 { 16 } else { 4 };
     let kernel = u64::from(i.window.kernel_h) * u64::from(i.window.kernel_w);
     let inputs = u64::from(i.input_c.div_ceil(conv_cube(precision)));
-    u64::from(i.shape.n) * blocks(i.shape.c) * kernel * inputs * plane(i.shape).div_ceil(at_once)
+    product([i.shape.n.into(), blocks(i.shape.c), kernel, inputs, plane(i.shape).div_ceil(at_once)])
 }
 
 fn pool(i: &Pool) -> u64 {
@@ -100,7 +106,7 @@ fn pool(i: &Pool) -> u64 {
     let kernel = u64::from(i.window.kernel_h) * u64::from(i.window.kernel_w);
     // Steps along a row break the units' row; steps between rows cost nothing.
     let row_steps = if i.window.stride_w > 1 { 3 } else { 1 };
-    element_wise(i.shape, widest) * kernel * row_steps
+    product([element_wise(i.shape, widest), kernel, row_steps])
 }
 
 /// 2 where two of the instruction's streams (in-place counts) lie in one bank of local memory, else 1.
@@ -169,7 +175,7 @@ pub fn dma_cycles(inst: &Dma) -> u64 {
             let bytes = u64::from(i.precision.bytes());
             let row = u64::from(external.shape.w) * bytes;
             let joined = external.shape.h <= 1 || external.strides.h == external.shape.w;
-            let (rows, row) = if joined { (1, row * u64::from(external.shape.h)) } else { (external.shape.h.into(), row) };
+            let (rows, row) = if joined { (1, row.saturating_mul(external.shape.h.into())) } else { (external.shape.h.into(), row) };
             runs(rows, row, if load { MATRIX_LOAD } else { MATRIX_STORE })
         }
         Dma::General(i) => {
@@ -177,11 +183,11 @@ pub fn dma_cycles(inst: &Dma) -> u64 {
             let store = dma_space(i.dest_addr) == Space::Global;
             runs(1, bytes, if store { STORE } else { LOAD })
         }
-        Dma::MaskedSelect(i) => runs(1, i.source.shape.elements() * u64::from(i.precision.bytes()), STORE),
-        Dma::Nonzero(i) => runs(1, i.source.shape.elements() * u64::from(i.index_precision.bytes()), STORE),
+        Dma::MaskedSelect(i) => runs(1, i.source.shape.elements().saturating_mul(i.precision.bytes().into()), STORE),
+        Dma::Nonzero(i) => runs(1, i.source.shape.elements().saturating_mul(i.index_precision.bytes().into()), STORE),
         Dma::Gather(i) | Dma::Scatter(i) => {
             let row = u64::from(i.source.w.max(i.dest.w)) * u64::from(i.precision.bytes());
-            let rows = u64::from(i.index.c.max(1)) * u64::from(i.index.h);
+            let rows = product([i.index.c.max(1).into(), i.index.h.into()]);
             let store = dma_space(i.dest.addr) == Space::Global;
             runs(rows, row, if store { STORE } else { LOAD })
         }
@@ -199,7 +205,7 @@ fn transfer(
 ) -> u64 {
     let external = |block: &DmaBlock, shape: Shape, rate: f64| {
         let (rows, row) = contiguous(shape, flags.stride_enable.then_some(block.steps()));
-        runs(rows, row * u64::from(precision.bytes()), rate)
+        runs(rows, row.saturating_mul(precision.bytes().into()), rate)
     };
     let is_external = |block: &DmaBlock| dma_space(block.addr) != Space::Local;
     let mut cycles = 0;
@@ -210,7 +216,7 @@ fn transfer(
         cycles = cycles.max(external(dest.0, dest.1, store));
     }
     if cycles == 0 && dest.1.elements() > 0 {
-        cycles = external(dest.0, Shape { h: 1, c: dest.1.c, n: dest.1.n, w: dest.1.h * dest.1.w }, load);
+        cycles = external(dest.0, Shape { h: 1, c: dest.1.c, n: dest.1.n, w: dest.1.h.saturating_mul(dest.1.w) }, load);
     }
     cycles
 }
@@ -225,10 +231,10 @@ fn contiguous(shape: Shape, strides: Option<Strides>) -> (u64, u64) {
         [(shape.w, strides.w), (shape.h, strides.h), (shape.c, strides.c), (shape.n, strides.n)]
     {
         if whole && (extent <= 1 || u64::from(stride) == run) {
-            run *= u64::from(extent);
+            run = run.saturating_mul(extent.into());
         } else {
             whole = false;
-            rows *= u64::from(extent);
+            rows = u64::saturating_mul(rows, extent.into());
         }
     }
     (rows, run)

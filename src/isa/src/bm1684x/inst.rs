@@ -135,8 +135,9 @@ impl Shape {
         Shape { n, c, h, w }
     }
 
+    /// Number of elements; the largest number where there are more.
     pub const fn elements(self) -> u64 {
-        self.n as u64 * self.c as u64 * self.h as u64 * self.w as u64
+        (self.n as u64 * self.c as u64).saturating_mul(self.h as u64 * self.w as u64)
     }
 }
 
