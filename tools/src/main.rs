@@ -1,1 +1,63 @@
-fn main() {}
+//! One binary, many names: the documented commands (with and without `.py`), by the name it is started under or as
+//! `tpuc COMMAND ...`.
+
+mod cli;
+mod compare;
+mod inputs;
+mod model_runner;
+mod network;
+mod npz_tool;
+mod run;
+
+use cli::Failure;
+use std::process::ExitCode;
+
+/// A command: its documented name, what it is for, and its body.
+struct Command {
+    name: &'static str,
+    summary: &'static str,
+    run: fn(Vec<String>) -> Result<(), Failure>,
+}
+
+const COMMANDS: &[Command] = &[
+    Command { name: "model_runner", summary: "run a model on given inputs", run: model_runner::run },
+    Command { name: "npz_tool", summary: "compare and edit npz files", run: npz_tool::run },
+];
+
+fn main() -> ExitCode {
+    // The child that hosts the vendor's runtime is this same binary.
+    tpuc_runtime::child_main_if_requested();
+    let mut arguments: Vec<String> = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
+    if arguments.is_empty() {
+        arguments.push("tpuc".into());
+    }
+    let mut name = cli::program_name(&arguments[0]);
+    if name == "tpuc" && arguments.len() > 1 {
+        arguments.remove(0);
+        name = cli::program_name(&arguments[0]);
+    }
+    arguments[0] = name.clone();
+    let Some(command) = COMMANDS.iter().find(|c| c.name == name) else {
+        return help(&name);
+    };
+    match (command.run)(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => cli::report(&name, &failure),
+    }
+}
+
+fn help(name: &str) -> ExitCode {
+    let list = || COMMANDS.iter().map(|c| format!("  {:<24}{}", c.name, c.summary)).collect::<Vec<_>>().join("\n");
+    if matches!(name, "tpuc" | "help" | "--help" | "-h") {
+        println!("tpuc {}: a compiler for Sophgo TPUs\n\nUsage: tpuc COMMAND [OPTIONS], or a command by its own name\n\n{}", env!("CARGO_PKG_VERSION"), list());
+        return ExitCode::SUCCESS;
+    }
+    if matches!(name, "--version" | "-V") {
+        println!("tpuc {}", env!("CARGO_PKG_VERSION"));
+        return ExitCode::SUCCESS;
+    }
+    let nearest = tpuc_tensor::text::nearest(name, COMMANDS.iter().map(|c| c.name));
+    let hint = nearest.map(|n| format!("; did you mean '{n}'?")).unwrap_or_default();
+    eprintln!("tpuc: error: unknown command '{name}'{hint} (tpuc --help lists them)");
+    ExitCode::from(2)
+}

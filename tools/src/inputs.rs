@@ -1,0 +1,80 @@
+//! What the user gives a network to run on: a picture, a npy file, or a npz file.
+
+use crate::cli::Failure;
+use std::path::Path;
+use tpuc_imageio::samples::{NetInput, SampleKind};
+use tpuc_runtime::NamedTensor;
+use tpuc_tensor::{Tensor, npz};
+
+/// The tensors of a network's inputs, in their order, from one npz file or from one file an input.
+///
+/// Pictures are preprocessed as the input says; a picture fills the whole batch.
+pub fn load(inputs: &[NetInput], files: &[String]) -> Result<Vec<NamedTensor>, Failure> {
+    if let [file] = files
+        && SampleKind::of(Path::new(file)) == Some(SampleKind::Npz)
+    {
+        return from_npz(inputs, Path::new(file));
+    }
+    if files.len() != inputs.len() {
+        let names: Vec<_> = inputs.iter().map(|i| i.name.as_str()).collect();
+        return Err(Failure::usage(format!("{} input files for a network of {} inputs ({}); give one file an input, or one npz file", files.len(), inputs.len(), names.join(", "))));
+    }
+    inputs.iter().zip(files).map(|(input, file)| Ok((input.name.clone(), one(input, Path::new(file))?))).collect()
+}
+
+fn one(input: &NetInput, file: &Path) -> Result<Tensor, Failure> {
+    match SampleKind::of(file) {
+        Some(SampleKind::Image) => picture(input, file),
+        Some(SampleKind::Npy) => fitting(input, file, npz::read_npy(file)?),
+        Some(SampleKind::Npz) => match from_npz(std::slice::from_ref(input), file)?.pop() {
+            Some((_, tensor)) => Ok(tensor),
+            None => Err(Failure::work(format!("{}: holds no array", file.display()))),
+        },
+        Some(SampleKind::Yuv) | None => Err(Failure::work(format!("{}: not a picture (jpg, png, bmp), npy or npz file", file.display()))),
+    }
+}
+
+fn picture(input: &NetInput, file: &Path) -> Result<Tensor, Failure> {
+    let preprocess = input.preprocess.as_ref();
+    let preprocess = preprocess.ok_or_else(|| Failure::work(format!("{}: input '{}' of shape {:?} is not a picture; give a npy or npz file", file.display(), input.name, input.shape)))?;
+    let one = preprocess.run(file).map_err(|e| named(file, e))?;
+    let elements: usize = input.shape.iter().product();
+    if one.is_empty() || elements % one.len() != 0 {
+        return Err(Failure::work(format!("{}: gives {} elements, input '{}' has shape {:?}", file.display(), one.len(), input.name, input.shape)));
+    }
+    Tensor::f32(&input.shape, one.repeat(elements / one.len())).map_err(|e| named(file, e))
+}
+
+/// An error about a file, which is named once.
+fn named(file: &Path, error: impl std::fmt::Display) -> Failure {
+    let (file, text) = (file.display().to_string(), error.to_string());
+    Failure::work(if text.contains(&file) { text } else { format!("{file}: {text}") })
+}
+
+fn from_npz(inputs: &[NetInput], file: &Path) -> Result<Vec<NamedTensor>, Failure> {
+    let mut arrays = npz::read_npz(file)?;
+    if let ([input], [_]) = (inputs, arrays.as_slice()) {
+        let (_, tensor) = arrays.remove(0);
+        return Ok(vec![(input.name.clone(), fitting(input, file, tensor)?)]);
+    }
+    let mut tensors = Vec::new();
+    for input in inputs {
+        let Some(at) = arrays.iter().position(|(name, _)| *name == input.name) else {
+            let names: Vec<_> = arrays.iter().map(|(n, _)| n.as_str()).collect();
+            return Err(Failure::work(format!("{}: no array for input '{}'; it has: {}", file.display(), input.name, names.join(", "))));
+        };
+        tensors.push((input.name.clone(), fitting(input, file, arrays[at].1.clone())?));
+    }
+    Ok(tensors)
+}
+
+fn fitting(input: &NetInput, file: &Path, tensor: Tensor) -> Result<Tensor, Failure> {
+    let found = tensor.shape().to_vec();
+    let wrong = || Failure::work(format!("{}: has shape {found:?}, input '{}' has shape {:?}", file.display(), input.name, input.shape));
+    // A missing or additional dimension of 1 is no reason to refuse.
+    let squeezed = |shape: &[usize]| shape.iter().copied().filter(|&d| d != 1).collect::<Vec<_>>();
+    if squeezed(&found) != squeezed(&input.shape) {
+        return Err(wrong());
+    }
+    tensor.reshaped(&input.shape).map_err(|_| wrong())
+}

@@ -1,0 +1,131 @@
+//! `report.html`: pictures where people would look rather than read. One file with everything in it: no scripts from
+//! elsewhere, no fonts, no images beside it.
+
+use std::fmt::Write as _;
+
+/// One bar of a chart: a layer and its value.
+#[derive(Debug, Clone)]
+pub struct Bar {
+    pub layer: String,
+    pub value: f64,
+}
+
+/// Where the absolute values of a layer lie and where calibration cuts them.
+#[derive(Debug, Clone)]
+pub struct LayerHistogram {
+    pub layer: String,
+    /// Counts of equally wide bins from 0 to `range`.
+    pub counts: Vec<f64>,
+    pub range: f64,
+    pub threshold: f64,
+}
+
+/// A row of a table: its cells.
+pub type Row = Vec<String>;
+
+/// The parts of a report, in the order in which they were added.
+#[derive(Debug, Default)]
+pub struct Report {
+    title: String,
+    body: String,
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+const STYLE: &str = "body{font:14px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#1c2330}\
+h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.2rem}p{max-width:46rem}table{border-collapse:collapse}\
+td,th{padding:.2rem .7rem;border-bottom:1px solid #dde2ea;text-align:left}td.n{text-align:right;font-variant-numeric:tabular-nums}\
+.chart{overflow-x:auto}svg text{font:11px system-ui,sans-serif;fill:#3b4556}.grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(15rem,1fr));gap:.8rem}\
+figure{margin:0;border:1px solid #dde2ea;border-radius:4px;padding:.4rem}figcaption{font-size:11px;overflow-wrap:anywhere}";
+
+impl Report {
+    pub fn new(title: &str) -> Report {
+        Report { title: title.to_owned(), body: String::new() }
+    }
+
+    pub fn section(&mut self, heading: &str, text: &str) {
+        write!(self.body, "<h2>{}</h2><p>{}</p>", escape(heading), escape(text)).ok();
+    }
+
+    /// A table; cells that are numbers stand to the right.
+    pub fn table(&mut self, heads: &[&str], rows: &[Row]) {
+        self.body.push_str("<table><tr>");
+        heads.iter().for_each(|h| write!(self.body, "<th>{}</th>", escape(h)).unwrap_or(()));
+        self.body.push_str("</tr>");
+        for row in rows {
+            self.body.push_str("<tr>");
+            for cell in row {
+                let class = if cell.trim_end_matches('%').parse::<f64>().is_ok() { " class=n" } else { "" };
+                write!(self.body, "<td{class}>{}</td>", escape(cell)).ok();
+            }
+            self.body.push_str("</tr>");
+        }
+        self.body.push_str("</table>");
+    }
+
+    /// Horizontal bars in the order given, each with its number; `low`..`high` is the drawn range.
+    pub fn bars(&mut self, bars: &[Bar], low: f64, high: f64, digits: usize) {
+        let (row, label, width) = (15.0, 330.0, 620.0);
+        let height = row * bars.len() as f64 + 6.0;
+        write!(self.body, "<div class=chart><svg width=\"{}\" height=\"{height}\" role=\"img\">", label + width + 90.0).ok();
+        for (i, bar) in bars.iter().enumerate() {
+            let y = i as f64 * row;
+            let share = if high > low { ((bar.value - low) / (high - low)).clamp(0.0, 1.0) } else { 0.0 };
+            let short: String = bar.layer.chars().rev().take(50).collect::<Vec<_>>().into_iter().rev().collect();
+            write!(
+                self.body,
+                "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text><rect x=\"{label}\" y=\"{}\" width=\"{:.2}\" height=\"{}\" fill=\"#3f74b5\"><title>{}: {:.digits$}</title></rect><text x=\"{:.2}\" y=\"{}\">{:.digits$}</text>",
+                label - 8.0, y + 12.0, escape(&short), y + 2.0, share * width, row - 4.0, escape(&bar.layer), bar.value, label + share * width + 6.0, y + 12.0, bar.value
+            )
+            .ok();
+        }
+        self.body.push_str("</svg></div>");
+    }
+
+    /// Small histograms (logarithmic counts) with the threshold as a line; beyond it values saturate.
+    pub fn histograms(&mut self, list: &[LayerHistogram]) {
+        self.body.push_str("<div class=grid>");
+        for h in list {
+            let (width, height) = (220.0, 70.0);
+            let top = h.counts.iter().fold(1.0f64, |m, &c| m.max((c + 1.0).ln()));
+            let step = width / h.counts.len().max(1) as f64;
+            let mut path = format!("M0 {height}");
+            for (i, &count) in h.counts.iter().enumerate() {
+                let y = height - (count + 1.0).ln() / top * (height - 4.0);
+                write!(path, "L{:.1} {y:.1}L{:.1} {y:.1}", i as f64 * step, (i + 1) as f64 * step).ok();
+            }
+            let x = if h.range > 0.0 { (h.threshold / h.range * width).min(width) } else { 0.0 };
+            write!(
+                self.body,
+                "<figure><svg viewBox=\"0 0 {width} {height}\" width=\"100%\" role=\"img\"><path d=\"{path}L{width} {height}Z\" fill=\"#9db8d9\"/><line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"0\" y2=\"{height}\" stroke=\"#c2410c\" stroke-width=\"1.5\"/></svg><figcaption>{}<br>threshold {:.5} of {:.5}</figcaption></figure>",
+                escape(&h.layer), h.threshold, h.range
+            )
+            .ok();
+        }
+        self.body.push_str("</div>");
+    }
+
+    pub fn html(&self) -> String {
+        let title = escape(&self.title);
+        format!("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>{}</body></html>\n", self.body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_are_self_contained_and_escaped() {
+        let mut report = Report::new("a<b");
+        report.section("Similarity", "per layer");
+        report.bars(&[Bar { layer: "conv<1>".into(), value: 0.99 }], 0.9, 1.0, 4);
+        report.histograms(&[LayerHistogram { layer: "x".into(), counts: vec![1.0, 0.0], range: 2.0, threshold: 1.0 }]);
+        report.table(&["photo", "cos"], &[vec!["a.jpg".into(), "0.5".into()]]);
+        let html = report.html();
+        assert!(html.contains("conv&lt;1&gt;") && html.contains("x1=\"110.0\"") && html.contains("<td class=n>0.5</td>"));
+        assert!(!html.contains("http"));
+    }
+}
