@@ -23,7 +23,7 @@ pub struct Executor {
 
 impl Executor {
     pub(crate) fn new(plan: Arc<Plan>) -> Result<Executor, InterpError> {
-        let buffers = plan.buffers.iter().map(|&bytes| Buffer::with_bytes(bytes)).collect();
+        let buffers = plan.buffers.iter().map(|&bytes| Buffer::try_with_bytes(bytes)).collect::<Result<_, _>>()?;
         Ok(Executor { plan, buffers, workspace: Workspace::new()?, copy: Buffer::default() })
     }
 

@@ -156,8 +156,23 @@ impl Request<'_> {
     }
 }
 
+/// The most elements that a tensor may have: kernels count in 32 bits here and there.
+const MOST_ELEMENTS: i64 = i32::MAX as i64;
+
+/// Empty tensors compute nothing, and huge ones would not fit anywhere: both are mistakes.
+pub(crate) fn check_size(op: &'static str, ty: &TensorType) -> Result<(), InterpError> {
+    let count = ty.shape.iter().try_fold(1i64, |a, &d| if d < 1 { None } else { a.checked_mul(d) });
+    match count {
+        Some(count) if count <= MOST_ELEMENTS => Ok(()),
+        _ => Err(InterpError::Unsupported { layer: String::new(), op, reason: format!("has a tensor of shape {:?}, expected 1 to {MOST_ELEMENTS} elements", ty.shape) }),
+    }
+}
+
 /// Prepares an op. The result type must be that of the program.
 pub(crate) fn prepare(request: &Request<'_>) -> Result<Prepared, InterpError> {
+    for ty in request.operands.iter().filter_map(ValueType::tensor).chain([request.result]) {
+        check_size(request.op.name(), ty)?;
+    }
     match request.op {
         Op::TopNone(_) | Op::TopWeight(_) => Err(request.unsupported("is a value, not a computation")),
         Op::TopInput(_) | Op::TopReshape(_) | Op::TpuReshape(_) => reshape::prepare(request),

@@ -55,3 +55,6 @@ impl Default for Options {
         Options { threads: 1, order: FloatOrder::Fast }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! From a program to a flat list of steps over shared buffers.
 
 use crate::error::InterpError;
-use crate::kernel::{Kernel, Request, is_alias, prepare};
+use crate::kernel::{Kernel, Request, check_size, is_alias, prepare};
 use crate::node::PreparedNode;
 use crate::view::{self, ElementType, Slice};
 use crate::{Executor, Options};
@@ -207,10 +207,7 @@ impl Builder<'_> {
         let ty = value.ty.tensor().ok_or_else(|| fail(format!("as {what} has no type")))?;
         let element = ElementType::of(ty.elem.storage()).ok_or_else(|| fail(format!("of {} does not run", ty.elem.storage())))?;
         let shape = ty.dims();
-        let bytes = shape.iter().try_fold(element.size(), |a, &d| a.checked_mul(d));
-        if bytes.is_none_or(|b| b > isize::MAX as usize / 2) {
-            return Err(fail(format!("of shape {shape:?} is too large")));
-        }
+        check_size("tensor", ty).map_err(|e| e.at(&value.name))?;
         let layout = if Layout::is_same(&shape) { Layout::RowMajor } else { layout };
         let index = self.slots.len();
         let first = if what == "input" { 0 } else { self.steps.len() + 1 };

@@ -49,6 +49,14 @@ impl Buffer {
         Buffer { lines: vec![Line([0; 64]); bytes.div_ceil(64)] }
     }
 
+    /// As [`Buffer::with_bytes`], with an error where there is not so much memory.
+    pub fn try_with_bytes(bytes: usize) -> Result<Buffer, crate::KernelError> {
+        let mut lines = Vec::new();
+        lines.try_reserve_exact(bytes.div_ceil(64)).map_err(|_| crate::KernelError::Memory { bytes })?;
+        lines.resize(bytes.div_ceil(64), Line([0; 64]));
+        Ok(Buffer { lines })
+    }
+
     /// Grows to at least this many bytes; what it held stays.
     pub fn reserve_bytes(&mut self, bytes: usize) {
         let lines = bytes.div_ceil(64);

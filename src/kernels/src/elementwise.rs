@@ -170,8 +170,8 @@ fn sum_of<T: Int8>(inputs: &[Summand<'_>], start: usize, relu: bool, y: &mut [T]
         let sums = &mut sums[..y.len()];
         sums.fill(0);
         for &Summand { x, multiplier, shift } in inputs {
-            // What the chips' attributes hold: 8 bits by 8 bits, shifts below 31. Anything else goes the slow way.
-            let narrow = (-32768..32768).contains(&multiplier) && (0..=22).contains(&shift);
+            // What attributes really hold fits 32 bits, sums included. Anything else goes the slow way.
+            let narrow = (-32768..32768).contains(&multiplier) && (0..=22).contains(&shift) && inputs.len() <= 64;
             match (x, narrow) {
                 (Ints::I8(x), true) => summand(&x[at..at + sums.len()], multiplier, shift, sums),
                 (Ints::U8(x), true) => summand(&x[at..at + sums.len()], multiplier, shift, sums),

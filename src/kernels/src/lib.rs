@@ -36,6 +36,8 @@ pub enum KernelError {
     Rank { found: usize },
     #[error("{what}: expected {expected}, found {found}")]
     Length { what: &'static str, expected: usize, found: usize },
+    #[error("{bytes} bytes of memory could not be had")]
+    Memory { bytes: usize },
     #[error("{0}")]
     Geometry(String),
 }

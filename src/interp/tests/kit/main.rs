@@ -289,3 +289,42 @@ fn executors_of_one_plan_run_side_by_side() {
         }
     });
 }
+
+/// Latency of one picture through EfficientNet-Lite0 in f32 and in 8 bits, with made-up weights. A benchmark: run it with
+/// `cargo test --release -p tpuc-interp latency -- --ignored --nocapture`.
+#[test]
+#[ignore = "a benchmark"]
+fn latency() {
+    let Some(folder) = kit("efficientnet_lite0") else { return };
+    for file in ["efflite0.mlir", "efflite0_bm1684x_int8_sym_tpu.mlir"] {
+        let program = program(&folder, file);
+        let mut weights = WeightStore::new();
+        for value in program.values.iter().filter(|v| v.source == Source::Weight) {
+            let ty = value.ty.tensor().unwrap();
+            let pattern = (0..ty.count()).map(|i| (i * 7919 % 251) - 125);
+            let tensor = match ty.elem.storage() {
+                tpuc_tensor::DType::I8 => Tensor::i8(&ty.dims(), pattern.map(|v| v as i8).collect()),
+                tpuc_tensor::DType::I32 => Tensor::i32(&ty.dims(), pattern.map(|v| v as i32).collect()),
+                _ => Tensor::f32(&ty.dims(), pattern.map(|v| v as f32 / 1000.0).collect()),
+            };
+            weights.insert(value.name.clone(), tensor.unwrap());
+        }
+        let shape = program.tensor_type(program.inputs[0]).unwrap().dims();
+        let picture = Tensor::f32(&shape, (0..shape.iter().product::<usize>()).map(|i| (i % 255) as f32 / 127.0 - 1.0).collect()).unwrap();
+        for (threads, order) in [(1, FloatOrder::Fast), (2, FloatOrder::Fast), (1, FloatOrder::Reference)] {
+            let start = std::time::Instant::now();
+            let plan = Arc::new(Plan::new(program.clone(), &weights, Options { threads, order }).unwrap());
+            let prepared = start.elapsed();
+            let mut executor = plan.executor().unwrap();
+            let mut times: Vec<std::time::Duration> = (0..40)
+                .map(|_| {
+                    let start = std::time::Instant::now();
+                    executor.outputs(&[&picture]).unwrap();
+                    start.elapsed()
+                })
+                .collect();
+            times.sort();
+            println!("{file} {threads} threads {order:?}: best {:?}, median {:?}; prepared in {prepared:?}, {} kB of activations", times[0], times[20], plan.activation_bytes() / 1000);
+        }
+    }
+}
