@@ -89,11 +89,9 @@ impl fmt::Display for Region {
             Space::Local if self.first_lane + 1 == self.end_lane => {
                 write!(f, "lane {} bytes {:#x}..{:#x}", self.first_lane, self.start, self.end)
             }
-            Space::Local => write!(
-                f,
-                "lanes {}..{} bytes {:#x}..{:#x}",
-                self.first_lane, self.end_lane, self.start, self.end
-            ),
+            Space::Local => {
+                write!(f, "lanes {}..{} bytes {:#x}..{:#x}", self.first_lane, self.end_lane, self.start, self.end)
+            }
             Space::Global => write!(f, "global {:#x}..{:#x}", self.start, self.end),
             Space::L2 => write!(f, "L2 {:#x}..{:#x}", self.start, self.end),
             Space::Static => write!(f, "static {:#x}..{:#x}", self.start, self.end),
@@ -255,7 +253,9 @@ impl Entry {
 /// What is wrong with the order of two streams. Positions count from 0 in their queue.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Hazard {
-    #[error("TIU command {tiu} ({tiu_action} {tiu_region}) and DMA command {dma} ({dma_action} {dma_region}) are not ordered")]
+    #[error(
+        "TIU command {tiu} ({tiu_action} {tiu_region}) and DMA command {dma} ({dma_action} {dma_region}) are not ordered"
+    )]
     Unordered {
         tiu: usize,
         tiu_action: Action,

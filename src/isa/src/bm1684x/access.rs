@@ -246,12 +246,7 @@ fn conv(i: &Conv, touch: &mut Touch) {
 fn pool(i: &Pool, touch: &mut Touch) {
     let precision = i.input.dtype.precision;
     let channels = i.shape.c;
-    touch.read(local(
-        i.input.addr,
-        Shape::new(i.shape.n, channels, i.input_h, i.input_w),
-        i.input.layout,
-        precision,
-    ));
+    touch.read(local(i.input.addr, Shape::new(i.shape.n, channels, i.input_h, i.input_w), i.input.layout, precision));
     match i.function {
         PoolFunction::Depthwise | PoolFunction::DepthwiseRelu => {
             if let Source::Local(addr) = i.weight {
@@ -286,8 +281,7 @@ fn mm(i: &Mm, touch: &mut Touch) {
     if let (Source::Local(addr), true) = (i.opd2, precision.is_float()) {
         touch.read(aligned(addr, Shape::new(1, i.result_blocks, 1, i.result_width), Precision::F32));
     }
-    let result =
-        aligned(i.result_addr, Shape::new(rows, i.result_blocks, 1, i.result_width), i.result_precision);
+    let result = aligned(i.result_addr, Shape::new(rows, i.result_blocks, 1, i.result_width), i.result_precision);
     if i.accumulate {
         touch.read(result.iter().copied());
     }
@@ -359,12 +353,12 @@ fn trans_bc(i: &TransBc, touch: &mut Touch) {
 
 fn sg(i: &Sg, touch: &mut Touch) {
     let lanes = i.shape.c.min(CHIP.lanes);
-    let rows = |addr: u32, c: u32, h: u32, w: u32, precision| aligned(addr, Shape::new(i.shape.n, c, h, w), precision);
+    let rows =
+        |addr: u32, c: u32, h: u32, w: u32, precision| aligned(addr, Shape::new(i.shape.n, c, h, w), precision);
     // Code 4: one row for all channels of a lane.
     let table = match i.table_layout {
         4 => {
-            let bytes =
-                u64::from(i.table_h) * u64::from(i.table_w) * u64::from(i.table_precision.bytes());
+            let bytes = u64::from(i.table_h) * u64::from(i.table_w) * u64::from(i.table_precision.bytes());
             vec![per_lane(i.table_addr, lanes, bytes)]
         }
         _ => rows(i.table_addr, i.shape.c, i.table_h, i.table_w, i.table_precision),
@@ -378,10 +372,7 @@ fn sg(i: &Sg, touch: &mut Touch) {
             let shape = Shape::new(1, i.index_c, 1, i.index_w.saturating_mul(each));
             touch.read(aligned(i.index_addr, shape, i.index_precision)).read(table).write(result);
         }
-        SgFunction::LaneGather
-        | SgFunction::LaneScatter
-        | SgFunction::LaneGatherHzd
-        | SgFunction::LaneScatterHzd => {
+        SgFunction::LaneGather | SgFunction::LaneScatter | SgFunction::LaneGatherHzd | SgFunction::LaneScatterHzd => {
             touch.read(index).read(table).write(result);
         }
         SgFunction::GatherRect
@@ -516,7 +507,12 @@ pub fn dma(inst: &Dma) -> Footprint {
         Dma::MaskedSelect(i) => {
             let bytes = |precision: Precision| i.source.shape.elements().saturating_mul(precision.bytes().into());
             touch.read(side(&i.source, i.source.shape, &i.flags, i.precision));
-            touch.read(side(&DmaBlock { addr: i.mask_addr, ..i.source }, i.source.shape, &DmaFlags::PLAIN, i.mask_precision));
+            touch.read(side(
+                &DmaBlock { addr: i.mask_addr, ..i.source },
+                i.source.shape,
+                &DmaFlags::PLAIN,
+                i.mask_precision,
+            ));
             touch.write(flat(i.dest.addr, bytes(i.precision)));
         }
         Dma::General(i) => {
@@ -539,10 +535,8 @@ pub fn dma(inst: &Dma) -> Footprint {
         }
         Dma::Nonzero(i) => {
             touch.read(side(&i.source, i.source.shape, &i.flags, i.precision));
-            touch.write(flat(
-                i.dest.addr,
-                i.source.shape.elements().saturating_mul(i.index_precision.bytes().into()),
-            ));
+            touch
+                .write(flat(i.dest.addr, i.source.shape.elements().saturating_mul(i.index_precision.bytes().into())));
         }
         Dma::Sys(_) => {}
         Dma::Gather(i) => indexed(i, &mut touch),

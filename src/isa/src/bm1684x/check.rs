@@ -208,14 +208,20 @@ pub fn check_tiu(inst: &Tiu) -> Vec<Violation> {
         Tiu::Ar(i) => ar(i, &mut r),
         Tiu::Rq(i) => {
             r.typed("result", i.result.precision, &[Precision::Int8, Precision::Int16], "i8 or i16");
-            r.rule(!matches!(i.params, QuantParams::FloatDequant { .. }), "a requantization has no dequantization parameters");
+            r.rule(
+                !matches!(i.params, QuantParams::FloatDequant { .. }),
+                "a requantization has no dequantization parameters",
+            );
             quant(i.shape, (i.result_addr, i.input_addr), &i.params, &mut r);
         }
         Tiu::Dq(i) => {
             r.typed("input", i.input.precision, INTEGERS, "an integer");
             let float = matches!(i.params, QuantParams::FloatTable(_) | QuantParams::FloatDequant { .. });
             r.rule(i.result.precision.is_float() == float, "float parameters give a float, integer ones an integer");
-            r.rule(!matches!(i.params, QuantParams::Float { .. }), "a dequantization has no requantization parameters");
+            r.rule(
+                !matches!(i.params, QuantParams::Float { .. }),
+                "a dequantization has no requantization parameters",
+            );
             quant(i.shape, (i.result_addr, i.input_addr), &i.params, &mut r);
         }
         Tiu::TransBc(i) => trans_bc(i, &mut r),
@@ -318,12 +324,7 @@ fn pool(i: &Pool, r: &mut Report) {
     r.range("input height", i.input_h, 1, MAX_EXTENT);
     r.range("input width", i.input_w, 1, MAX_EXTENT);
     r.window(&i.window, (i.input_h, i.input_w), (i.shape.h, i.shape.w));
-    r.typed(
-        "input",
-        precision,
-        &[Precision::Int8, Precision::F16, Precision::Bf16, Precision::F32],
-        "i8 or a float",
-    );
+    r.typed("input", precision, &[Precision::Int8, Precision::F16, Precision::Bf16, Precision::F32], "i8 or a float");
     match (precision.is_float(), i.function) {
         (true, _) => r.typed("result", i.result.precision, &[precision, Precision::F32], "f32 or the input's type"),
         (false, PoolFunction::Max | PoolFunction::RoiMax) => {
@@ -456,8 +457,7 @@ fn trans_bc(i: &TransBc, r: &mut Report) {
     r.range("source width", i.source_w, 1, MAX_EXTENT);
     let is_static = matches!(i.function, TransBcFunction::StaticBroadcast | TransBcFunction::StaticDistribute);
     // Distributed words lie behind each other, everything else is aligned.
-    let multiple =
-        if i.function == TransBcFunction::StaticDistribute { i.precision.bytes() } else { CHIP.eu_bytes };
+    let multiple = if i.function == TransBcFunction::StaticDistribute { i.precision.bytes() } else { CHIP.eu_bytes };
     r.address("result", i.result_addr, multiple);
     if is_static {
         let inside = (CHIP.static_base..CHIP.static_base + CHIP.static_bytes).contains(&i.source_addr);
@@ -575,7 +575,12 @@ fn tensor(i: &DmaTensor, r: &mut Report) {
         r.shape(shape);
         memory(name, block.addr, r);
         if i.flags.stride_enable {
-            r.range("bytes between the elements of a row", u64::from(block.steps().w) * u64::from(bytes), 1, MAX_W_STRIDE_BYTES);
+            r.range(
+                "bytes between the elements of a row",
+                u64::from(block.steps().w) * u64::from(bytes),
+                1,
+                MAX_W_STRIDE_BYTES,
+            );
         }
         if let Some(addr) = access::tiu_address(block.addr) {
             r.address(name, addr, if i.flags.stride_enable { bytes } else { CHIP.eu_bytes });

@@ -175,7 +175,11 @@ pub fn dma_cycles(inst: &Dma) -> u64 {
             let bytes = u64::from(i.precision.bytes());
             let row = u64::from(external.shape.w) * bytes;
             let joined = external.shape.h <= 1 || external.strides.h == external.shape.w;
-            let (rows, row) = if joined { (1, row.saturating_mul(external.shape.h.into())) } else { (external.shape.h.into(), row) };
+            let (rows, row) = if joined {
+                (1, row.saturating_mul(external.shape.h.into()))
+            } else {
+                (external.shape.h.into(), row)
+            };
             runs(rows, row, if load { MATRIX_LOAD } else { MATRIX_STORE })
         }
         Dma::General(i) => {
@@ -216,7 +220,8 @@ fn transfer(
         cycles = cycles.max(external(dest.0, dest.1, store));
     }
     if cycles == 0 && dest.1.elements() > 0 {
-        cycles = external(dest.0, Shape { h: 1, c: dest.1.c, n: dest.1.n, w: dest.1.h.saturating_mul(dest.1.w) }, load);
+        cycles =
+            external(dest.0, Shape { h: 1, c: dest.1.c, n: dest.1.n, w: dest.1.h.saturating_mul(dest.1.w) }, load);
     }
     cycles
 }
@@ -227,9 +232,7 @@ fn contiguous(shape: Shape, strides: Option<Strides>) -> (u64, u64) {
     let mut rows = 1;
     let mut run = 1u64;
     let mut whole = true;
-    for (extent, stride) in
-        [(shape.w, strides.w), (shape.h, strides.h), (shape.c, strides.c), (shape.n, strides.n)]
-    {
+    for (extent, stride) in [(shape.w, strides.w), (shape.h, strides.h), (shape.c, strides.c), (shape.n, strides.n)] {
         if whole && (extent <= 1 || u64::from(stride) == run) {
             run = run.saturating_mul(extent.into());
         } else {

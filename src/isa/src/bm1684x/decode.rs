@@ -78,11 +78,7 @@ fn head(bytes: &[u8], engine: &'static str) -> Result<u64, DecodeError> {
     }
 }
 
-fn read<F: fields::FieldId>(
-    engine: &'static str,
-    form: &Form<F>,
-    bytes: &[u8],
-) -> Result<Words<F>, DecodeError> {
+fn read<F: fields::FieldId>(engine: &'static str, form: &Form<F>, bytes: &[u8]) -> Result<Words<F>, DecodeError> {
     if bytes.len() < form.bytes {
         return Err(DecodeError::Truncated { engine, needed: form.bytes, available: bytes.len() });
     }

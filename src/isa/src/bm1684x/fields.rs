@@ -21,7 +21,7 @@ pub struct Form<F: 'static> {
 }
 
 macro_rules! form {
-    ($kind:ident, $(#[$meta:meta])* $const:ident, $name:literal, $bytes:literal, [$($field:ident $offset:literal $width:literal,)*]) => {
+    ($(#[$meta:meta])* $kind:ident $const:ident, $name:literal, $bytes:literal, [$($field:ident $offset:literal $width:literal,)*]) => {
         $(#[$meta])*
         pub const $const: Form<$kind> = Form {
             name: $name,
@@ -219,8 +219,9 @@ impl TiuField {
     }
 }
 
-form!(TiuField, /// The 128-byte form, the same for all operations.
-    LONG, "CONV", 128, [
+form! {
+    /// The 128-byte form, the same for all operations.
+    TiuField LONG, "CONV", 128, [
         CmdShort 0 1, CmdId 1 20, CmdIdDep 21 20, TskTyp 41 4, TskEuTyp 45 5, EuHalfEn 50 1, TskOpdNum 51 2,
         PadMode 53 2, CmdIdEn 55 4, PwrStep 59 4, IntrEn 63 1, ResAdd 64 1, Relu 65 1, LeftTran 66 1,
         KernelRotate 68 1, Opd0Sign 69 1, Opd1Sign 70 1, Opd2Sign 71 1, Res0Prec 72 3, Opd0Prec 75 3, Opd1Prec 78 3,
@@ -234,10 +235,12 @@ form!(TiuField, /// The 128-byte form, the same for all operations.
         Opd2NStr 544 16, Opd2CStr 560 16, Res0Addr 576 32, Opd0Addr 608 32, Opd1Addr 640 32, Opd2Addr 672 32,
         Res0HStr 704 32, Res0WStr 736 32, Opd0HStr 768 32, Opd0WStr 800 32, Opd1HStr 832 32, Opd1WStr 864 32,
         Opd2HStr 896 32, Opd2WStr 928 32, Res1Addr 960 32, Opd3Addr 992 32,
-    ]);
+    ]
+}
 
-form!(TiuField, /// Short form of CONV.
-    SHORT_CONV, "sCONV", 64, [
+form! {
+    /// Short form of CONV.
+    TiuField SHORT_CONV, "sCONV", 64, [
         CmdShort 0 1, CmdId 1 20, CmdIdDep 21 20, TskTyp 41 4, TskEuTyp 45 5, Opd0Sign 50 1, Opd1Sign 51 1,
         Opd2Sign 52 1, PadMode 53 2, CmdIdEn 55 4, PwrStep 59 4, ResAdd 63 1, KernelRotate 64 1, Res0Prec 65 3,
         Opd0Prec 68 3, Opd1Const 71 1, Opd2Const 72 1, Opd0UpPad 73 4, Opd0DnPad 77 4, Opd0LfPad 81 4, Opd0RtPad 85 4,
@@ -246,10 +249,12 @@ form!(TiuField, /// Short form of CONV.
         Res0W 208 16, Opd0C 224 16, Opd0H 240 16, Opd0W 256 16, Opd1H 272 16, Opd1W 288 16, Opd0CStr 304 16,
         Opd0Addr 320 32, Opd1Addr 352 32, Opd2Addr 384 32, Res1Addr 416 32, Opd3Addr 448 32, Opd0HStr 480 16,
         Opd0WStr 496 16,
-    ]);
+    ]
+}
 
-form!(TiuField, /// Short form of PorD.
-    SHORT_PORD, "sPorD", 64, [
+form! {
+    /// Short form of PorD.
+    TiuField SHORT_PORD, "sPorD", 64, [
         CmdShort 0 1, CmdId 1 20, CmdIdDep 21 20, TskTyp 41 4, TskEuTyp 45 5, KernelRotate 50 1, Opd0Sign 51 1,
         Opd1Sign 52 1, PadMode 53 2, CmdIdEn 55 4, PwrStep 59 4, Opd1Const 63 1, Opd2Const 64 1, Opd3Const 65 1,
         Res0Prec 66 3, Opd0Prec 69 3, Opd0XIns0 72 4, Opd0YIns0 76 4, Opd1XIns0 80 4, Opd1YIns0 84 4, Opd0UpPad 88 4,
@@ -257,27 +262,33 @@ form!(TiuField, /// Short form of PorD.
         Opd2Sign 126 1, IntrEn 127 1, Res0N 128 16, Res0C 144 16, Res0H 160 16, Res0W 176 16, Opd0H 192 16,
         Opd0W 208 16, Opd1H 224 16, Opd1W 240 16, Res0Addr 256 32, Opd0Addr 288 32, Opd1Addr 320 32, Opd2Addr 352 32,
         Res1Addr 384 32, Opd3Addr 416 32,
-    ]);
+    ]
+}
 
-form!(TiuField, /// Short form of MM.
-    SHORT_MM, "sMM", 48, [
+form! {
+    /// Short form of MM.
+    TiuField SHORT_MM, "sMM", 48, [
         CmdShort 0 1, CmdId 1 20, CmdIdDep 21 20, TskTyp 41 4, TskEuTyp 45 5, ResAdd 50 1, LeftTran 51 1,
         Opd0Const 52 1, Opd2Const 53 1, CmdIdEn 55 4, PwrStep 59 4, IntrEn 63 1, Opd0Sign 64 1, Opd1Sign 65 1,
         Opd2Sign 66 1, Res0Prec 67 3, Opd0Prec 70 3, Opd2NStr 73 3, Res0C 112 16, Res0W 128 16, Opd0N 144 16,
         Opd0C 160 16, Opd0W 176 16, Opd1W 208 16, Res0Addr 224 32, Opd0Addr 256 32, Opd1Addr 288 32, Opd2Addr 320 32,
         Opd3Addr 352 32,
-    ]);
+    ]
+}
 
-form!(TiuField, /// Short form of MM2.
-    SHORT_MM2, "sMM2", 32, [
+form! {
+    /// Short form of MM2.
+    TiuField SHORT_MM2, "sMM2", 32, [
         CmdShort 0 1, CmdId 1 20, CmdIdDep 21 20, TskTyp 41 4, TskEuTyp 45 5, Opd0Sign 50 1, Opd1Sign 51 1,
         Res0Prec 52 3, CmdIdEn 55 4, PwrStep 59 4, Opd2Const 63 1, Res0C 64 16, Res0W 80 16, Opd1C 96 16,
         Opd1W 112 16, Opd0Prec 128 3, Opd0Const 131 1, Opd1Const 132 1, ResAdd 133 1, Res0Addr 134 25, IntrEn 159 1,
         Opd0Addr 160 32, Opd1Addr 192 32, Opd2Addr 224 32,
-    ]);
+    ]
+}
 
-form!(TiuField, /// Short form of AR.
-    SHORT_AR, "sAR", 64, [
+form! {
+    /// Short form of AR.
+    TiuField SHORT_AR, "sAR", 64, [
         CmdShort 0 1, CmdId 1 20, CmdIdDep 21 20, TskTyp 41 4, TskEuTyp 45 5, Opd0Const 50 1, Opd1Const 51 1,
         Opd2Const 52 1, TskOpdNum 53 2, CmdIdEn 55 4, PwrStep 59 4, IntrEn 63 1, Res0Prec 64 3, Opd0Prec 67 3,
         Opd1Prec 70 3, Opd2Prec 73 3, Opd0Sign 76 1, Opd1Sign 77 1, Res0Str 78 3, Opd0Str 81 3, Opd1Str 84 3,
@@ -285,87 +296,110 @@ form!(TiuField, /// Short form of AR.
         Opd1Addr 224 32, Opd2Addr 256 32, Res0NStr 288 16, Res0CStr 304 16, Opd0NStr 320 16, Opd0CStr 336 16,
         Opd1NStr 352 16, Opd1CStr 368 16, Res0HStr 384 20, Res0WStr 404 20, Opd0HStr 424 20, Opd2Sign 444 1,
         Opd0WStr 448 20, Opd1HStr 468 20, Opd1WStr 488 20,
-    ]);
+    ]
+}
 
-form!(TiuField, /// Short form of RQ/DQ.
-    SHORT_RQ_DQ, "sRQ_sDQ", 32, [
+form! {
+    /// Short form of RQ/DQ.
+    TiuField SHORT_RQ_DQ, "sRQ_sDQ", 32, [
         CmdShort 0 1, CmdId 1 20, CmdIdDep 21 20, TskTyp 41 4, TskEuTyp 45 5, Opd0Sign 50 1, Opd2Sign 51 1,
         Res0Prec 52 3, CmdIdEn 55 4, PwrStep 59 4, Opd1Const 63 1, Opd0Prec 64 3, Opd2NStr 67 6, Res0Addr 73 27,
         Opd0Addr 100 27, IntrEn 127 1, Res0N 128 16, Res0C 144 16, Res0H 160 16, Res0W 176 16, Opd1Addr 192 32,
         Opd2Addr 224 32,
-    ]);
+    ]
+}
 
-form!(TiuField, /// Short form of TRANS/BC.
-    SHORT_TRANS_BC, "sTRANS_sBC", 32, [
+form! {
+    /// Short form of TRANS/BC.
+    TiuField SHORT_TRANS_BC, "sTRANS_sBC", 32, [
         CmdShort 0 1, CmdId 1 20, CmdIdDep 21 20, TskTyp 41 4, TskEuTyp 45 5, Res0Prec 50 3, CmdIdEn 55 4,
         PwrStep 59 4, IntrEn 63 1, Res0N 64 16, Res0C 80 16, Res0H 96 16, Res0W 112 16, Opd0C 128 16, Opd0W 144 16,
         Res0Addr 192 32, Opd0Addr 224 32,
-    ]);
+    ]
+}
 
-form!(TiuField, /// Short form of SG.
-    SHORT_SG, "sSG", 48, [
+form! {
+    /// Short form of SG.
+    TiuField SHORT_SG, "sSG", 48, [
         CmdShort 0 1, CmdId 1 20, CmdIdDep 21 20, TskTyp 41 4, TskEuTyp 45 5, Opd3Const 50 1, IntrEn 51 1,
         Opd0Str 52 3, CmdIdEn 55 4, PwrStep 59 4, Opd2Const 63 1, Res0N 64 16, Res0C 80 16, Res0H 96 16, Res0W 112 16,
         Opd0H 128 16, Opd0W 144 16, Opd1C 160 16, Opd1W 176 16, Res0Prec 192 3, Res0Addr 195 29, Opd0Prec 224 3,
         Opd0Addr 227 29, Opd1Prec 256 3, Opd1Addr 259 29, Opd2Addr 288 32, Res1Addr 320 32, Opd3Addr 352 32,
-    ]);
+    ]
+}
 
-form!(TiuField, /// Short form of SGL.
-    SHORT_SGL, "sSGL", 48, [
+form! {
+    /// Short form of SGL.
+    TiuField SHORT_SGL, "sSGL", 48, [
         CmdShort 0 1, CmdId 1 20, CmdIdDep 21 20, TskTyp 41 4, TskEuTyp 45 5, Opd3Const 53 1, IntrEn 54 1,
         CmdIdEn 55 4, PwrStep 59 4, Opd2Const 63 1, Res0Prec 64 3, Opd1Prec 67 3, Opd0Str 70 3, Res0N 80 16,
         Res0C 96 16, Res0H 112 16, Res0W 128 16, Opd0H 144 16, Res0Addr 160 32, Opd0Addr 192 32, Opd1Addr 224 32,
         Opd2Addr 256 32, Res1Addr 288 32,
-    ]);
+    ]
+}
 
-form!(TiuField, /// Short form of SFU.
-    SHORT_SFU, "sSFU", 32, [
+form! {
+    /// Short form of SFU.
+    TiuField SHORT_SFU, "sSFU", 32, [
         CmdShort 0 1, CmdId 1 20, CmdIdDep 21 20, TskTyp 41 4, TskEuTyp 45 5, CmdIdEn 55 4, PwrStep 59 4, IntrEn 63 1,
         Res0Prec 64 3, Opd0Prec 67 3, Opd2NStr 70 2, Res0N 80 16, Res0C 96 16, Res0H 112 16, Res0W 128 16,
         Opd1N 144 16, Res0Addr 160 32, Opd0Addr 192 32, Opd1Addr 224 32,
-    ]);
+    ]
+}
 
-form!(TiuField, /// Short form of LIN.
-    SHORT_LIN, "sLIN", 32, [
+form! {
+    /// Short form of LIN.
+    TiuField SHORT_LIN, "sLIN", 32, [
         CmdShort 0 1, CmdId 1 20, CmdIdDep 21 20, TskTyp 41 4, TskEuTyp 45 5, Opd1Const 50 1, Opd2Const 51 1,
         Res0Prec 52 3, CmdIdEn 55 4, PwrStep 59 4, IntrEn 63 1, Res0N 64 16, Res0C 80 16, Res0H 96 16, Res0W 112 16,
         Res0Addr 128 32, Opd0Addr 160 32, Opd1Addr 192 32, Opd2Addr 224 32,
-    ]);
+    ]
+}
 
-form!(TiuField, /// Short form of CMP.
-    SHORT_CMP, "sCMP", 48, [
+form! {
+    /// Short form of CMP.
+    TiuField SHORT_CMP, "sCMP", 48, [
         CmdShort 0 1, CmdId 1 20, CmdIdDep 21 20, TskTyp 41 4, TskEuTyp 45 5, Opd0Const 50 1, Opd1Const 51 1,
         Opd2Const 52 1, Opd3Const 53 1, CmdIdEn 55 4, PwrStep 59 4, IntrEn 63 1, Opd0Prec 64 3, Opd2Prec 67 3,
         Opd0Str 70 3, Opd1Str 73 3, Opd0Sign 127 1, Res0N 128 16, Res0C 144 16, Res0H 160 16, Res0W 176 16,
         Res0Addr 192 32, Res1Addr 224 32, Opd0Addr 256 32, Opd1Addr 288 32, Opd2Addr 320 32, Opd3Addr 352 32,
-    ]);
+    ]
+}
 
-form!(TiuField, /// Short form of VC.
-    SHORT_VC, "sVC", 48, [
+form! {
+    /// Short form of VC.
+    TiuField SHORT_VC, "sVC", 48, [
         CmdShort 0 1, CmdId 1 20, CmdIdDep 21 20, TskTyp 41 4, TskEuTyp 45 5, Opd0Sign 50 1, Opd1Sign 51 1,
         Opd2NStr 52 3, CmdIdEn 55 4, PwrStep 59 4, IntrEn 63 1, Res0Prec 64 3, Opd0Prec 67 3, Opd1Prec 70 3,
         Res0Addr 73 32, Opd0Addr 128 32, Res0C 176 16, Res0W 192 16, Opd0C 208 16, Opd0W 224 16, Opd1W 240 16,
         Opd1Addr 256 32, Opd2Addr 288 32,
-    ]);
+    ]
+}
 
-form!(TiuField, /// Arithmetic inside a lane: only this form exists, and it has no ids.
-    LAR, "LAR", 16, [
+form! {
+    /// Arithmetic inside a lane: only this form exists, and it has no ids.
+    TiuField LAR, "LAR", 16, [
         Opd0WStr 0 1, Opd1WStr 1 1, Opd2Const 2 1, Res0Prec 3 3, Opd0Prec 6 3, Opd1Prec 9 3, Opd2NStr 12 3,
         Opd0Sign 15 1, Opd1Sign 16 1, StartTid 17 6, Res0C 23 8, Res0W 31 8, TskTyp 41 4, TskEuTyp 45 5,
         TskOpdNum 51 2, PwrStep 59 4, Res0Addr 64 16, Opd0Addr 80 16, Opd1Addr 96 16, Opd2Addr 112 16,
-    ]);
+    ]
+}
 
-form!(TiuField, /// Control: only this form exists.
-    SYS, "SYSID", 16, [
+form! {
+    /// Control: only this form exists.
+    TiuField SYS, "SYSID", 16, [
         CmdId 1 20, CmdIdDep 21 20, TskTyp 41 4, TskEuTyp 45 5, CmdIdEn 55 4, PwrStep 59 4, IntrEn 63 1,
         CmdIdEng1 64 20, CmdIdEng2 84 20, CmdIdEng3 104 20,
-    ]);
+    ]
+}
 
-form!(TiuField, /// Short form of the index generators of AR.
-    SHORT_INDEX, "sSEG", 16, [
+form! {
+    /// Short form of the index generators of AR.
+    TiuField SHORT_INDEX, "sSEG", 16, [
         CmdShort 0 1, CmdId 1 20, CmdIdDep 21 20, TskTyp 41 4, TskEuTyp 45 5, Res0Prec 52 3, CmdIdEn 55 4,
         PwrStep 59 4, IntrEn 63 1, Res0C 64 16, Res0W 80 16, Res0Addr 96 32,
-    ]);
+    ]
+}
 
 /// A field of a DMA command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -463,18 +497,21 @@ impl DmaField {
     }
 }
 
-form!(DmaField, /// Tensor, matrix, general and CW-transpose commands.
-    DMA_BLOCK, "DMA_block", 96, [
+form! {
+    /// Tensor, matrix, general and CW-transpose commands.
+    DmaField DMA_BLOCK, "DMA_block", 96, [
         IntrEn 0 1, StrideEnable 1 1, NchwCopy 2 1, CmdShort 3 1, DecompressEnable 4 1, CmdIdEn 5 4, CmdId 9 20,
         CmdType 32 4, CmdSpecialFunction 36 3, FillConstantEn 39 1, SrcDataFormat 40 3, CmdIdDep 64 20,
         ConstantValue 96 32, SrcNstride 128 32, SrcCstride 160 32, SrcHstride 192 32, SrcWstride 224 32,
         DstNstride 256 32, DstCstride 288 32, DstHstride 320 32, DstWstride 352 32, SrcNsize 384 16, SrcCsize 400 16,
         SrcHsize 416 16, SrcWsize 432 16, DstNsize 448 16, DstCsize 464 16, DstHsize 480 16, DstWsize 496 16,
         SrcStartAddr 512 64, DstStartAddr 576 64, LocalmemMask 704 64,
-    ]);
+    ]
+}
 
-form!(DmaField, /// Masked select.
-    DMA_MASKED_SELECT, "DMA_masked_select", 96, [
+form! {
+    /// Masked select.
+    DmaField DMA_MASKED_SELECT, "DMA_masked_select", 96, [
         IntrEn 0 1, StrideEnable 1 1, NchwCopy 2 1, CmdShort 3 1, DecompressEnable 4 1, CmdIdEn 5 4, CmdId 9 20,
         CmdType 32 4, CmdSpecialFunction 36 3, FillConstantEn 39 1, SrcDataFormat 40 3, MaskDataFormat 43 3,
         CmdIdDep 64 20, ConstantValue 96 32, SrcNstride 128 32, SrcCstride 160 32, SrcHstride 192 32,
@@ -482,34 +519,41 @@ form!(DmaField, /// Masked select.
         SrcNsize 384 16, SrcCsize 400 16, SrcHsize 416 16, SrcWsize 432 16, DstNsize 448 16, DstCsize 464 16,
         DstHsize 480 16, DstWsize 496 16, SrcStartAddr 512 64, DstStartAddr 576 64, MaskStartAddr 640 64,
         LocalmemMask 704 64,
-    ]);
+    ]
+}
 
-form!(DmaField, /// Indices of elements that are not zero.
-    DMA_NONZERO, "DMA_nonzero", 96, [
+form! {
+    /// Indices of elements that are not zero.
+    DmaField DMA_NONZERO, "DMA_nonzero", 96, [
         IntrEn 0 1, StrideEnable 1 1, NchwCopy 2 1, CmdShort 3 1, DecompressEnable 4 1, CmdIdEn 5 4, CmdId 9 20,
         CmdType 32 4, CmdSpecialFunction 36 3, FillConstantEn 39 1, SrcDataFormat 40 3, IndexDataFormat 43 3,
         CmdIdDep 64 20, ConstantValue 96 32, SrcNstride 128 32, SrcCstride 160 32, SrcHstride 192 32,
         SrcWstride 224 32, DstNstride 256 32, DstCstride 288 32, DstHstride 320 32, DstWstride 352 32,
         SrcNsize 384 16, SrcCsize 400 16, SrcHsize 416 16, SrcWsize 432 16, DstNsize 448 16, DstCsize 464 16,
         DstHsize 480 16, DstWsize 496 16, SrcStartAddr 512 64, DstStartAddr 576 64, LocalmemMask 704 64,
-    ]);
+    ]
+}
 
-form!(DmaField, /// Gather and scatter.
-    DMA_INDEXED, "DMA_gather_scatter", 96, [
+form! {
+    /// Gather and scatter.
+    DmaField DMA_INDEXED, "DMA_gather_scatter", 96, [
         IntrEn 0 1, StrideEnable 1 1, NchwCopy 2 1, CmdShort 3 1, DecompressEnable 4 1, CmdIdEn 5 4, CmdId 9 20,
         CmdType 32 4, CmdSpecialFunction 36 3, FillConstantEn 39 1, SrcDataFormat 40 3, CmdIdDep 64 20,
         ConstantValue 96 32, SrcCstride 128 32, SrcHstride 160 32, DstCstride 192 32, DstHstride 224 32,
         IndexCstride 256 32, IndexHstride 288 32, SrcCsize 336 16, SrcHsize 352 32, SrcWsize 384 16, DstCsize 400 16,
         DstHsize 416 32, DstWsize 448 16, IndexCsize 464 16, IndexHsize 480 32, SrcStartAddr 512 64,
         DstStartAddr 576 64, IndexStartAddr 640 64, LocalmemMask 704 64,
-    ]);
+    ]
+}
 
-form!(DmaField, /// Control.
-    DMA_SYS, "DMA_sys", 16, [
+form! {
+    /// Control.
+    DmaField DMA_SYS, "DMA_sys", 16, [
         IntrEn 0 1, StrideEnable 1 1, NchwCopy 2 1, CmdShort 3 1, DecompressEnable 4 1, CmdIdEn 5 4, CmdId 9 20,
         CmdType 32 4, CmdSpecialFunction 36 3, FillConstantEn 39 1, SrcDataFormat 40 3, CmdIdDep 64 20,
         ConstantValue 96 32,
-    ]);
+    ]
+}
 
 /// Identifies a field among those of its engine.
 pub trait FieldId: Copy + 'static {

@@ -202,7 +202,10 @@ pub struct Dest {
 pub enum Operand {
     Tensor(Tensor),
     /// The bit pattern of the value, in the low bits.
-    Const { bits: u32, dtype: DType },
+    Const {
+        bits: u32,
+        dtype: DType,
+    },
 }
 
 impl Operand {

@@ -169,8 +169,24 @@ impl Display for Tiu {
             Tiu::Mm(i) => mm(i, f),
             Tiu::Mm2(i) => mm2(i, f),
             Tiu::Ar(i) => ar(i, f),
-            Tiu::Rq(i) => quant(f, "quant.rq", i.shape, (i.result, i.result_addr), (i.input, i.input_addr), &i.params, i.rounding),
-            Tiu::Dq(i) => quant(f, "quant.dq", i.shape, (i.result, i.result_addr), (i.input, i.input_addr), &i.params, i.rounding),
+            Tiu::Rq(i) => quant(
+                f,
+                "quant.rq",
+                i.shape,
+                (i.result, i.result_addr),
+                (i.input, i.input_addr),
+                &i.params,
+                i.rounding,
+            ),
+            Tiu::Dq(i) => quant(
+                f,
+                "quant.dq",
+                i.shape,
+                (i.result, i.result_addr),
+                (i.input, i.input_addr),
+                &i.params,
+                i.rounding,
+            ),
             Tiu::TransBc(i) => {
                 let from = Shape { c: i.source_c, w: i.source_w, ..i.shape };
                 write!(
@@ -346,9 +362,7 @@ fn mm(i: &Mm, f: &mut Formatter<'_>) -> Result {
     // Integers have no bias.
     let bias = if precision.is_float() { format!(", bias {}", source(i.opd2, DType::F32)) } else { String::new() };
     let left = match i.left {
-        Source::Local(addr) => {
-            typed(i.left_dtype, Shape::new(i.left_rows, i.left_blocks, 1, i.left_width), addr)
-        }
+        Source::Local(addr) => typed(i.left_dtype, Shape::new(i.left_rows, i.left_blocks, 1, i.left_width), addr),
         value => source(value, i.left_dtype),
     };
     write!(
@@ -389,7 +403,9 @@ fn mm2(i: &Mm2, f: &mut Formatter<'_>) -> Result {
 
 fn ar(i: &Ar, f: &mut Formatter<'_>) -> Result {
     let result = match i.function {
-        ArFunction::Cast => DType::new(i.result.precision, i.result_signed || i.result.precision.is_float()).to_string(),
+        ArFunction::Cast => {
+            DType::new(i.result.precision, i.result_signed || i.result.precision.is_float()).to_string()
+        }
         _ => i.result.precision.name().to_string(),
     };
     write!(f, "{result}{}@{}{} = {}", i.shape, Local(i.result.addr), i.result.layout, i.function.name())?;
@@ -418,12 +434,7 @@ fn quant(
         QuantParams::FloatTable(_) | QuantParams::Float { .. } | QuantParams::FloatDequant { .. } => "float",
         QuantParams::IntTable(_) | QuantParams::Int { .. } => "int",
     };
-    write!(
-        f,
-        "{} = {name}.{kind} {}, ",
-        typed(result.0, shape, result.1),
-        typed(input.0, shape, input.1)
-    )?;
+    write!(f, "{} = {name}.{kind} {}, ", typed(result.0, shape, result.1), typed(input.0, shape, input.1))?;
     match params {
         QuantParams::FloatTable(addr) | QuantParams::IntTable(addr) => write!(f, "table@{}", Local(*addr))?,
         QuantParams::Float { scale, offset } => write!(f, "scale={scale} offset={offset}")?,
@@ -500,7 +511,12 @@ impl Display for Dma {
             Dma::CwTranspose(i) => write!(
                 f,
                 "{} = dma.cw_transpose {}{}",
-                side(&i.dest, Shape { c: i.source.shape.w, w: i.source.shape.c, ..i.source.shape }, &i.flags, i.precision),
+                side(
+                    &i.dest,
+                    Shape { c: i.source.shape.w, w: i.source.shape.c, ..i.source.shape },
+                    &i.flags,
+                    i.precision
+                ),
                 fill_or(i.fill, i.precision, || side(&i.source, i.source.shape, &i.flags, i.precision)),
                 ending(&i.flags)
             ),

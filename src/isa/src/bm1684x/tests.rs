@@ -12,7 +12,8 @@ fn tiu_kinds() -> Vec<(u64, u64, &'static Form<T>)> {
     let mut kinds = vec![(0, 0, &fields::SHORT_CONV), (2, 1, &fields::SHORT_MM)];
     kinds.extend([0, 1, 3, 4].map(|code| (4, code, &fields::SHORT_RQ_DQ)));
     let mut add = |kind, codes: Vec<u8>, form| kinds.extend(codes.iter().map(|&code| (kind, u64::from(code), form)));
-    let short_ar: Vec<u8> = ArFunction::ALL.iter().map(|f| f.code()).filter(|code| ![24, 25].contains(code)).collect();
+    let short_ar: Vec<u8> =
+        ArFunction::ALL.iter().map(|f| f.code()).filter(|code| ![24, 25].contains(code)).collect();
     add(1, PoolFunction::ALL.iter().map(|f| f.code()).collect(), &fields::SHORT_PORD);
     add(2, Mm2Function::ALL.iter().map(|f| f.code()).collect(), &fields::SHORT_MM2);
     add(3, short_ar, &fields::SHORT_AR);
@@ -217,20 +218,14 @@ fn violations_are_found() {
         texts(check_tiu(&copy(ArFunction::Mul, 0x3ffc0, Layout::Aligned))),
         ["lanes 0..6 bytes 0x40000..0x40028 reaches beyond the 262144 bytes of that memory"]
     );
-    assert_eq!(
-        texts(check_tiu(&copy(ArFunction::Div, 0x8000, Layout::Aligned))),
-        ["a division is of f32 operands"]
-    );
+    assert_eq!(texts(check_tiu(&copy(ArFunction::Div, 0x8000, Layout::Aligned))), ["a division is of f32 operands"]);
     assert_eq!(
         texts(check_tiu(&copy(ArFunction::Mul, CHIP.static_base, Layout::Aligned))).first().map(String::as_str),
         Some("operand 0 is at 0x9000000, beyond the last lane")
     );
     let mut dma = load(0, 5);
     dma.source.strides.w = 65;
-    assert_eq!(
-        texts(check_dma(&Dma::Tensor(dma))),
-        ["bytes between the elements of a row is 130, must be 1..=128"]
-    );
+    assert_eq!(texts(check_dma(&Dma::Tensor(dma))), ["bytes between the elements of a row is 130, must be 1..=128"]);
     let mut dma = load(62, 5);
     dma.function = DmaTensorFunction::Broadcast;
     dma.flags = DmaFlags::STRIDED;
@@ -293,8 +288,11 @@ fn errors_say_what_is_wrong() {
 
 #[test]
 fn programs_assemble_into_ordered_streams() {
-    let program =
-        [Inst::Dma(Dma::Tensor(load(0, 5))), Inst::Tiu(copy(ArFunction::Mul, 0x100, Layout::Aligned)), Inst::Dma(Dma::Tensor(load(0, 5)))];
+    let program = [
+        Inst::Dma(Dma::Tensor(load(0, 5))),
+        Inst::Tiu(copy(ArFunction::Mul, 0x100, Layout::Aligned)),
+        Inst::Dma(Dma::Tensor(load(0, 5))),
+    ];
     let streams = assemble(&program).expect("three commands");
     assert_eq!((streams.tiu_count, streams.dma_count), (2, 3));
     assert_eq!((streams.tiu.len() % 128, streams.dma.len() % 128), (0, 0));
@@ -313,12 +311,13 @@ fn faults_of_order_are_named() {
         cmd_id: id,
         cmd_id_dep: dep,
     };
-    let texts =
-        |tiu: &[Command], dma: &[Command]| verify(tiu, dma).iter().map(Hazard::to_string).collect::<Vec<_>>();
+    let texts = |tiu: &[Command], dma: &[Command]| verify(tiu, dma).iter().map(Hazard::to_string).collect::<Vec<_>>();
     use Engine::{Dma, Tiu};
     assert_eq!(
         texts(&[write(Tiu, 1, 0)], &[write(Dma, 1, 0)]),
-        ["TIU command 0 (writes lane 0 bytes 0x0..0x40) and DMA command 0 (writes lane 0 bytes 0x0..0x40) are not ordered"]
+        [
+            "TIU command 0 (writes lane 0 bytes 0x0..0x40) and DMA command 0 (writes lane 0 bytes 0x0..0x40) are not ordered"
+        ]
     );
     assert_eq!(texts(&[write(Tiu, 1, 1)], &[write(Dma, 1, 0)]), [""; 0]);
     assert_eq!(
@@ -329,7 +328,10 @@ fn faults_of_order_are_named() {
         texts(&[write(Tiu, 1, 2)], &[write(Dma, 1, 0)]),
         ["TIU command 0 waits for 2 commands of the other queue, which has 1"]
     );
-    assert_eq!(texts(&[write(Tiu, 7, 1)], &[write(Dma, 1, 0)]), ["TIU command 0 has id 7, its place in the queue is 1"]);
+    assert_eq!(
+        texts(&[write(Tiu, 7, 1)], &[write(Dma, 1, 0)]),
+        ["TIU command 0 has id 7, its place in the queue is 1"]
+    );
 }
 
 #[test]
