@@ -8,6 +8,7 @@ mod model_runner;
 mod network;
 mod npz_tool;
 mod run;
+mod transform;
 
 use cli::Failure;
 use std::process::ExitCode;
@@ -20,6 +21,7 @@ struct Command {
 }
 
 const COMMANDS: &[Command] = &[
+    Command { name: "model_transform", summary: "import a trained network as Top MLIR", run: transform::run },
     Command { name: "model_runner", summary: "run a model on given inputs", run: model_runner::run },
     Command { name: "npz_tool", summary: "compare and edit npz files", run: npz_tool::run },
 ];
