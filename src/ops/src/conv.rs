@@ -23,13 +23,14 @@ impl<'a> Window<'a> {
 }
 
 /// Output size of a window that slides over `size` elements: `(size + pads - ((kernel-1)*dilation+1)) / stride + 1`.
-pub(crate) fn slide(size: i64, kernel: i64, stride: i64, pads: i64, dilation: i64, ceil: bool) -> Result<i64, String> {
+pub(crate) fn slide(size: i64, kernel: i64, stride: i64, pads: (i64, i64), dilation: i64, ceil: bool) -> Result<i64, String> {
     let reach = (kernel - 1).checked_mul(dilation).and_then(|r| r.checked_add(1)).ok_or("kernel is too large")?;
+    let pads = pads.0.checked_add(pads.1).ok_or("padding is too large")?;
     let span = size.checked_add(pads).and_then(|s| s.checked_sub(reach)).ok_or("padding is too large")?;
     if span < 0 {
         return Err(format!("a kernel of {reach} does not fit into {size} elements with {pads} of padding"));
     }
-    Ok(if ceil { (span + stride - 1) / stride } else { span / stride } + 1)
+    Ok(span / stride + i64::from(ceil && span % stride != 0) + 1)
 }
 
 pub(crate) fn infer(window: &Window, operands: &Operands) -> Result<Vec<i64>, String> {
@@ -42,7 +43,7 @@ pub(crate) fn infer(window: &Window, operands: &Operands) -> Result<Vec<i64>, St
     let mut shape = vec![input[0], filter[0]];
     for d in 0..spatial {
         let dilation = window.dilations.map_or(1, |v| v[d]);
-        shape.push(slide(input[d + 2], window.kernel[d], window.strides[d], window.pads[d] + window.pads[d + spatial], dilation, false)?);
+        shape.push(slide(input[d + 2], window.kernel[d], window.strides[d], (window.pads[d], window.pads[d + spatial]), dilation, false)?);
     }
     Ok(shape)
 }

@@ -2,6 +2,7 @@
 //! verification as pure functions, value types, and [`program::Program`], a function as a flat list of ops.
 
 pub mod attr;
+mod check;
 mod conv;
 mod elementwise;
 mod matmul;
@@ -97,7 +98,7 @@ impl Op {
                 return Err(self.invalid(format!("result shape is {found:?}, expected {shape:?}")));
             }
         }
-        Ok(())
+        check::verify(self, operands, results).map_err(|r| self.invalid(r))
     }
 
     /// Arithmetic operations of one execution; a multiply-accumulate counts two.

@@ -35,7 +35,7 @@ pub(crate) fn infer(window: &Window, operands: &Operands) -> Result<Vec<i64>, St
     let lead = input.len() - spatial;
     let mut shape = input[..lead].to_vec();
     for d in 0..spatial {
-        shape.push(slide(input[lead + d], window.kernel[d], window.strides[d], window.pads[d] + window.pads[d + spatial], 1, window.ceil)?);
+        shape.push(slide(input[lead + d], window.kernel[d], window.strides[d], (window.pads[d], window.pads[d + spatial]), 1, window.ceil)?);
     }
     if !window.keepdims {
         shape.truncate(lead);

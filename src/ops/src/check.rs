@@ -1,0 +1,50 @@
+//! What single ops ask of their attributes and operands beyond shapes that fit.
+
+use crate::types::ValueType;
+use crate::{Op, top, tpu};
+
+fn shape(operands: &[ValueType], index: usize) -> Option<&[i64]> {
+    operands.get(index).and_then(ValueType::tensor).map(|t| t.shape.as_slice())
+}
+
+fn expect(what: &str, found: i64, expected: i64, of: &str) -> Result<(), String> {
+    if found == expected { Ok(()) } else { Err(format!("{what} has {found} elements, expected {expected} ({of})")) }
+}
+
+/// Everything that shape inference does not see.
+pub(crate) fn verify(op: &Op, operands: &[ValueType], results: &[ValueType]) -> Result<(), String> {
+    match op {
+        Op::TopMatMul(_) | Op::TpuMatMul(_) => match (operands.get(2).and_then(ValueType::tensor), results.first().and_then(ValueType::tensor)) {
+            (Some(bias), Some(result)) => expect("bias", bias.count(), result.shape.last().copied().unwrap_or(1), "columns"),
+            _ => Ok(()),
+        },
+        Op::TopAdd(top::Add { coeff: Some(coeff), .. }) | Op::TpuAdd(tpu::Add { coeff: Some(coeff), .. }) if coeff.len() != operands.len() => {
+            Err(format!("coeff has {} entries, expected {} (inputs)", coeff.len(), operands.len()))
+        }
+        Op::TopClip(op) if op.min.is_nan() || op.max.is_nan() || op.min > op.max => Err(format!("[{}, {}] is not a range", op.min, op.max)),
+        Op::TopSoftmax(top::Softmax { axis, .. }) | Op::TpuSoftmax(tpu::Softmax { axis, .. }) => {
+            let rank = shape(operands, 0).map_or(0, |s| s.len() as i64);
+            let axis = i64::from(*axis);
+            if (-rank..rank).contains(&axis) { Ok(()) } else { Err(format!("axis is {axis}, expected {} to {} (rank {rank})", -rank, rank - 1)) }
+        }
+        Op::TopBatchNorm(_) => {
+            let channels = shape(operands, 0).and_then(|s| s.get(1).copied()).ok_or("input needs at least two dimensions")?;
+            for (index, what) in ["mean", "variance", "gamma", "beta"].into_iter().enumerate() {
+                if let Some(ty) = operands.get(index + 1).and_then(ValueType::tensor) {
+                    expect(what, ty.count(), channels, "channels")?;
+                }
+            }
+            Ok(())
+        }
+        Op::TopScale(_) => {
+            let channels = shape(operands, 0).and_then(|s| s.get(1).copied()).ok_or("input needs at least two dimensions")?;
+            for (index, what) in ["scale", "bias"].into_iter().enumerate() {
+                if let Some(ty) = operands.get(index + 1).and_then(ValueType::tensor) {
+                    expect(what, ty.count(), channels, "channels")?;
+                }
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
