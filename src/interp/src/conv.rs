@@ -42,25 +42,25 @@ fn prepare_float(shape: ConvShape, activation: Activation, request: &Request<'_>
     }
     check_result(&shape, request)?;
     let bias = request.bias(2, request.floats(2)?)?;
-    let layout = match request.options.order {
-        FloatOrder::Fast => Layout::ChannelsLast,
-        FloatOrder::Reference => shape.reference_layout(),
+    let order = request.options.order;
+    let prepared = move |shape: &ConvShape, weights: &[f32], bias: Option<&[f32]>| match order {
+        FloatOrder::Fast => FloatConv::new(shape, weights, bias, activation, Layout::ChannelsLast),
+        FloatOrder::Reference => FloatConv::in_reference_order(shape, weights, bias, activation),
     };
-    let (kernel, filter) = match request.floats(1)? {
-        Some(weights) => {
-            let conv = FloatConv::new(&shape, weights, bias, activation, layout)?;
-            (boxed(move |operands, y, workspace| conv.run(operand(operands, 0)?.floats()?, y.floats()?, workspace)), None)
-        }
-        None => {
-            let bias = bias.map(<[f32]>::to_vec);
-            let kernel = boxed(move |operands, y, workspace| {
-                let conv = FloatConv::new(&shape, operand(operands, 1)?.floats()?, bias.as_deref(), activation, layout)?;
-                conv.run(operand(operands, 0)?.floats()?, y.floats()?, workspace)
-            });
-            (kernel, Some(Layout::RowMajor))
-        }
-    };
-    Ok(Prepared { kernel, operands: vec![Some(layout), filter, None], result: layout })
+    if let Some(weights) = request.floats(1)? {
+        let conv = prepared(&shape, weights, bias)?;
+        let layout = conv.layout();
+        let kernel = boxed(move |operands, y, workspace| conv.run(operand(operands, 0)?.floats()?, y.floats()?, workspace));
+        return Ok(Prepared { kernel, operands: vec![Some(layout), None, None], result: layout });
+    }
+    // A filter that is computed is prepared at every run.
+    let bias = bias.map(<[f32]>::to_vec);
+    let layout = prepared(&shape, &vec![0.0; shape.filter.iter().product()], bias.as_deref())?.layout();
+    let kernel = boxed(move |operands, y, workspace| {
+        let conv = prepared(&shape, operand(operands, 1)?.floats()?, bias.as_deref())?;
+        conv.run(operand(operands, 0)?.floats()?, y.floats()?, workspace)
+    });
+    Ok(Prepared { kernel, operands: vec![Some(layout), Some(Layout::RowMajor), None], result: layout })
 }
 
 fn check_inserts(inserts: Option<&[i64]>, request: &Request<'_>) -> Result<(), InterpError> {

@@ -4,6 +4,7 @@ use crate::buffer::{Buffer, bytes, bytes_mut};
 use crate::layout::Layout;
 use crate::onednn::{Activation, BIAS, DST, Desc, Primitive, SRC, Type, WEIGHTS, Workspace};
 use crate::requant::Requant;
+use crate::unfold::Unfolded;
 use crate::{Int8, Ints, IntsMut, KernelError, cpu, expect_length, threads};
 
 /// Shapes of a convolution: input `[N, C, spatial..]`, filter `[O, C / group, kernel..]`, output `[N, O, spatial..]`.
@@ -72,11 +73,11 @@ impl ConvShape {
         self.filter[1] == 1 && self.filter[0] == self.group
     }
 
-    /// The layout in which a float convolution adds up in the reference's order: that of a matrix product over unfolded
-    /// windows, input channel outermost. One tap per channel, or one channel per group, leave no choice.
-    pub fn reference_layout(&self) -> Layout {
+    /// Whether a float convolution adds up in the reference's order whatever the implementation: one tap per channel, or one
+    /// channel per group, leave no choice.
+    fn has_one_order(&self) -> bool {
         let one_tap = self.filter[2..].iter().all(|&k| k == 1) && self.group == 1;
-        if one_tap || self.is_depthwise() { Layout::ChannelsLast } else { Layout::RowMajor }
+        one_tap || self.is_depthwise()
     }
 
     fn primitive(&self, types: [Type; 4], bias: bool, layout: Layout, activation: Activation) -> Result<Primitive, KernelError> {
@@ -105,9 +106,14 @@ fn count(shape: &[usize]) -> usize {
 /// A prepared float convolution with bias and activation.
 pub struct FloatConv {
     shape: ConvShape,
-    primitive: Primitive,
-    weights: Buffer,
+    layout: Layout,
+    product: Product,
     bias: Option<Vec<f32>>,
+}
+
+enum Product {
+    Direct { primitive: Primitive, weights: Buffer },
+    Unfolded(Box<Unfolded>),
 }
 
 impl FloatConv {
@@ -119,16 +125,43 @@ impl FloatConv {
         }
         let primitive = shape.primitive([Type::F32; 4], bias.is_some(), layout, activation)?;
         let weights = primitive.reorder_weights(Desc::dense(&shape.weights_shape(), Type::F32)?, bytes(weights))?;
-        Ok(FloatConv { shape: shape.clone(), primitive, weights, bias: bias.map(<[f32]>::to_vec) })
+        Ok(FloatConv { shape: shape.clone(), layout, product: Product::Direct { primitive, weights }, bias: bias.map(<[f32]>::to_vec) })
+    }
+
+    /// As [`FloatConv::new`], adding up in the reference's order: that of a matrix product over unfolded windows, input channel
+    /// outermost. The layout is the one in which this is fastest.
+    pub fn in_reference_order(shape: &ConvShape, weights: &[f32], bias: Option<&[f32]>, activation: Activation) -> Result<FloatConv, KernelError> {
+        if shape.has_one_order() {
+            return Self::new(shape, weights, bias, activation, Layout::ChannelsLast);
+        }
+        if !Unfolded::fits(shape) {
+            // oneDNN's own unfolding.
+            return Self::new(shape, weights, bias, activation, Layout::RowMajor);
+        }
+        if let Some(bias) = bias {
+            expect_length("biases", shape.filter[0], bias.len())?;
+        }
+        let product = Product::Unfolded(Box::new(Unfolded::new(shape, weights, bias.is_some(), activation)?));
+        Ok(FloatConv { shape: shape.clone(), layout: Layout::ChannelsLast, product, bias: bias.map(<[f32]>::to_vec) })
+    }
+
+    /// The layout of input and output.
+    pub fn layout(&self) -> Layout {
+        self.layout
     }
 
     /// `x` and `y` hold exactly the input and the output.
     pub fn run(&self, x: &[f32], y: &mut [f32], workspace: &mut Workspace) -> Result<(), KernelError> {
         expect_length("input elements", count(&self.shape.input), x.len())?;
         expect_length("output elements", count(&self.shape.output), y.len())?;
-        let weights = self.weights.slice::<u8>(self.weights.byte_count());
-        let bias = self.bias.as_deref().map_or(&[][..], bytes);
-        self.primitive.execute(&[(SRC, bytes(x)), (WEIGHTS, weights), (BIAS, bias)], (DST, bytes_mut(y)), workspace)
+        let bias = self.bias.as_deref().unwrap_or(&[]);
+        match &self.product {
+            Product::Direct { primitive, weights } => {
+                let weights = weights.slice::<u8>(weights.byte_count());
+                primitive.execute(&[(SRC, bytes(x)), (WEIGHTS, weights), (BIAS, bytes(bias))], (DST, bytes_mut(y)), workspace)
+            }
+            Product::Unfolded(product) => product.run(x, bias, y, workspace),
+        }
     }
 }
 
@@ -355,8 +388,11 @@ mod tests {
             let floats: Vec<f32> = x.iter().map(|&v| v as f32).collect();
             let bias: Vec<f32> = (0..shape.filter[0]).map(|_| r.next(-50..=50) as f32).collect();
             let area = count(&shape.output[2..]);
-            for layout in [Layout::RowMajor, Layout::ChannelsLast] {
-                let conv = FloatConv::new(&shape, &weights, Some(&bias), Activation::ReluLimit(90.0), layout).unwrap();
+            let activation = Activation::ReluLimit(90.0);
+            let by_layout = [Layout::RowMajor, Layout::ChannelsLast].map(|layout| FloatConv::new(&shape, &weights, Some(&bias), activation, layout).unwrap());
+            let in_order = FloatConv::in_reference_order(&shape, &weights, Some(&bias), activation).unwrap();
+            for conv in by_layout.into_iter().chain([in_order]) {
+                let layout = conv.layout();
                 let (mut input, mut output, mut plain) = (vec![0.0; x.len()], vec![0.0; expected.len()], vec![0.0; expected.len()]);
                 convert(&shape.input, Layout::RowMajor, &floats, layout, &mut input).unwrap();
                 conv.run(&input, &mut output, &mut workspace).unwrap();

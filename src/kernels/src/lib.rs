@@ -20,6 +20,7 @@ pub mod pool;
 pub mod requant;
 pub mod softmax;
 pub mod threads;
+mod unfold;
 
 pub use buffer::{Buffer, Element};
 pub use layout::Layout;

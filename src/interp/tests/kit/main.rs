@@ -60,7 +60,11 @@ fn float_tensors_agree() {
             for (name, wanted) in expected.iter() {
                 let distance = distance(floats(&found[name]), floats(wanted));
                 assert!(distance < 1e-4, "{case} {name}: {distance}");
-                equal += usize::from(floats(&found[name]) == floats(wanted));
+                let is_equal = floats(&found[name]) == floats(wanted);
+                equal += usize::from(is_equal);
+                if order == FloatOrder::Reference && !is_equal {
+                    println!("{case} {name} differs by {distance}");
+                }
             }
             println!("{case} {order:?}: {equal} of {} tensors equal to the bit", expected.len());
         }
