@@ -2,6 +2,7 @@
 
 use crate::MergeConvOptions;
 use crate::edit::Editor;
+use rayon::prelude::*;
 use tpuc_dialects::pass::PassModule;
 use tpuc_ops::{Op, top};
 
@@ -39,19 +40,22 @@ fn merge(editor: &mut Editor, node: usize, second: &top::Conv) -> Result<bool, S
     let area = (s2[2] * s2[3]) as usize;
     let mut weights = vec![0f32; output * input * area];
     let mut carried = vec![0f32; output];
-    for o in 0..output {
+    weights.par_chunks_mut(input * area).zip(carried.par_iter_mut()).enumerate().for_each(|(o, (filter, carried))| {
+        // One run over the inputs a tap, so that the sums run along memory.
+        let mut taps = vec![0f32; input * area];
         for m in 0..middle {
             for tap in 0..area {
                 let factor = w2[(o * middle + m) * area + tap];
-                for i in 0..input {
-                    weights[(o * input + i) * area + tap] += factor * w1[m * input + i];
-                }
+                add_scaled(&mut taps[tap * input..(tap + 1) * input], &w1[m * input..(m + 1) * input], factor);
                 if let Some(b1) = &b1 {
-                    carried[o] += factor * b1[m];
+                    *carried += factor * b1[m];
                 }
             }
         }
-    }
+        for (i, weight) in filter.iter_mut().enumerate() {
+            *weight = taps[(i % area) * input + i / area];
+        }
+    });
     let bias = match b2 {
         Some(b2) => carried.iter().zip(&b2).map(|(c, b)| c + b).collect(),
         None => carried,
@@ -62,4 +66,21 @@ fn merge(editor: &mut Editor, node: usize, second: &top::Conv) -> Result<bool, S
     let source = editor.operand(producer, 0);
     editor.program.nodes[node].operands = vec![source, filter, bias];
     Ok(true)
+}
+
+/// `sums += values * factor`, product and sum each rounded: the reference's order and roundings.
+fn add_scaled(sums: &mut [f32], values: &[f32], factor: f32) {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor has AVX2.
+        unsafe { add_scaled_avx2(sums, values, factor) };
+        return;
+    }
+    sums.iter_mut().zip(values).for_each(|(s, v)| *s += v * factor);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+unsafe fn add_scaled_avx2(sums: &mut [f32], values: &[f32], factor: f32) {
+    sums.iter_mut().zip(values).for_each(|(s, v)| *s += v * factor);
 }
