@@ -23,6 +23,7 @@ pub fn registry() -> DialectRegistry {
 /// A context with all our dialects loaded. Unregistered ops can be parsed, so that all of them can be named in one error.
 pub fn context() -> Context {
     let context = Context::new();
+    crate::store::forget(&context);
     context.append_dialect_registry(&registry());
     context.load_all_available_dialects();
     context

@@ -9,6 +9,7 @@ use melior::pass::PassManager;
 use mlir_sys::{MlirOperation, MlirStringRef};
 use std::ffi::{CString, c_void};
 use std::os::raw::c_int;
+use std::path::{Path, PathBuf};
 use tpuc_ops::Program;
 use tpuc_tensor::WeightStore;
 
@@ -153,9 +154,31 @@ pub fn quote(value: &str) -> String {
     if value.is_empty() || value.contains([' ', ',', '{', '}', '\'', '"', '(', ')']) { format!("'{}'", value.replace('\'', "")) } else { value.to_owned() }
 }
 
-/// The driver: `tpuc-opt` with MLIR's own options. Returns the exit code.
+/// Folders of the driver's input and output file, as far as its arguments name files.
+fn folders(arguments: &[String]) -> (Option<PathBuf>, Option<PathBuf>) {
+    let parent = |file: &str| Path::new(file).parent().map(Path::to_path_buf);
+    let (mut input, mut output) = (None, None);
+    let mut rest = arguments.iter().skip(1);
+    while let Some(argument) = rest.next() {
+        if argument == "-o" || argument == "--o" {
+            output = rest.next().and_then(|file| parent(file));
+        } else if let Some(file) = argument.strip_prefix("-o=").or(argument.strip_prefix("--o=")) {
+            output = parent(file);
+        } else if !argument.starts_with('-') && Path::new(argument).is_file() {
+            input = parent(argument);
+        }
+    }
+    (input, output)
+}
+
+/// The driver: `tpuc-opt` with MLIR's own options. Weights are looked for beside the input file, then in the working
+/// folder; those that a pass changed are written beside the output file. Returns the exit code.
 pub fn opt_main(arguments: &[String]) -> i32 {
     let registry = crate::registry();
+    let (input, output) = folders(arguments);
+    if let Some(folder) = input {
+        store::set_default_folder(folder);
+    }
     let arguments: Vec<CString> = arguments.iter().filter_map(|a| CString::new(a.as_str()).ok()).collect();
     let mut pointers: Vec<_> = arguments.iter().map(|a| a.as_ptr()).collect();
     pointers.push(std::ptr::null());
@@ -163,13 +186,14 @@ pub fn opt_main(arguments: &[String]) -> i32 {
         mlir_sys::mlirRegisterTransformsPasses();
         ffi::tpucOptMain(arguments.len() as c_int, pointers.as_ptr(), registry.to_raw())
     };
-    match store::flush_all() {
-        Err(error) if code == 0 => {
+    // What a failed pipeline left is nobody's result.
+    if code == 0 {
+        if let Err(error) = store::flush_all(&output.unwrap_or_default()) {
             eprintln!("tpuc-opt: error: {error}");
-            1
+            return 1;
         }
-        _ => code,
     }
+    code
 }
 
 /// The name of an operation, for messages of passes.

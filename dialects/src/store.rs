@@ -24,6 +24,8 @@ struct Stores {
     /// Where the files of a context's modules are.
     folders: HashMap<usize, PathBuf>,
     entries: HashMap<(usize, String), Entry>,
+    /// For contexts without a folder of their own: the driver's input file.
+    default_folder: Option<PathBuf>,
 }
 
 static STORES: LazyLock<Mutex<Stores>> = LazyLock::new(Mutex::default);
@@ -49,6 +51,19 @@ pub fn set_folder(context: &Context, folder: PathBuf) {
     stores().folders.insert(crate::context::raw(context).ptr as usize, folder);
 }
 
+/// Where the weight files of contexts without a folder are looked for first.
+pub fn set_default_folder(folder: PathBuf) {
+    stores().default_folder = Some(folder);
+}
+
+/// Forgets what an earlier context at the same address had.
+pub(crate) fn forget(context: &Context) {
+    let key = crate::context::raw(context).ptr as usize;
+    let mut stores = stores();
+    stores.folders.remove(&key);
+    stores.entries.retain(|(context, _), _| *context != key);
+}
+
 /// The weights of a module. Cheap after the first call: tensors are shared.
 pub fn get(module: MlirOperation) -> Result<WeightStore, ModuleError> {
     let file = weight_file(module)?;
@@ -57,7 +72,7 @@ pub fn get(module: MlirOperation) -> Result<WeightStore, ModuleError> {
     if let Some(entry) = stores.entries.get(&(context, file.clone())) {
         return Ok(entry.weights.clone());
     }
-    let beside = stores.folders.get(&context).map(|f| f.join(&file)).filter(|p| p.exists());
+    let beside = stores.folders.get(&context).or(stores.default_folder.as_ref()).map(|f| f.join(&file)).filter(|p| p.exists());
     let path = beside.unwrap_or_else(|| PathBuf::from(&file));
     if !path.exists() {
         return Err(FileError::new(&path, "the module's weight file is missing").into());
@@ -83,10 +98,10 @@ pub fn flush(module: MlirOperation, folder: &Path) -> Result<(), ModuleError> {
     Ok(())
 }
 
-/// Writes every store that is not on disk, for drivers that end with their modules.
-pub fn flush_all() -> Result<(), ModuleError> {
+/// Writes every store that is not on disk into `folder`, for drivers that end with their modules.
+pub fn flush_all(folder: &Path) -> Result<(), ModuleError> {
     for ((_, file), entry) in stores().entries.iter_mut().filter(|(_, e)| e.dirty) {
-        entry.weights.save(Path::new(file))?;
+        entry.weights.save(&folder.join(file))?;
         entry.dirty = false;
     }
     Ok(())
