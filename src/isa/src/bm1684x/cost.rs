@@ -1,8 +1,9 @@
 //! How long instructions take, and how long a pair of streams takes.
 //!
-//! The formulas are fits to the vendor's own estimator: exact on its samples for convolution, pooling, matrix products,
-//! element-wise instructions and DMA; transposes, integer `Mm` and the rarer gathers are guesses of the same form. Cycles
-//! are of the 1 GHz clock ([`super::CHIP`]).
+//! The formulas are fits to the vendor's own estimator (`facts.md` f.1, f.2): exact on the samples there. Transposes,
+//! integer `Mm` and the rarer gathers are guesses of the same form, and that bank conflicts slow convolution and pooling
+//! too is inferred from the total of one network (`docs/isa-bm1684x.md`). Cycles are of the 1 GHz clock
+//! ([`super::CHIP`]).
 
 use super::access::{self, conv_cube, dma_space};
 use super::inst::*;
