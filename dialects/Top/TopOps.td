@@ -26,7 +26,7 @@ def Top_WeightOp : Top_Op<"Weight", [Pure]> {
   let results = (outs AnyRankedTensor:$output);
 }
 
-def Top_InputOp : Top_Op<"Input", [Pure]> {
+def Top_InputOp : Top_ComputeOp<"Input"> {
   let summary = "A network input and how a picture becomes it";
   let description = [{
     Carries the preprocessing that samples go through, so that calibration, deployment and the sample programs agree.
