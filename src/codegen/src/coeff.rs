@@ -32,14 +32,13 @@ impl Coeff {
 
 /// A blob that is laid out lane by lane: every lane has the same number of bytes.
 pub struct Lanes {
-    pub lanes: usize,
     pub lane_bytes: usize,
     pub bytes: Vec<u8>,
 }
 
 impl Lanes {
     pub fn new(lanes: usize, lane_bytes: usize) -> Lanes {
-        Lanes { lanes, lane_bytes, bytes: vec![0; lanes * lane_bytes] }
+        Lanes { lane_bytes, bytes: vec![0; lanes * lane_bytes] }
     }
 
     pub fn put(&mut self, lane: usize, offset: usize, bytes: &[u8]) {

@@ -4,7 +4,7 @@ use crate::Context;
 use crate::emit::Ddr;
 use crate::local::{LANES, Local, half};
 use tpuc_ops::{Program, tpu};
-use tpuc_tensor::DType;
+use tpuc_tensor::{DType, round};
 
 /// Elements a lane of one step: seven bytes an element must fit half of local memory.
 const RUN: u64 = 8 << 10;
@@ -91,20 +91,26 @@ pub fn generate_add(context: &mut Context, node: usize, op: &tpu::Add) -> Result
     Ok(())
 }
 
-/// max(x, 0) without a change of scale.
-pub fn generate_relu(context: &mut Context, node: usize) -> Result<(), String> {
+/// max(x, 0) without a change of scale, and at most the limit where there is one.
+pub fn generate_relu(context: &mut Context, node: usize, op: &tpu::Relu) -> Result<(), String> {
     let (input, result) = (context.operand(node, 0), context.result(node));
     let (x_type, y_type) = (context.ty(input)?.clone(), context.ty(result)?.clone());
     if x_type.elem.scale() != y_type.elem.scale() {
         return Err("input and result have different scales".into());
     }
     let (x_at, y_at) = (context.placement.offset(input)?, context.placement.offset(result)?);
+    let largest = y_type.elem.storage().integer_range().map_or(0, |(_, high)| high);
+    let scale = y_type.elem.scale().unwrap_or(1.0);
+    let limit = (op.relu_limit > 0.0).then(|| round::float_to_i64(round::half_away_f64(op.relu_limit / scale))).filter(|&l| l < largest);
     for (turn, step) in flat_steps(y_type.count() as u64, RUN).into_iter().enumerate() {
         let mut arena = half(turn);
         let x: Local = arena.tensor(step.shape(), x_type.elem.storage())?;
         let y = arena.tensor(step.shape(), y_type.elem.storage())?;
         context.emit.load(x, step.ddr(x_at, 1));
         context.emit.max_constant(x, y, 0);
+        if let Some(limit) = limit {
+            context.emit.min_constant(y, y, limit.max(0) as u8);
+        }
         context.emit.store(y, step.ddr(y_at, 1));
     }
     Ok(())

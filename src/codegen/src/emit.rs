@@ -304,6 +304,12 @@ impl Emitter {
         self.arithmetic(ArFunction::Max, &result, Operand::Tensor(tensor(&input)), Some(value), None);
     }
 
+    /// min(input, constant), the constant in the input's type.
+    pub fn min_constant(&mut self, input: Local, result: Local, constant: u8) {
+        let value = Operand::Const { bits: u32::from(constant), dtype: isa_type(input.dtype) };
+        self.arithmetic(ArFunction::Min, &result, Operand::Tensor(tensor(&input)), Some(value), None);
+    }
+
     pub fn requant_channels(&mut self, sums: Local, records: u64, result: Local) {
         self.requant(&sums, QuantParams::IntTable(records as u32), &result);
     }

@@ -76,7 +76,7 @@ impl Context<'_> {
             Op::TpuCast(op) => cast::generate(self, index, op),
             Op::TpuConv2D(op) => conv::generate(self, index, op),
             Op::TpuAdd(op) => elementwise::generate_add(self, index, op),
-            Op::TpuRelu(_) => elementwise::generate_relu(self, index),
+            Op::TpuRelu(op) => elementwise::generate_relu(self, index, op),
             Op::TpuPool2D(op) => pool::generate(self, index, op),
             Op::TpuMatMul(op) => matmul::generate(self, index, op),
             Op::TpuPad(op) => pad::generate(self, index, op),

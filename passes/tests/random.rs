@@ -1,0 +1,230 @@
+//! Random small networks through lowering and code generation: interpreter, simulator and (where its libraries are) the
+//! vendor's simulator agree bit for bit.
+
+use proptest::test_runner::{RngAlgorithm, TestRng};
+use std::sync::Arc;
+use tpuc_interp::{Options, Plan};
+use tpuc_lowering::{Chip, Mode, Ranges, lower_program, table};
+use tpuc_ops::{Attr, Op, Program, TensorType, ValueId, top};
+use tpuc_runtime::{Bmrt, BmrtOptions, Runner, Simulator, SimulatorOptions};
+use tpuc_tensor::{Tensor, WeightStore};
+
+/// Re-entered by the child process that runs the vendor's library.
+#[test]
+fn child_entry() {
+    tpuc_runtime::child_main_if_requested();
+}
+
+struct Random(TestRng);
+
+impl Random {
+    fn new(seed: u64) -> Random {
+        let mut bytes = [7u8; 32];
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        Random(TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
+    }
+
+    fn next(&mut self) -> u64 {
+        use proptest::prelude::Rng;
+        self.0.next_u64()
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+
+    fn pick<T: Copy>(&mut self, list: &[T]) -> T {
+        list[self.below(list.len() as u64) as usize]
+    }
+
+    fn floats(&mut self, count: usize, spread: f32) -> Vec<f32> {
+        (0..count).map(|_| ((self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0) * spread).collect()
+    }
+}
+
+struct Builder {
+    random: Random,
+    program: Program,
+    weights: WeightStore,
+    count: usize,
+}
+
+impl Builder {
+    fn shape(&self, value: ValueId) -> Vec<i64> {
+        self.program.tensor_type(value).unwrap().shape.clone()
+    }
+
+    fn weight(&mut self, shape: &[i64], spread: f32) -> ValueId {
+        let name = format!("w{}", self.weights.len());
+        let count: i64 = shape.iter().product();
+        let data = self.random.floats(count as usize, spread);
+        let dims: Vec<usize> = shape.iter().map(|&d| d as usize).collect();
+        self.weights.insert(name.clone(), Tensor::f32(&dims, data).unwrap());
+        self.program.add_weight(name, TensorType::f32(shape))
+    }
+
+    fn push(&mut self, op: impl Into<Op>, operands: &[ValueId]) -> ValueId {
+        let op = op.into();
+        let types: Vec<_> = operands.iter().map(|&v| self.program.value(v).ty.clone()).collect();
+        let shape = op.infer_shapes(&types).unwrap().remove(0);
+        self.count += 1;
+        self.program.push(op, operands, format!("op{}", self.count), TensorType::f32(&shape))
+    }
+
+    fn conv(&mut self, input: ValueId) -> ValueId {
+        let shape = self.shape(input);
+        let (channels, height, width) = (shape[1], shape[2], shape[3]);
+        let group = match self.random.below(4) {
+            0 => channels,
+            1 if channels % 2 == 0 => 2,
+            _ => 1,
+        };
+        let outputs = match group {
+            1 => self.random.pick(&[1, 10, 63, 64, 65, 130]),
+            2 => self.random.pick(&[2, 34, 130]),
+            _ => channels * if channels < 8 { self.random.pick(&[1, 2]) } else { 1 },
+        };
+        let side = |random: &mut Random, size: i64| random.pick(&[1i64, 2, 3, 5]).min(size);
+        let kernel = [side(&mut self.random, height), side(&mut self.random, width)];
+        let dilation = if kernel[0] * 2 < height && kernel[1] * 2 < width { self.random.pick(&[1, 1, 2]) } else { 1 };
+        let pad = |random: &mut Random, k: i64| random.below(k as u64) as i64;
+        let pads = vec![pad(&mut self.random, kernel[0]), pad(&mut self.random, kernel[1]), pad(&mut self.random, kernel[0]), pad(&mut self.random, kernel[1])];
+        let strides = vec![self.random.pick(&[1, 1, 2, 3]), self.random.pick(&[1, 1, 2])];
+        let fan_in = (channels / group * kernel[0] * kernel[1]) as f32;
+        let filter = self.weight(&[outputs, channels / group, kernel[0], kernel[1]], 2.0 / fan_in.sqrt());
+        let bias = if self.random.below(3) == 0 { self.program.none() } else { self.weight(&[outputs], 0.5) };
+        let do_relu = self.random.below(2) == 0;
+        let relu_limit = if do_relu && self.random.below(3) == 0 { 6.0 } else { -1.0 };
+        let op = top::Conv { kernel_shape: kernel.to_vec(), strides, pads, group, dilations: Some(vec![dilation; 2]), do_relu, relu_limit, ..Default::default() };
+        self.push(op, &[input, filter, bias])
+    }
+
+    fn pool(&mut self, input: ValueId) -> ValueId {
+        let shape = self.shape(input);
+        let kernel = vec![self.random.pick(&[1, 2, 3]).min(shape[2]), self.random.pick(&[2, 3]).min(shape[3])];
+        let strides = vec![self.random.pick(&[1, 2]), self.random.pick(&[1, 2])];
+        let pad = |random: &mut Random, k: i64| random.below(k as u64) as i64;
+        let pads = vec![pad(&mut self.random, kernel[0]), pad(&mut self.random, kernel[1]), pad(&mut self.random, kernel[0]), pad(&mut self.random, kernel[1])];
+        if self.random.below(2) == 0 {
+            return self.push(top::MaxPool { kernel_shape: kernel, strides, pads, ..Default::default() }, &[input]);
+        }
+        self.push(top::AvgPool { kernel_shape: kernel, strides, pads, count_include_pad: true, ..Default::default() }, &[input])
+    }
+
+    fn network(seed: u64) -> (Program, WeightStore, Tensor) {
+        let mut random = Random::new(seed);
+        let channels = random.pick(&[1i64, 3, 16, 64, 70, 130]);
+        // One in eight is large enough that tiles are needed.
+        let (height, width) = if random.below(8) == 0 { (random.pick(&[90i64, 150]), random.pick(&[120i64, 200])) } else { (1 + random.below(24) as i64, 2 + random.below(24) as i64) };
+        let images = random.pick(&[1i64, 1, 2]);
+        let mut program = Program::new(format!("random{seed}"));
+        let shape = [images, channels, height, width];
+        let argument = program.add_input("x", TensorType::f32(&shape));
+        let mut value = program.push(top::Input { do_preprocess: true, ..Default::default() }, &[argument], "x", TensorType::f32(&shape));
+        program.attrs.insert("module.weight_file".into(), Attr::Str("w.npz".into()));
+        program.attrs.insert("module.state".into(), Attr::Str("TOP_F32".into()));
+        let count: i64 = shape.iter().product();
+        let input = Tensor::f32(&shape.map(|d| d as usize), random.floats(count as usize, 2.0)).unwrap();
+        let mut b = Builder { random, program, weights: WeightStore::new(), count: 0 };
+        value = b.conv(value);
+        for _ in 0..b.random.below(4) {
+            value = match b.random.below(5) {
+                0 | 1 => b.conv(value),
+                2 => b.pool(value),
+                3 => {
+                    let shape = b.shape(value);
+                    let filter = b.weight(&[shape[1], shape[1], 1, 1], 1.0 / (shape[1] as f32).sqrt());
+                    let none = b.program.none();
+                    let op = top::Conv { kernel_shape: vec![1, 1], strides: vec![1, 1], pads: vec![0; 4], dilations: Some(vec![1, 1]), ..Default::default() };
+                    let side = b.push(op, &[value, filter, none]);
+                    let do_relu = b.random.below(2) == 0;
+                    b.push(top::Add { do_relu, ..Default::default() }, &[value, side])
+                }
+                // A Relu behind a mean is always folded into it before lowering.
+                _ if matches!(b.program.nodes.last().map(|n| &n.op), Some(Op::TopAvgPool(_))) => b.conv(value),
+                _ => b.push(top::Relu::default(), &[value]),
+            };
+        }
+        match b.random.below(3) {
+            0 => {
+                let shape = b.shape(value);
+                let depth: i64 = shape[1..].iter().product();
+                if depth <= 4000 {
+                    value = b.push(top::Reshape { shape: Some(vec![shape[0], depth]), ..Default::default() }, &[value]);
+                    let columns = b.random.pick(&[1, 10, 100, 1000]);
+                    let right = b.weight(&[depth, columns], 1.0 / (depth as f32).sqrt());
+                    let bias = if b.random.below(2) == 0 { b.program.none() } else { b.weight(&[columns], 0.3) };
+                    value = b.push(top::MatMul::default(), &[value, right, bias]);
+                }
+            }
+            1 => value = b.push(top::Softmax { axis: 1, ..Default::default() }, &[value]),
+            _ => {}
+        }
+        b.program.outputs = vec![value];
+        (b.program, b.weights, input)
+    }
+}
+
+/// Thresholds from one run.
+fn ranges(program: &Program, weights: &WeightStore, input: &Tensor) -> Ranges {
+    let plan = Arc::new(Plan::new(program.clone(), weights, Options::default()).unwrap());
+    let all = plan.executor().unwrap().run_all(&[input]).unwrap();
+    let row = |(name, tensor): (&String, &Tensor)| {
+        let (low, high) = tensor.to_f32().iter().fold((0f32, 0f32), |(l, h), &v| (l.min(v), h.max(v)));
+        table::Row { name: name.clone(), threshold: f64::from(low.abs().max(high).max(1e-5)), min: f64::from(low), max: f64::from(high) }
+    };
+    let table = table::CalibrationTable::new(table::Header::default(), all.iter().map(row));
+    let mut ranges = Ranges::from_table(program, &table).unwrap();
+    ranges.propagate(program);
+    ranges
+}
+
+fn same(a: &Tensor, b: &Tensor) -> bool {
+    let bits = |t: &Tensor| t.to_f32().into_iter().map(f32::to_bits).collect::<Vec<_>>();
+    bits(a) == bits(b)
+}
+
+#[test]
+fn two_hundred_random_networks_agree() {
+    let folder = tempfile::tempdir().unwrap();
+    let vendor = std::env::var_os(tpuc_runtime::LIBRARY_DIR_VARIABLE).is_some();
+    if !vendor {
+        println!("skipped: {} is not set, nothing is compared with the vendor's simulator", tpuc_runtime::LIBRARY_DIR_VARIABLE);
+    }
+    let child = (std::env::current_exe().unwrap(), ["--exact", "child_entry", "--nocapture"].map(String::from).to_vec());
+    let (mut compiled_count, mut refused, mut commands) = (0, 0, 0);
+    let mut seed = std::env::var("TPUC_RANDOM_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(0u64);
+    while compiled_count < 200 {
+        seed += 1;
+        let (program, weights, input) = Builder::network(seed);
+        program.check().unwrap();
+        let annotated = ranges(&program, &weights, &input).annotate(&program);
+        let (lowered, lowered_weights) = lower_program(&annotated, &weights, &Chip::BM1684X, Mode::Int8).unwrap_or_else(|e| panic!("network {seed}: {e}"));
+        let compiled = match tpuc_codegen::compile(&lowered, &lowered_weights) {
+            Ok(compiled) => compiled,
+            Err(error) => {
+                println!("network {seed} is refused: {error}");
+                refused += 1;
+                assert!(refused < 40, "too many networks are refused");
+                continue;
+            }
+        };
+        compiled.timeline().unwrap_or_else(|e| panic!("network {seed}: {e}"));
+        commands += compiled.commands.len();
+        compiled_count += 1;
+        let plan = Arc::new(Plan::new(lowered.clone(), &lowered_weights, Options::default()).unwrap());
+        let expected = plan.executor().unwrap().outputs(&[&input]).unwrap().remove(0);
+        let model = compiled.model(&lowered, "now");
+        let inputs = [("x".to_owned(), input)];
+        let simulated = Simulator::new(&model, &SimulatorOptions::default()).unwrap().run(&inputs).unwrap_or_else(|e| panic!("network {seed}: {e}"));
+        assert!(same(&simulated[0].1, &expected), "network {seed}: simulator and interpreter differ");
+        if vendor {
+            let path = folder.path().join("random.bmodel");
+            std::fs::write(&path, tpuc_bmodel::write(&model).unwrap()).unwrap();
+            let options = BmrtOptions { child: Some(child.clone()), ..BmrtOptions::default() };
+            let outputs = Bmrt::open(&path, &options).and_then(|mut r| r.run(&inputs)).unwrap_or_else(|e| panic!("network {seed}: {e}"));
+            assert!(same(&outputs[0].1, &expected), "network {seed}: the vendor's simulator and the interpreter differ");
+        }
+    }
+    println!("{compiled_count} networks of {commands} commands agree, {refused} refused, vendor's simulator: {vendor}");
+}
