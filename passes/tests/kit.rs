@@ -86,3 +86,170 @@ fn compare_weights(name: &str, ours: &Program, module: &Module, reference: &Prog
     println!("{name}: {equal} weights equal bit for bit, others: {different:?}");
     assert!(different.iter().all(|d| d.2 < 1e-5), "{name}: {different:?}");
 }
+
+/// Re-entered by the child process that runs the vendor's library.
+#[test]
+fn child_entry() {
+    tpuc_runtime::child_main_if_requested();
+}
+
+/// Where the kit has a network's files, and how its samples are prepared.
+struct Case {
+    name: &'static str,
+    onnx: &'static str,
+    folder: &'static str,
+    resize: Option<[i64; 2]>,
+    mean: [f64; 3],
+    scale: [f64; 3],
+    /// Dataset and how many of its samples.
+    samples: (&'static str, usize),
+}
+
+const CASES: [Case; 3] = [
+    Case {
+        name: "cnn_res",
+        onnx: "kit/cnn_res/cnn_res.onnx",
+        folder: "kit/cnn_res",
+        resize: None,
+        mean: [123.675, 116.28, 103.53],
+        scale: [0.0171, 0.0175, 0.0174],
+        samples: ("kit/cnn_res/ds", 12),
+    },
+    Case {
+        name: "mbv2_tiny",
+        onnx: "kit/mbv2_tiny/mbv2_tiny.onnx",
+        folder: "kit/mbv2_tiny",
+        resize: Some([72, 72]),
+        mean: [123.675, 116.28, 103.53],
+        scale: [0.0171, 0.0175, 0.0174],
+        samples: ("kit/mbv2_tiny/ds", 12),
+    },
+    Case {
+        name: "efflite0",
+        onnx: "models/efficientnet_lite0.onnx",
+        folder: "kit/efficientnet_lite0",
+        resize: Some([256, 256]),
+        mean: [127.0; 3],
+        scale: [0.0078125; 3],
+        samples: ("photos/calibration200", 100),
+    },
+];
+
+/// The Top module of a case, made by our own front end and passes.
+fn top_module<'c>(context: &'c melior::Context, case: &Case) -> Option<Module<'c>> {
+    tpuc_passes::register_all();
+    let onnx = shared(case.onnx)?;
+    let preprocessing = tpuc_frontend::Preprocessing { resize_dims: case.resize, mean: case.mean.to_vec(), scale: case.scale.to_vec(), pixel_format: "rgb".into(), ..Default::default() };
+    let imported = import(&onnx, &ImportOptions { model_name: case.name.into(), preprocessing, ..Default::default() }).unwrap();
+    let mut module = Module::from_program(context, &imported.program, imported.weights).unwrap();
+    run_pipeline(&mut module, tpuc_passes::TOP_PIPELINE).unwrap();
+    Some(module)
+}
+
+fn input_of(case: &Case) -> Vec<(String, tpuc_tensor::Tensor)> {
+    npz::read_npz(&shared(&format!("{}/{}_in_f32.npz", case.folder, case.name)).unwrap()).unwrap()
+}
+
+fn all_tensors(module: &Module, input: &tpuc_tensor::Tensor) -> std::collections::BTreeMap<String, tpuc_tensor::Tensor> {
+    let plan = tpuc_interp::Plan::new(module.program().unwrap(), &module.weights().unwrap(), Default::default()).unwrap();
+    std::sync::Arc::new(plan).executor().unwrap().run_all(&[input]).unwrap()
+}
+
+#[test]
+fn float_tensors_equal_the_references() {
+    for case in &CASES {
+        let context = context();
+        let Some(module) = top_module(&context, case) else { continue };
+        let ours = all_tensors(&module, &input_of(case)[0].1);
+        let theirs = npz::read_npz(&shared(&format!("{}/{}_top_outputs.npz", case.folder, case.name)).unwrap()).unwrap();
+        let mut worst = 0f32;
+        for (name, theirs) in &theirs {
+            let (a, b) = (ours[name].to_f32(), theirs.to_f32());
+            let peak = b.iter().fold(0f32, |m, v| m.max(v.abs()));
+            let difference = a.iter().zip(&b).fold(0f32, |m, (x, y)| m.max((x - y).abs()));
+            worst = worst.max(difference / peak.max(f32::MIN_POSITIVE));
+        }
+        println!("{}: {} Top tensors, largest difference relative to a tensor's peak {worst:.1e}", case.name, theirs.len());
+        assert!(worst < 1e-4, "{}: {worst}", case.name);
+    }
+}
+
+/// Thresholds from the same samples: equal in all digits where the activations are; elsewhere within 1e-5.
+#[test]
+fn tables_equal_the_references() {
+    use tpuc_lowering::CalibrationTable;
+    for case in &CASES {
+        for method in ["kl", "max"] {
+            let context = context();
+            let Some(module) = top_module(&context, case) else { continue };
+            let Some(dataset) = shared(case.samples.0) else { continue };
+            let request = tpuc_passes::calibrate::Request {
+                dataset,
+                data_list: PathBuf::new(),
+                method: method.parse().unwrap(),
+                input_num: case.samples.1,
+                tune_num: 5,
+                histogram_bins: 2048,
+                threads: 2,
+            };
+            let ours = tpuc_passes::calibrate::calibrate(&module.program().unwrap(), &module.weights().unwrap(), case.name, &request).unwrap().table;
+            let theirs = CalibrationTable::read(&shared(&format!("{}/{}_cali_{method}", case.folder, case.name)).unwrap()).unwrap();
+            assert_eq!(ours.rows().len(), theirs.rows().len());
+            let digits = |v: f64| format!("{v:.7}").replace("-0.0000000", "0.0000000");
+            let mut equal = 0;
+            for (a, b) in ours.rows().iter().zip(theirs.rows()) {
+                assert_eq!(a.name, b.name);
+                let pairs = [(a.threshold, b.threshold), (a.min, b.min), (a.max, b.max)];
+                if pairs.iter().all(|(x, y)| digits(*x) == digits(*y)) {
+                    equal += 1;
+                    continue;
+                }
+                for (x, y) in pairs {
+                    assert!((x - y).abs() <= 1e-5 * b.threshold, "{} {method} {}: {x} instead of {y}", case.name, a.name);
+                }
+            }
+            println!("{} {method}: {equal} of {} rows equal in all digits, the others within 1e-5", case.name, theirs.rows().len());
+        }
+    }
+}
+
+/// Lowered with the stored table, every tensor equals the reference's exactly; the bmodel computes the same in our
+/// simulator and in the vendor's.
+#[test]
+fn int8_tensors_and_bmodels_are_exact() {
+    use tpuc_runtime::{Bmrt, BmrtOptions, Runner, Simulator, SimulatorOptions};
+    let folder = tempfile::tempdir().unwrap();
+    for case in &CASES {
+        let context = context();
+        let Some(mut module) = top_module(&context, case) else { continue };
+        let table = shared(&format!("{}/{}_cali_kl", case.folder, case.name)).unwrap();
+        let path = folder.path().join(format!("{}.bmodel", case.name));
+        let quote = |p: &Path| tpuc_dialects::pass::quote(&p.display().to_string());
+        let pipeline = format!(
+            "builtin.module(processor-assign{{chip=bm1684x mode=INT8}},import-calibration-table{{file={}}},processor-top-optimize,convert-top-to-tpu,codegen{{model_file={}}})",
+            quote(&table),
+            quote(&path)
+        );
+        run_pipeline(&mut module, &pipeline).unwrap();
+        let input = input_of(case);
+        let ours = all_tensors(&module, &input[0].1);
+        let theirs = npz::read_npz(&shared(&format!("{}/{}_bm1684x_int8_sym_tpu_outputs.npz", case.folder, case.name)).unwrap()).unwrap();
+        for (name, theirs) in &theirs {
+            let different = ours[name].to_f32().iter().zip(theirs.to_f32()).filter(|(a, b)| **a != *b).count();
+            assert_eq!(different, 0, "{}: {name} differs in {different} of {} elements", case.name, theirs.len());
+        }
+        let output = &ours[&module.program().unwrap().value(module.program().unwrap().outputs[0]).name];
+        let model = tpuc_bmodel::read_owned(std::fs::read(&path).unwrap()).unwrap();
+        let simulated = Simulator::new(&model, &SimulatorOptions::default()).unwrap().run(&input).unwrap();
+        assert_eq!(simulated[0].1.to_f32(), output.to_f32(), "{}: simulator", case.name);
+        print!("{}: {} INT8 tensors exact, simulator exact", case.name, theirs.len());
+        if std::env::var_os(tpuc_runtime::LIBRARY_DIR_VARIABLE).is_some() {
+            let child = (std::env::current_exe().unwrap(), ["--exact", "child_entry", "--nocapture"].map(String::from).to_vec());
+            let options = BmrtOptions { child: Some(child), ..BmrtOptions::default() };
+            let outputs = Bmrt::open(&path, &options).unwrap().run(&input).unwrap();
+            assert_eq!(outputs[0].1.to_f32(), output.to_f32(), "{}: the vendor's simulator", case.name);
+            print!(", vendor's simulator exact");
+        }
+        println!();
+    }
+}
