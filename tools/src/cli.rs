@@ -115,6 +115,16 @@ pub fn numbers(option: &str, text: &str) -> Result<Vec<f64>, Failure> {
     list(text).into_iter().map(parse).collect()
 }
 
+/// `256,256`: height and width in pixels.
+pub fn height_width(option: &str, text: &str) -> Result<[usize; 2], Failure> {
+    let side = |v: f64| (v >= 1.0 && v <= 65535.0 && v.fract() == 0.0).then_some(v as usize);
+    match numbers(option, text)?.as_slice() {
+        &[h, w] => side(h).zip(side(w)).map(|(h, w)| [h, w]),
+        _ => None,
+    }
+    .ok_or_else(|| Failure::usage(format!("{option}: '{text}' should be height,width")))
+}
+
 /// `cos,euc`: two similarities, each at most 1.
 pub fn tolerance(text: &str) -> Result<(f64, f64), Failure> {
     match numbers("--tolerance", text)?.as_slice() {

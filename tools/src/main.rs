@@ -1,12 +1,20 @@
 //! One binary, many names: the documented commands (with and without `.py`), by the name it is started under or as
 //! `tpuc COMMAND ...`.
 
+mod calibration;
+mod classify;
 mod cli;
 mod compare;
+mod deploy;
 mod inputs;
+mod later;
 mod model_runner;
+mod model_tool;
 mod network;
 mod npz_tool;
+mod opt;
+mod progress;
+mod report;
 mod run;
 mod transform;
 
@@ -22,8 +30,20 @@ struct Command {
 
 const COMMANDS: &[Command] = &[
     Command { name: "model_transform", summary: "import a trained network as Top MLIR", run: transform::run },
+    Command { name: "run_calibration", summary: "find the threshold of every tensor from samples", run: calibration::run },
+    Command { name: "model_deploy", summary: "lower a Top network and write a bmodel", run: deploy::run },
     Command { name: "model_runner", summary: "run a model on given inputs", run: model_runner::run },
     Command { name: "npz_tool", summary: "compare and edit npz files", run: npz_tool::run },
+    Command { name: "classify", summary: "what a classifier sees in a photograph", run: classify::run },
+    Command { name: "classify_mobilenet_v2", summary: "classify, with the preprocessing of MobileNetV2", run: classify::run },
+    Command { name: "model_tool", summary: "look into bmodels, check and combine them", run: model_tool::run },
+    Command { name: "tpuc-opt", summary: "run passes on MLIR files", run: opt::run },
+    Command { name: "run_qtable", summary: "not in this version yet", run: later::run },
+    Command { name: "run_sensitive_layer", summary: "not in this version yet", run: later::run },
+    Command { name: "fp_forward", summary: "not in this version yet", run: later::run },
+    Command { name: "mlir2onnx", summary: "not in this version yet", run: later::run },
+    Command { name: "detect_yolov3", summary: "not in this version yet", run: later::run },
+    Command { name: "tpu_perf.precision_benchmark", summary: "not in this version yet", run: later::run },
 ];
 
 fn main() -> ExitCode {

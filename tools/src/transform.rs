@@ -207,19 +207,13 @@ fn import_options(arguments: &Arguments) -> Result<ImportOptions, Failure> {
         }
         Err(Failure::usage(format!("{option}: {} values, but pixel format {} has {needed} channels", values.len(), arguments.pixel_format)))
     };
-    let resize_dims = match &arguments.resize_dims {
-        None => None,
-        Some(text) => match cli::numbers("--resize_dims", text)?.as_slice() {
-            &[h, w] if h >= 1.0 && w >= 1.0 && h.fract() == 0.0 && w.fract() == 0.0 && h <= 65535.0 && w <= 65535.0 => Some([h as i64, w as i64]),
-            _ => return Err(Failure::usage(format!("--resize_dims: '{text}' should be height,width"))),
-        },
-    };
+    let resize_dims = arguments.resize_dims.as_deref().map(|text| cli::height_width("--resize_dims", text)).transpose()?;
     Ok(ImportOptions {
         model_name: arguments.model_name.clone(),
         input_shapes: arguments.input_shapes.as_deref().map(shapes).transpose()?,
         output_names: arguments.output_names.as_deref().map(cli::list).unwrap_or_default(),
         preprocessing: Preprocessing {
-            resize_dims,
+            resize_dims: resize_dims.map(|[h, w]| [h as i64, w as i64]),
             keep_aspect_ratio: arguments.keep_aspect_ratio,
             keep_ratio_mode: arguments.keep_ratio_mode.clone(),
             mean: channel_values("--mean", &arguments.mean)?,

@@ -1,0 +1,275 @@
+//! `model_deploy`: a Top network becomes a bmodel, checked against the float network on the way.
+
+use crate::cli::{self, Failure};
+use crate::compare::{Summary, compare};
+use crate::inputs;
+use crate::network::{Network, extension};
+use crate::report::{Bar, Report};
+use crate::run::PlanRunner;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use tpuc_codegen::Compiled;
+use tpuc_dialects::{Module, pass};
+use tpuc_lowering::{Chip, Mode};
+use tpuc_runtime::{NamedTensor, Runner, Simulator, SimulatorOptions, dequantize_all};
+use tpuc_tensor::{Tensor, npz};
+
+/// Lower a Top network for a chip and write it as a bmodel.
+#[derive(clap::Parser)]
+#[command(name = "model_deploy", version, rename_all = "snake_case")]
+struct Arguments {
+    /// The Top MLIR file
+    #[arg(long)]
+    mlir: PathBuf,
+    /// The bmodel to write
+    #[arg(long)]
+    model: Option<PathBuf>,
+    /// Quantization: INT8
+    #[arg(long, ignore_case = true)]
+    quantize: String,
+    /// The chip: bm1684x
+    #[arg(long, alias = "processor")]
+    chip: String,
+    /// Thresholds, as run_calibration writes them
+    #[arg(long)]
+    calibration_table: Option<PathBuf>,
+    /// A picture, npy or npz file to check the results on, one an input, comma separated
+    #[arg(long, value_delimiter = ',', num_args = 1..)]
+    test_input: Vec<String>,
+    /// The float tensors of that input, as model_transform writes them (--test_result)
+    #[arg(long)]
+    test_reference: Option<PathBuf>,
+    /// Least cosine and euclidean similarity between the quantized and the float tensors
+    #[arg(long, default_value = "0.8,0.5", allow_hyphen_values = true)]
+    tolerance: String,
+    /// Least cosine and euclidean similarity between the bmodel and the quantized network
+    #[arg(long, default_value = "0.99,0.99", allow_hyphen_values = true)]
+    correctness: String,
+    /// Tensors that are not compared, comma separated
+    #[arg(long, default_value = "-", allow_hyphen_values = true)]
+    excepts: String,
+    /// Compare every tensor, not only the outputs
+    #[arg(long)]
+    compare_all: bool,
+    /// Do not run the bmodel
+    #[arg(long)]
+    skip_validation: bool,
+    /// Stop after lowering
+    #[arg(long)]
+    not_gen_bmodel: bool,
+    /// Keep the lowered network and the tensors of the checks
+    #[arg(long)]
+    debug: bool,
+    /// Also write a page with the similarity and the cycles of every layer
+    #[arg(long)]
+    report: Option<PathBuf>,
+    /// Print errors only
+    #[arg(long)]
+    quiet: bool,
+    #[arg(long, hide = true, default_value_t = 1)]
+    num_device: i64,
+    #[arg(long, hide = true, default_value_t = 1)]
+    num_core: i64,
+    #[arg(long, hide = true, default_value = "auto")]
+    addr_mode: String,
+}
+
+const LATER: &[&str] = &[
+    "--asymmetric", "--quantize_table", "--quant_input", "--quant_output", "--quant_input_list", "--quant_output_list", "--quant_output_bf16", "--fuse_preprocess", "--customization_format",
+    "--aligned_input", "--dynamic", "--do_winograd", "--merge_weight", "--q_group_size", "--q_symmetric", "--matmul_perchannel", "--gelu_mode", "--ignore_f16_overflow", "--io_alone", "--opt",
+    "--disable_layer_group", "--disable_gdma_check", "--compress_mode", "--group_by_cores", "--op_divide", "--expected_cos", "--high_precision", "--embed_debug_info", "--post_op", "--enable_maskrcnn",
+    "--future_update_rank", "--future_update_list", "--trunc_final", "--layer_group_config", "--cache_tool", "--lg_debugger",
+];
+
+const QUANTIZATIONS: &[&str] = &["INT8", "F32", "F16", "BF16", "INT4", "W8F16", "W8BF16", "W4F16", "W4BF16", "F8E4M3", "F8E5M2", "QDQ", "DYN_INT8"];
+
+/// What is known before the work starts.
+struct Plan {
+    chip: &'static Chip,
+    table: PathBuf,
+    tolerance: (f64, f64),
+    correctness: (f64, f64),
+    /// Where the files beside the bmodel go.
+    folder: PathBuf,
+}
+
+pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
+    cli::refuse_later(&arguments, LATER)?;
+    let arguments = cli::parse::<Arguments>(arguments)?;
+    let plan = check_arguments(&arguments)?;
+    let context = tpuc_dialects::context();
+    let mut module = Module::read(&context, &arguments.mlir)?;
+    let top = Network::of(&module)?;
+    if top.state() != "TOP_F32" {
+        return Err(Failure::work(format!("{}: is in the state '{}', expected TOP_F32 (the output of model_transform)", arguments.mlir.display(), top.state())));
+    }
+    let given = if arguments.test_input.is_empty() { None } else { Some(inputs::load(&top.inputs()?, &arguments.test_input)?) };
+    let prefix = format!("{}_{}_{}", top.program.name, plan.chip.name, Mode::Int8.file_suffix());
+    lower(&mut module, &plan, &format!("{prefix}_tpu_weights.npz"))?;
+    let tpu = Network::of(&module)?;
+    say(&arguments, format!("lowered: {} layers for {}, INT8", tpu.program.nodes.len(), plan.chip.name));
+
+    let mut page = arguments.report.as_ref().map(|_| Report::new(&format!("{} on {}", top.program.name, plan.chip.name)));
+    let tensors = match &given {
+        Some(given) => Some(check_quantized(&arguments, &plan, &tpu, given, page.as_mut())?),
+        None => None,
+    };
+    let keep = |name: &str| plan.folder.join(format!("{prefix}_{name}"));
+    if let Some(all) = tensors.as_ref().filter(|_| arguments.debug) {
+        write(&keep("tpu_outputs.npz"), all)?;
+    }
+    if arguments.debug || arguments.not_gen_bmodel {
+        module.write(&keep("tpu.mlir"))?;
+    }
+    if let Some(model) = arguments.model.as_ref().filter(|_| !arguments.not_gen_bmodel) {
+        let compiled = tpuc_codegen::compile(&tpu.program, &tpu.weights)?;
+        let bytes = tpuc_bmodel::write(&compiled.model(&tpu.program, &tpuc_passes::timestamp()))?;
+        if let (Some(given), Some(all), false) = (&given, &tensors, arguments.skip_validation) {
+            let outputs = check_bmodel(&arguments, &plan, &bytes, given, all)?;
+            if arguments.debug {
+                write(&keep("model_outputs.npz"), &outputs)?;
+            }
+        }
+        let cycles = cycles(&compiled, &tpu, page.as_mut())?;
+        tpuc_tensor::file::write(model, &bytes)?;
+        say(&arguments, format!("{}: {} bytes, {cycles} cycles, {:.1} frames per second at 1 GHz (estimated)", model.display(), bytes.len(), 1e9 / cycles.max(1) as f64));
+    }
+    if let (Some(path), Some(page)) = (&arguments.report, page) {
+        tpuc_tensor::file::write(path, page.html().as_bytes())?;
+    }
+    Ok(())
+}
+
+fn say(arguments: &Arguments, text: String) {
+    if !arguments.quiet {
+        println!("{text}");
+    }
+}
+
+fn write(path: &Path, tensors: &[NamedTensor]) -> Result<(), Failure> {
+    Ok(npz::write_npz(path, tensors.iter().map(|(n, t)| (n.as_str(), t)))?)
+}
+
+/// Everything that can be found wrong before the work.
+fn check_arguments(arguments: &Arguments) -> Result<Plan, Failure> {
+    let quantize = arguments.quantize.to_ascii_uppercase();
+    if quantize != "INT8" {
+        let known = QUANTIZATIONS.contains(&quantize.as_str());
+        return Err(if known { cli::not_yet(&format!("--quantize {quantize}")) } else { Failure::usage(format!("--quantize: unknown quantization '{}', expected INT8", arguments.quantize)) });
+    }
+    let chip = Chip::find(&arguments.chip).map_err(|e| Failure::usage(format!("--chip: {e}")))?;
+    if arguments.num_device != 1 || arguments.num_core != 1 {
+        return Err(Failure::usage(format!("--num_core, --num_device: {} has one of each", chip.name)));
+    }
+    if !matches!(arguments.addr_mode.as_str(), "auto" | "basic") {
+        return Err(cli::not_yet(&format!("--addr_mode {}", arguments.addr_mode)));
+    }
+    let (tolerance, correctness) = (cli::tolerance(&arguments.tolerance)?, cli::tolerance(&arguments.correctness)?);
+    let table = arguments.calibration_table.clone().ok_or_else(|| Failure::usage("--quantize INT8 needs --calibration_table"))?;
+    match &arguments.model {
+        None if !arguments.not_gen_bmodel => return Err(Failure::usage("--model is missing: the bmodel to write")),
+        Some(model) if extension(model) != "bmodel" => return Err(Failure::usage(format!("--model: '{}' should end in .bmodel for {}", model.display(), chip.name))),
+        _ => {}
+    }
+    if arguments.test_reference.is_some() && arguments.test_input.is_empty() {
+        return Err(Failure::usage("--test_reference needs --test_input"));
+    }
+    let files = [&arguments.mlir, &table].into_iter().chain(&arguments.test_reference);
+    files.into_iter().try_for_each(|f| cli::check_input(f))?;
+    arguments.test_input.iter().try_for_each(|f| cli::check_input(f.as_ref()))?;
+    arguments.model.iter().chain(&arguments.report).try_for_each(|f| cli::check_output(f))?;
+    let folder = arguments.model.as_ref().and_then(|m| m.parent()).map(Path::to_path_buf).unwrap_or_default();
+    if arguments.not_gen_bmodel {
+        cli::check_output(&folder.join("x_tpu.mlir"))?;
+    }
+    Ok(Plan { chip, table, tolerance, correctness, folder })
+}
+
+fn lower(module: &mut Module, plan: &Plan, weights: &str) -> Result<(), Failure> {
+    tpuc_passes::register_all();
+    let pipeline = format!(
+        "builtin.module(processor-assign{{chip={} mode={}}},import-calibration-table{{file={}}},processor-top-optimize,convert-top-to-tpu{{weightFileName={}}})",
+        plan.chip.name,
+        Mode::Int8.name(),
+        pass::quote(&plan.table.display().to_string()),
+        pass::quote(weights)
+    );
+    Ok(pass::run_pipeline(module, &pipeline)?)
+}
+
+/// Runs the lowered network and compares it with the float tensors. Returns every tensor of the run.
+fn check_quantized(arguments: &Arguments, plan: &Plan, tpu: &Network, given: &[NamedTensor], page: Option<&mut Report>) -> Result<Vec<NamedTensor>, Failure> {
+    let mut runner = PlanRunner::new(tpu)?;
+    let all = runner.run_all(given)?;
+    let Some(path) = &arguments.test_reference else { return Ok(all) };
+    let reference: HashMap<String, Tensor> = npz::read_npz(path)?.into_iter().collect();
+    let outputs = runner.output_names();
+    let excepts = cli::list(&arguments.excepts);
+    let mut list = Vec::new();
+    for (name, tensor) in &all {
+        let is_output = outputs.contains(name);
+        // An output that was cast to f32 for the user has the name of the float tensor and `_f32` behind it.
+        let float = reference.get(name).map(|r| (name.as_str(), r)).or_else(|| {
+            let bare = name.strip_suffix("_f32").filter(|_| is_output)?;
+            reference.get(bare).map(|r| (bare, r))
+        });
+        let Some((float_name, float)) = float else { continue };
+        if excepts.iter().any(|e| e == name || e == float_name) || !(is_output || arguments.compare_all || page.is_some()) {
+            continue;
+        }
+        list.push((is_output, compare(name, tensor, float, plan.tolerance)));
+    }
+    if list.iter().all(|(is_output, _)| !is_output) && excepts.iter().all(|e| e == "-") {
+        return Err(Failure::work(format!("{}: has none of the network's outputs ({})", path.display(), outputs.join(", "))));
+    }
+    if let Some(page) = page {
+        let bars: Vec<_> = list.iter().map(|(_, c)| Bar { layer: c.name.clone(), value: c.cosine }).collect();
+        let low = bars.iter().fold(0.99f64, |m, b| m.min(b.value)).max(0.0);
+        page.section("Similarity", "Cosine between each tensor in INT8 and in float, on the test input.");
+        page.bars(&bars, low, 1.0, 6);
+    }
+    let list = list.into_iter().filter(|(is_output, _)| *is_output || arguments.compare_all).map(|(_, c)| c).collect();
+    finish(arguments, Summary { list }, "INT8 network", &path.display().to_string(), "--tolerance", &arguments.tolerance)?;
+    Ok(all)
+}
+
+/// Runs the bmodel in the simulator and compares it with the interpreter's outputs, which it should equal.
+fn check_bmodel(arguments: &Arguments, plan: &Plan, bytes: &[u8], given: &[NamedTensor], all: &[NamedTensor]) -> Result<Vec<NamedTensor>, Failure> {
+    let model = tpuc_bmodel::read(bytes)?;
+    let mut simulator = Simulator::new(&model, &SimulatorOptions::default())?;
+    let outputs = simulator.run(given)?;
+    let outputs = dequantize_all(simulator.outputs(), outputs);
+    let mut list = Vec::new();
+    for (name, tensor) in &outputs {
+        let (_, expected) = all.iter().find(|(n, _)| n == name).ok_or_else(|| Failure::work(format!("the bmodel has an output '{name}' that the network has not")))?;
+        list.push(compare(name, tensor, expected, plan.correctness));
+    }
+    finish(arguments, Summary { list }, "bmodel in the simulator", "INT8 network", "--correctness", &arguments.correctness)?;
+    Ok(outputs)
+}
+
+/// Prints a comparison; fails if it failed.
+fn finish(arguments: &Arguments, summary: Summary, target: &str, reference: &str, option: &str, limit: &str) -> Result<(), Failure> {
+    let text = summary.text(target, reference, 1);
+    if summary.passed() {
+        say(arguments, text.trim_start().to_owned());
+        return Ok(());
+    }
+    eprintln!("{}", text.trim_start());
+    let failed = summary.list.iter().filter(|c| !c.verdict.passed()).count();
+    Err(Failure::work(format!("{failed} of {} tensors of the {target} are less similar to the {reference} than {option} {limit}", summary.list.len())))
+}
+
+/// Estimated cycles of one run; each layer's go into the page.
+fn cycles(compiled: &Compiled, tpu: &Network, page: Option<&mut Report>) -> Result<u64, Failure> {
+    let timeline = compiled.timeline()?;
+    if let Some(page) = page {
+        let layers = timeline.layer_costs(&tpu.program);
+        let bars: Vec<_> = layers.iter().map(|l| Bar { layer: l.layer.clone(), value: l.cycles as f64 }).collect();
+        let most = bars.iter().fold(1.0f64, |m, b| m.max(b.value));
+        let text = format!("{} cycles in all; the computing engine is busy for {}, the transfers for {}.", timeline.cycles, timeline.tiu_cycles, timeline.dma_cycles);
+        page.section("Cycles per layer (estimated)", &text);
+        page.bars(&bars, 0.0, most, 0);
+    }
+    Ok(timeline.cycles)
+}
