@@ -1,13 +1,17 @@
-#!/usr/bin/env bash
-# Puts the commands under every documented name, with and without `.py`, into build/bin.
-set -euo pipefail
-cd "$(dirname "$0")/.."
-target=${CARGO_TARGET_DIR:-target}
-mkdir -p build/bin
-cp -f "$target/release/tpuc" build/bin/tpuc
-names="model_transform run_calibration run_qtable run_sensitive_layer fp_forward model_deploy model_runner mlir2onnx npz_tool model_tool
-detect_yolov3 classify classify_mobilenet_v2 tpu_perf.precision_benchmark tpuc-opt"
-for name in $names; do
-  ln -sf tpuc "build/bin/$name"
-  ln -sf tpuc "build/bin/$name.py"
+#!/bin/sh
+# Puts every documented command into a folder, with and without .py: links to the one binary.
+# Usage: tools/link.sh BINARY FOLDER
+set -eu
+
+if [ $# -ne 2 ]; then
+    echo "usage: tools/link.sh BINARY FOLDER" >&2
+    exit 2
+fi
+binary=$(realpath "$1")
+mkdir -p "$2"
+ln -sf "$binary" "$2/tpuc"
+# The binary knows its names.
+"$binary" --list | while read -r name; do
+    ln -sf "$binary" "$2/$name"
+    ln -sf "$binary" "$2/$name.py"
 done

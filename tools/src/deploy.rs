@@ -111,7 +111,7 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
 
     let mut page = arguments.report.as_ref().map(|_| Report::new(&format!("{} on {}", top.program.name, plan.chip.name)));
     let tensors = match &given {
-        Some(given) => Some(check_quantized(&arguments, &plan, &tpu, given, page.as_mut())?),
+        Some(given) => Some(check_quantized(&arguments, &plan, &top, &tpu, given, page.as_mut())?),
         None => None,
     };
     let keep = |name: &str| plan.folder.join(format!("{prefix}_{name}"));
@@ -198,29 +198,28 @@ fn lower(module: &mut Module, plan: &Plan, weights: &str) -> Result<(), Failure>
 }
 
 /// Runs the lowered network and compares it with the float tensors. Returns every tensor of the run.
-fn check_quantized(arguments: &Arguments, plan: &Plan, tpu: &Network, given: &[NamedTensor], page: Option<&mut Report>) -> Result<Vec<NamedTensor>, Failure> {
+fn check_quantized(arguments: &Arguments, plan: &Plan, top: &Network, tpu: &Network, given: &[NamedTensor], page: Option<&mut Report>) -> Result<Vec<NamedTensor>, Failure> {
     let mut runner = PlanRunner::new(tpu)?;
     let all = runner.run_all(given)?;
     let Some(path) = &arguments.test_reference else { return Ok(all) };
     let reference: HashMap<String, Tensor> = npz::read_npz(path)?.into_iter().collect();
     let outputs = runner.output_names();
+    let float_outputs: Vec<String> = top.program.outputs.iter().map(|&o| top.program.value(o).name.clone()).collect();
     let excepts = cli::list(&arguments.excepts);
     let mut list = Vec::new();
     for (name, tensor) in &all {
-        let is_output = outputs.contains(name);
-        // An output that was cast to f32 for the user has the name of the float tensor and `_f32` behind it.
-        let float = reference.get(name).map(|r| (name.as_str(), r)).or_else(|| {
-            let bare = name.strip_suffix("_f32").filter(|_| is_output)?;
-            reference.get(bare).map(|r| (bare, r))
-        });
-        let Some((float_name, float)) = float else { continue };
+        // An output may have another name than in the Top network, for the casts and reshapes behind it.
+        let position = outputs.iter().position(|o| o == name);
+        let is_output = position.is_some();
+        let float_name = position.and_then(|p| float_outputs.get(p)).unwrap_or(name);
+        let Some(float) = reference.get(float_name) else { continue };
         if excepts.iter().any(|e| e == name || e == float_name) || !(is_output || arguments.compare_all || page.is_some()) {
             continue;
         }
         list.push((is_output, compare(name, tensor, float, plan.tolerance)));
     }
     if list.iter().all(|(is_output, _)| !is_output) && excepts.iter().all(|e| e == "-") {
-        return Err(Failure::work(format!("{}: has none of the network's outputs ({})", path.display(), outputs.join(", "))));
+        return Err(Failure::work(format!("{}: has none of the network's outputs ({})", path.display(), float_outputs.join(", "))));
     }
     if let Some(page) = page {
         let bars: Vec<_> = list.iter().map(|(_, c)| Bar { layer: c.name.clone(), value: c.cosine }).collect();

@@ -78,6 +78,10 @@ fn help(name: &str) -> ExitCode {
         println!("tpuc {}", env!("CARGO_PKG_VERSION"));
         return ExitCode::SUCCESS;
     }
+    if name == "--list" {
+        COMMANDS.iter().for_each(|c| println!("{}", c.name));
+        return ExitCode::SUCCESS;
+    }
     let nearest = tpuc_tensor::text::nearest(name, COMMANDS.iter().map(|c| c.name));
     let hint = nearest.map(|n| format!("; did you mean '{n}'?")).unwrap_or_default();
     eprintln!("tpuc: error: unknown command '{name}'{hint} (tpuc --help lists them)");
