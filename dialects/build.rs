@@ -1,4 +1,7 @@
-//! Builds the C++ half (CMakeLists.txt at the top of the repository) and links it.
+//! Builds the C++ half (CMakeLists.txt at the top of the repository) and links it; generates the typed views.
+
+#[path = "build/views.rs"]
+mod views;
 
 use std::path::PathBuf;
 
@@ -10,6 +13,11 @@ fn main() {
     for name in ["Top", "Tpu", "Interfaces", "CAPI", "Shim"] {
         println!("cargo:rerun-if-changed={}", folder.join(name).display());
     }
+    println!("cargo:rerun-if-env-changed=TABLEGEN_220_PREFIX");
+    let tablegen = std::env::var("TABLEGEN_220_PREFIX").unwrap_or_else(|_| "/usr/lib/llvm-22".into());
+    let views = PathBuf::from(std::env::var("OUT_DIR").expect("cargo sets OUT_DIR")).join("views.rs");
+    std::fs::write(views, views::generate(&folder, &tablegen)).expect("OUT_DIR is writable");
+
     let llvm = std::env::var("MLIR_SYS_220_PREFIX").unwrap_or_else(|_| "/usr/lib/llvm-22".into());
     let mut config = cmake::Config::new(&root);
     config

@@ -4,7 +4,7 @@
 
 use crate::ffi::{self, string_ref};
 use mlir_sys::*;
-use tpuc_ops::{Attr, AttrKind, Elem, Op, OpError, TensorType, ValueType};
+use tpuc_ops::{Attr, AttrKind, Elem, Op, OpError, OpSpec, TensorType, ValueType};
 use tpuc_tensor::DType;
 
 pub fn operand_types(op: MlirOperation) -> Vec<MlirType> {
@@ -37,8 +37,12 @@ pub fn attributes(op: MlirOperation, expected: impl Fn(&str) -> Option<AttrKind>
 pub fn op_of(op: MlirOperation) -> Result<Op, OpError> {
     let name = op_name(op);
     let spec = Op::spec_of(&name).ok_or_else(|| OpError::Unknown { name: name.clone() })?;
-    let list = attributes(op, |n| spec.attributes.iter().find(|a| a.name == n).map(|a| a.kind));
-    Op::from_attrs(&name, &list)
+    Op::from_attrs(&name, &op_attributes(op, spec))
+}
+
+/// The attributes of an op that is known to be of this kind.
+pub fn op_attributes(op: MlirOperation, spec: &OpSpec) -> Vec<(String, Attr)> {
+    attributes(op, |n| spec.attributes.iter().find(|a| a.name == n).map(|a| a.kind))
 }
 
 fn attribute(a: MlirAttribute, expected: Option<AttrKind>) -> Option<Attr> {

@@ -11,8 +11,8 @@ mod hooks;
 mod module;
 pub mod pass;
 pub mod store;
-mod view;
+pub mod view;
 
 pub use context::{Diagnostics, context, registry};
 pub use module::{Module, ModuleError};
-pub use view::{OpView, build_op};
+pub use view::{AnyView, OpView, build_op};

@@ -143,15 +143,20 @@ fn scan(text: &str, name: &str) -> Result<(), ModuleError> {
     for (index, line) in text.lines().enumerate() {
         let mut in_string = false;
         let mut escaped = false;
+        let mut before = b' ';
         for byte in line.bytes() {
             match byte {
                 _ if escaped => escaped = false,
                 b'\\' if in_string => escaped = true,
                 b'"' => in_string = !in_string,
-                b'(' | b'[' | b'{' | b'<' if !in_string => depth += 1,
-                b')' | b']' | b'}' | b'>' if !in_string => depth = depth.saturating_sub(1),
+                _ if in_string => {}
+                b'/' if before == b'/' => break,
+                b'(' | b'[' | b'{' | b'<' => depth += 1,
+                b'>' if before == b'-' => {}
+                b')' | b']' | b'}' | b'>' => depth = depth.saturating_sub(1),
                 _ => {}
             }
+            before = byte;
             if depth > MAX_NESTING {
                 return Err(ModuleError::Parse(format!("{name}:{}: nested too deeply", index + 1)));
             }
