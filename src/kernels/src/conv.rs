@@ -73,11 +73,11 @@ impl ConvShape {
         self.filter[1] == 1 && self.filter[0] == self.group
     }
 
-    /// Whether a float convolution adds up in the reference's order whatever the implementation: one tap per channel, or one
-    /// channel per group, leave no choice.
-    fn has_one_order(&self) -> bool {
-        let one_tap = self.filter[2..].iter().all(|&k| k == 1) && self.group == 1;
-        one_tap || self.is_depthwise()
+    /// Whether one sum of a dense convolution is a single block of the reference's matrix product. Longer sums it splits into
+    /// blocks of equal length and adds those up, so the order is no longer that of one run through the filter.
+    fn is_one_block(&self) -> bool {
+        const BLOCK: usize = 384;
+        self.group == 1 && count(&self.filter[1..]) <= BLOCK
     }
 
     fn primitive(&self, types: [Type; 4], bias: bool, layout: Layout, activation: Activation) -> Result<Primitive, KernelError> {
@@ -131,11 +131,13 @@ impl FloatConv {
     /// As [`FloatConv::new`], adding up in the reference's order: that of a matrix product over unfolded windows, input channel
     /// outermost. The layout is the one in which this is fastest.
     pub fn in_reference_order(shape: &ConvShape, weights: &[f32], bias: Option<&[f32]>, activation: Activation) -> Result<FloatConv, KernelError> {
-        if shape.has_one_order() {
+        let one_tap = shape.filter[2..].iter().all(|&k| k == 1);
+        if shape.is_depthwise() || shape.is_one_block() && one_tap {
+            // Whatever the implementation, there is only one order.
             return Self::new(shape, weights, bias, activation, Layout::ChannelsLast);
         }
-        if !Unfolded::fits(shape) {
-            // oneDNN's own unfolding.
+        if !shape.is_one_block() || !Unfolded::fits(shape) {
+            // oneDNN's own unfolding, with its own blocks: what the reference uses.
             return Self::new(shape, weights, bias, activation, Layout::RowMajor);
         }
         if let Some(bias) = bias {
