@@ -383,7 +383,7 @@ impl Emitter {
         self.rounded(ArFunction::Cast, &result, Operand::Tensor(tensor(&input)), None, None, Rounding::HalfToEven);
     }
 
-    /// result = table[index], one table of 256 f32 in every lane, indices unsigned bytes.
+    /// result = table[index], one table of f32 in every lane. (The chip takes 8-bit indices from 128 on for negative ones: use 16 bits.)
     pub fn lookup_f32(&mut self, table: Local, index: Local, result: Local) {
         // The instruction knows rows only: H and W of an aligned tensor are one run anyway.
         let row = |t: Local| t.with_shape([t.shape[0], t.shape[1], 1, t.shape[2] * t.shape[3]]);
@@ -399,7 +399,7 @@ impl Emitter {
             table_h: 1,
             table_w: table.shape[3] as u32,
             index_addr: index.offset as u32,
-            index_precision: Precision::Int8,
+            index_precision: isa_type(index.dtype).precision,
             index_c: index.shape[1] as u32,
             index_w: (index.shape[2] * index.shape[3]) as u32,
             opd2: Source::Const(0),

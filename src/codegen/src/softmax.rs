@@ -23,8 +23,8 @@ pub fn generate(context: &mut Context, node: usize, op: &tpu::Softmax) -> Result
     let table_at = context.coeff.add(table);
     let [images, channels, height, width] = [0, 1, 2, 3].map(|d| x_type.shape[d] as u64);
     let positions = height * width;
-    // 1 + 1 bytes in, 4 + 4 in between, 1 out for every channel; some room for the sums.
-    if channels * 12 + 2048 > LANE_BYTES / 2 {
+    // 1 byte in, 2 + 4 + 4 in between, 1 out for every channel; some room for the sums.
+    if channels * 13 + 2048 > LANE_BYTES / 2 {
         return Err(format!("{channels} channels do not fit local memory"));
     }
     let mut turn = 0;
@@ -38,7 +38,7 @@ pub fn generate(context: &mut Context, node: usize, op: &tpu::Softmax) -> Result
             let lookup = arena.tensor([1, lanes, 1, 256], DType::F32)?;
             let x = arena.tensor(full, x_type.elem.storage())?;
             let peak = arena.tensor(single, x_type.elem.storage())?;
-            let distance = arena.tensor(full, DType::U8)?;
+            let distance = arena.tensor(full, DType::I16)?;
             let exponential = arena.tensor(full, DType::F32)?;
             let sum = arena.tensor(single, DType::F32)?;
             let quotient = arena.tensor(full, DType::F32)?;
