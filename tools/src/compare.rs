@@ -163,7 +163,7 @@ mod tests {
     fn verdicts() {
         let verdict = |a: &[f32], b: &[f32]| compare("t", &tensor(a), &tensor(b), (0.99, 0.9)).verdict;
         assert_eq!(verdict(&[1.0, 2.0], &[1.0, 2.0]), Verdict::Equal);
-        assert_eq!(verdict(&[1.0, 2.0], &[1.0001, 2.0]), Verdict::Close { order: 3 });
+        assert_eq!(verdict(&[1.0, 2.0], &[1.0005, 2.0]), Verdict::Close { order: 3 });
         assert_eq!(verdict(&[1.0, 2.0], &[1.02, 2.0]), Verdict::Similar);
         assert_eq!(verdict(&[1.0, 2.0], &[-1.0, 2.0]), Verdict::NotSimilar);
         assert_eq!(verdict(&[1.0, 2.0], &[1.0]), Verdict::NotMatch);

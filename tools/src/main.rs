@@ -62,10 +62,29 @@ fn main() -> ExitCode {
     let Some(command) = COMMANDS.iter().find(|c| c.name == name) else {
         return help(&name);
     };
-    match (command.run)(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => cli::report(&name, &failure),
+    explain_panics(&name);
+    match std::panic::catch_unwind(|| (command.run)(arguments)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(failure)) => cli::report(&name, &failure),
+        // The hook has said what happened.
+        Err(_) => ExitCode::FAILURE,
     }
+}
+
+/// The exit code that shells give for a program ended by a closed pipe.
+const BROKEN_PIPE: i32 = 141;
+
+/// A mistake of ours is one line too; and who closes the pipe that we print to (`| head`) has seen enough.
+fn explain_panics(name: &str) {
+    let name = name.to_owned();
+    std::panic::set_hook(Box::new(move |panic| {
+        let text = panic.payload_as_str().unwrap_or("unknown");
+        if text.starts_with("failed printing to std") {
+            std::process::exit(BROKEN_PIPE);
+        }
+        let place = panic.location().map(|l| format!(" ({}:{})", l.file(), l.line())).unwrap_or_default();
+        eprintln!("{name}: internal error: {}{place}", text.replace('\n', " "));
+    }));
 }
 
 fn help(name: &str) -> ExitCode {

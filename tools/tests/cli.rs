@@ -1,0 +1,235 @@
+//! The commands as a user starts them: by name, with real files, looking at what they print and how they end.
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+use tpuc_tensor::{Tensor, npz};
+
+/// A folder with a link to the binary under the names that a test uses.
+struct Desk {
+    folder: TempDir,
+}
+
+impl Desk {
+    fn new() -> Desk {
+        Desk { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.path(name), bytes).unwrap();
+    }
+
+    fn output(&self, program: &str, arguments: &[&str]) -> Output {
+        let link = self.path(program);
+        if !link.exists() {
+            std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_tpuc"), &link).unwrap();
+        }
+        Command::new(link).args(arguments).current_dir(self.folder.path()).output().unwrap()
+    }
+
+    /// Runs a command that succeeds; what it printed.
+    fn runs(&self, program: &str, arguments: &[&str]) -> String {
+        let output = self.output(program, arguments);
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{program} {arguments:?}\n{out}\n{err}");
+        out.into_owned()
+    }
+
+    /// Runs a command that fails with a code and one line that contains `expected`.
+    fn fails(&self, program: &str, arguments: &[&str], code: i32, expected: &str) {
+        let output = self.output(program, arguments);
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{program} {arguments:?}: {err}");
+        assert_eq!(err.lines().count(), 1, "{err}");
+        assert!(err.contains(expected), "expected '{expected}' in: {err}");
+        assert!(!err.contains("internal error"), "{err}");
+    }
+
+    fn npz(&self, name: &str, arrays: &[(&str, &[f32])]) {
+        let tensors: Vec<_> = arrays.iter().map(|(n, v)| (*n, Tensor::f32(&[v.len()], v.to_vec()).unwrap())).collect();
+        npz::write_npz(&self.path(name), tensors.iter().map(|(n, t)| (*n, t))).unwrap();
+    }
+
+    /// The files of the folder that are no links.
+    fn files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.folder.path()).unwrap().map(|e| e.unwrap());
+        let mut names: Vec<String> = entries.filter(|e| !e.file_type().unwrap().is_symlink()).map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+}
+
+/// A case of the shared kit, if it is there.
+fn kit(case: &str) -> Option<PathBuf> {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/kit")).join(case);
+    if !folder.exists() {
+        println!("skipped: {} is not there", folder.display());
+        return None;
+    }
+    Some(folder)
+}
+
+const SCALE_MLIR: &str = r##"#loc = loc(unknown)
+module @tiny attributes {module.chip = "ALL", module.platform = "ONNX", module.state = "TOP_F32", module.top_run_mode = "STATIC", module.weight_file = "tiny_top_f32_all_weight.npz"} {
+  func.func @main(%arg0: tensor<1x4xf32> loc(unknown)) -> tensor<1x4xf32> {
+    %0 = "top.Input"(%arg0) {do_preprocess = true} : (tensor<1x4xf32>) -> tensor<1x4xf32> loc(#loc1)
+    %1 = "top.Relu"(%0) {relu_limit = -1.0 : f64} : (tensor<1x4xf32>) -> tensor<1x4xf32> loc(#loc2)
+    return %1 : tensor<1x4xf32> loc(#loc)
+  } loc(#loc)
+} loc(#loc)
+#loc1 = loc("x")
+#loc2 = loc("y_Relu")
+"##;
+
+/// A network that is only a Relu, on disk.
+fn tiny() -> Desk {
+    let desk = Desk::new();
+    desk.write("tiny.mlir", SCALE_MLIR.as_bytes());
+    npz::write_npz(&desk.path("tiny_top_f32_all_weight.npz"), std::iter::empty()).unwrap();
+    desk.npz("x.npz", &[("x", &[-1.0, 2.0, -3.0, 4.0])]);
+    desk
+}
+
+#[test]
+fn names_help_and_unknown_commands() {
+    let desk = Desk::new();
+    for name in ["model_transform", "model_deploy.py", "run_calibration.py", "model_runner", "npz_tool.py", "model_tool", "classify"] {
+        let bare = name.trim_end_matches(".py");
+        assert!(desk.runs(name, &["--help"]).contains(&format!("Usage: {bare}")), "{name}");
+    }
+    assert!(desk.runs("tpuc", &["--help"]).contains("model_deploy"));
+    assert!(desk.runs("tpuc", &["npz_tool", "--help"]).contains("Usage"));
+    desk.fails("tpuc", &["model_deplyo"], 2, "did you mean 'model_deploy'");
+    for later in ["run_qtable", "run_sensitive_layer.py", "fp_forward", "mlir2onnx.py", "detect_yolov3", "tpu_perf.precision_benchmark"] {
+        desk.fails(later, &["x.mlir"], 1, "does not have it yet");
+    }
+    assert!(desk.runs("tpuc-opt", &["--help"]).contains("convert-top-to-tpu"));
+}
+
+#[test]
+fn npz_tool_compares() {
+    let desk = Desk::new();
+    desk.npz("a.npz", &[("t", &[1.0, 2.0]), ("u", &[1.0])]);
+    desk.npz("b.npz", &[("t", &[1.0, 2.0])]);
+    desk.npz("c.npz", &[("t", &[2.0, -1.0])]);
+    desk.npz("d.npz", &[("other", &[1.0])]);
+    assert!(desk.runs("npz_tool.py", &["compare", "a.npz", "b.npz", "--except", "-", "-vv"]).contains("npz compare PASSED."));
+    let failed = desk.output("npz_tool.py", &["compare", "a.npz", "c.npz"]);
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&failed.stdout).contains("NOT_SIMLIAR [FAILED]"));
+    desk.fails("npz_tool", &["compare", "a.npz", "d.npz"], 1, "no tensor in common");
+    desk.fails("npz_tool", &["compare", "a.npz", "missing.npz"], 1, "missing.npz: no such file");
+    desk.fails("npz_tool", &["compare", "a.npz", "b.npz", "--tolerance", "nice"], 2, "'nice' is not a number");
+    desk.fails("npz_tool", &["get_shape", "a.npz", "tt"], 1, "the nearest name is 't'");
+    desk.write("broken.npz", &std::fs::read(desk.path("a.npz")).unwrap()[..60]);
+    desk.fails("npz_tool", &["dump", "broken.npz"], 1, "broken.npz");
+}
+
+#[test]
+fn runner_on_a_tiny_network() {
+    let desk = tiny();
+    assert!(desk.runs("model_runner.py", &["--input", "x.npz", "--model", "tiny.mlir", "--output", "y.npz"]).contains("Saving y.npz"));
+    let y = npz::read_npz(&desk.path("y.npz")).unwrap();
+    assert_eq!((y[0].0.as_str(), y[0].1.to_f32()), ("y_Relu", vec![0.0, 2.0, 0.0, 4.0]));
+    desk.npz("long.npz", &[("x", &[0.0; 5])]);
+    desk.fails("model_runner", &["--input", "long.npz", "--model", "tiny.mlir", "--output", "z.npz"], 1, "has shape [5], input 'x' has shape [1, 4]");
+    desk.fails("model_runner", &["--input", "none.npz", "--model", "tiny.mlir", "--output", "z.npz"], 1, "none.npz: no such file");
+    desk.fails("model_runner", &["--input", "x.npz", "--model", "tiny.txt", "--output", "z.npz"], 1, "tiny.txt: no such file");
+    desk.fails("model_runner", &["--input", "x.npz", "--model", "tiny.mlir", "--output", "x.npz/z.npz"], 1, "cannot write there");
+    assert!(!desk.path("z.npz").exists());
+}
+
+#[test]
+fn usage_errors_come_before_the_work() {
+    let desk = tiny();
+    desk.write("n.onnx", b"\x08\x07");
+    let transform = |more: &[&str], code, expected: &str| {
+        desk.fails("model_transform.py", &[&["--model_name", "n", "--model_def", "n.onnx", "--mlir", "n.mlir"], more].concat(), code, expected);
+    };
+    transform(&["--mean", "1,2"], 2, "--mean: 2 values, but pixel format bgr has 3 channels");
+    transform(&["--scale", "1,2,3,4"], 2, "--scale: 4 values");
+    transform(&["--input_shapes", "[1,3"], 2, "should be a list of shapes");
+    transform(&["--resize_dims", "256"], 2, "should be height,width");
+    transform(&["--pixel_format", "yuv"], 2, "--pixel_format");
+    transform(&["--test_result", "r.npz"], 2, "--test_result needs --test_input");
+    transform(&["--dynamic"], 2, "--dynamic is not supported yet");
+    transform(&["--nonsense"], 2, "--nonsense");
+    let deploy = |more: &[&str], code, expected: &str| {
+        desk.fails("model_deploy", &[&["--mlir", "tiny.mlir", "--model", "t.bmodel"], more].concat(), code, expected);
+    };
+    deploy(&["--quantize", "INT8", "--chip", "bm1684x"], 2, "needs --calibration_table");
+    deploy(&["--quantize", "F16", "--chip", "bm1684x"], 2, "--quantize F16 is not supported yet");
+    deploy(&["--quantize", "FP16", "--chip", "bm1684x"], 2, "unknown quantization 'FP16'");
+    deploy(&["--quantize", "INT8", "--processor", "bm1684y", "--calibration_table", "t"], 2, "bm1684x");
+    deploy(&["--quantize", "INT8", "--chip", "bm1684x", "--calibration_table", "t"], 1, "t: no such file");
+    deploy(&["--quantize", "INT8", "--chip", "bm1684x", "--quantize_table", "q"], 2, "--quantize_table is not supported yet");
+    let calibrate = |more: &[&str], code, expected: &str| desk.fails("run_calibration", &[&["tiny.mlir", "-o", "t"], more].concat(), code, expected);
+    calibrate(&[], 2, "give --dataset");
+    calibrate(&["--dataset", "missing"], 1, "missing");
+    calibrate(&["--dataset", ".", "--cali_method", "use_mse"], 2, "--cali_method use_mse is not supported yet");
+    calibrate(&["--dataset", ".", "--cali_method", "mean"], 2, "expected one of: kl, max");
+    calibrate(&["--dataset", ".", "--search", "search_threshold"], 2, "--search search_threshold is not supported yet");
+    calibrate(&["--dataset", ".", "--we"], 2, "--we is not supported yet");
+    assert_eq!(desk.files(), ["n.onnx", "tiny.mlir", "tiny_top_f32_all_weight.npz", "x.npz"]);
+}
+
+#[test]
+fn broken_files() {
+    let desk = tiny();
+    desk.write("n.onnx", b"\xff\xff\xff\xff");
+    desk.fails("model_transform", &["--model_name", "n", "--model_def", "n.onnx", "--mlir", "n.mlir"], 1, "n.onnx");
+    desk.write("cut.mlir", &SCALE_MLIR.as_bytes()[..400]);
+    desk.fails("model_runner", &["--model", "cut.mlir", "--input", "x.npz"], 1, "cut.mlir");
+    desk.write("odd.mlir", SCALE_MLIR.replace("top.Relu", "top.Strange").as_bytes());
+    desk.fails("model_runner", &["--model", "odd.mlir", "--input", "x.npz"], 1, "top.Strange");
+    desk.write("b.bmodel", &[0; 100]);
+    desk.fails("model_tool", &["--info", "b.bmodel"], 1, "b.bmodel: not a bmodel");
+    desk.fails("model_runner", &["--model", "b.bmodel", "--input", "x.npz"], 1, "b.bmodel");
+    desk.fails("classify", &["--model", "tiny.mlir", "--input", "x.npz"], 2, "--mean");
+    desk.write("table", b"x 1.0 0.0 1.0\ny_Rleu 1.0 0.0 1.0\n");
+    let deploy = ["--mlir", "tiny.mlir", "--quantize", "INT8", "--chip", "bm1684x", "--calibration_table", "table", "--model", "t.bmodel"];
+    desk.fails("model_deploy", &deploy, 1, "layer 'y_Rleu' is not in the model; the nearest is 'y_Relu'");
+    desk.write("table", b"x 1.0 0.0\n");
+    desk.fails("model_deploy", &deploy, 1, "line 1");
+    assert!(!desk.path("t.bmodel").exists() && !desk.path("n.mlir").exists());
+}
+
+/// The documented journey on a network of the kit, against what the reference made of it.
+#[test]
+fn kit_network_from_onnx_to_bmodel() {
+    let Some(kit) = kit("mbv2_tiny") else { return };
+    let desk = Desk::new();
+    let file = |name: &str| kit.join(name).display().to_string();
+    let arguments = std::fs::read_to_string(kit.join("transform_args")).unwrap();
+    let test_input = file(std::fs::read_to_string(kit.join("test_input")).unwrap().trim());
+    let onnx = file("mbv2_tiny.onnx");
+    let mut transform = vec!["--model_name", "mbv2_tiny", "--model_def", &onnx, "--mlir", "n.mlir", "--test_input", &test_input, "--test_result", "top.npz"];
+    transform.extend(arguments.split_whitespace());
+    desk.runs("model_transform.py", &transform);
+    let same = |ours: &str, theirs: &str, tolerance: &str| desk.runs("npz_tool.py", &["compare", ours, &file(theirs), "--tolerance", tolerance]);
+    same("top.npz", "mbv2_tiny_top_outputs.npz", "0.99999,0.9999");
+    same("mbv2_tiny_in_f32.npz", "mbv2_tiny_in_f32.npz", "1,1");
+
+    desk.runs("run_calibration.py", &["n.mlir", "--dataset", &file("ds"), "--input_num", "12", "--cali_method", "use_kl", "--search", "false", "-o", "table", "--report", "table.html"]);
+    let rows = |path: &Path| std::fs::read_to_string(path).unwrap().lines().filter(|l| !l.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(rows(&desk.path("table")), rows(&kit.join("mbv2_tiny_cali_kl")));
+
+    let deploy = ["--mlir", "n.mlir", "--quantize", "INT8", "--processor", "bm1684x", "--calibration_table", "table", "--model", "n.bmodel"];
+    let checks = ["--test_input", "mbv2_tiny_in_f32.npz", "--test_reference", "top.npz", "--tolerance", "0.97,0.75", "--compare_all", "--debug"];
+    desk.runs("model_deploy.py", &[&deploy[..], &checks].concat());
+    assert!(same("mbv2_tiny_bm1684x_int8_sym_tpu_outputs.npz", "mbv2_tiny_bm1684x_int8_sym_tpu_outputs.npz", "1,1").contains("30 equal"));
+    assert!(same("mbv2_tiny_bm1684x_int8_sym_model_outputs.npz", "mbv2_tiny_bm1684x_int8_sym_model_outputs.npz", "1,1").contains("1 equal"));
+    let strict = desk.output("model_deploy", &[&deploy[..], &["--test_input", "mbv2_tiny_in_f32.npz", "--test_reference", "top.npz", "--tolerance", "0.99999,0.99999", "--model", "strict.bmodel"]].concat());
+    assert!(!strict.status.success() && !desk.path("strict.bmodel").exists());
+
+    assert!(desk.runs("model_tool", &["--info", "n.bmodel"]).contains("net 0: [mbv2_tiny]"));
+    assert!(desk.runs("model_tool", &["--disassemble", "n.bmodel"]).contains("conv.normal"));
+    assert!(desk.runs("model_tool", &["--check-hazards", "n.bmodel"]).contains("no hazards"));
+    assert!(desk.runs("classify", &["--model", "n.bmodel", "--mlir", "n.mlir", "--input", &test_input, "--output", "seen.jpg"]).starts_with("Top-5"));
+    assert!(desk.path("seen.jpg").exists());
+}
