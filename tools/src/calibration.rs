@@ -10,7 +10,7 @@ use tpuc_quant::Method;
 
 /// Run samples through a Top network and write the threshold of every tensor.
 #[derive(clap::Parser)]
-#[command(name = "run_calibration", version, rename_all = "snake_case")]
+#[command(name = "run_calibration", version, rename_all = "snake_case", args_override_self = true)]
 struct Arguments {
     /// The Top MLIR file
     mlir: PathBuf,
@@ -83,7 +83,7 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
     calibrated.warnings.iter().for_each(|w| eprintln!("run_calibration: warning: {w}"));
     calibrated.table.write(&arguments.calibration_table)?;
     if let Some(path) = &arguments.report {
-        tpuc_tensor::file::write(path, page(&arguments.mlir, &request, &calibrated).html().as_bytes())?;
+        page(&arguments.mlir, &request, &calibrated).write(path)?;
     }
     if !arguments.quiet {
         println!("input_num = {}, ref = {}", request.input_num, calibrated.available);

@@ -12,7 +12,7 @@ use tpuc_tensor::Tensor;
 
 /// Print and draw the most probable classes of a photograph, by any classifier: .onnx, .mlir or .bmodel.
 #[derive(clap::Parser)]
-#[command(name = "classify", version, rename_all = "snake_case")]
+#[command(name = "classify", version, rename_all = "snake_case", args_override_self = true)]
 struct Arguments {
     /// The classifier
     #[arg(long, alias = "model_def")]

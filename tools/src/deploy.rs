@@ -16,7 +16,7 @@ use tpuc_tensor::{Tensor, npz};
 
 /// Lower a Top network for a chip and write it as a bmodel.
 #[derive(clap::Parser)]
-#[command(name = "model_deploy", version, rename_all = "snake_case")]
+#[command(name = "model_deploy", version, rename_all = "snake_case", args_override_self = true)]
 struct Arguments {
     /// The Top MLIR file
     #[arg(long)]
@@ -135,7 +135,7 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
         say(&arguments, format!("{}: {} bytes, {cycles} cycles, {:.1} frames per second at 1 GHz (estimated)", model.display(), bytes.len(), 1e9 / cycles.max(1) as f64));
     }
     if let (Some(path), Some(page)) = (&arguments.report, page) {
-        tpuc_tensor::file::write(path, page.html().as_bytes())?;
+        page.write(path)?;
     }
     Ok(())
 }

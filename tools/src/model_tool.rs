@@ -11,7 +11,7 @@ use tpuc_isa::hazards;
 
 /// Look into bmodels, check and combine them.
 #[derive(clap::Parser)]
-#[command(name = "model_tool", version)]
+#[command(name = "model_tool", version, args_override_self = true)]
 #[command(group(clap::ArgGroup::new("action").required(true).args(["info", "print", "disassemble", "check_hazards", "combine", "kernel_remove"])))]
 struct Arguments {
     /// Chip, nets, inputs and outputs, memory sizes

@@ -2,6 +2,8 @@
 //! elsewhere, no fonts, no images beside it.
 
 use std::fmt::Write as _;
+use std::path::Path;
+use tpuc_tensor::file::FileError;
 
 /// One bar of a chart: a layer and its value.
 #[derive(Debug, Clone)]
@@ -27,8 +29,20 @@ pub type Row = Vec<String>;
 #[derive(Debug, Default)]
 pub struct Report {
     title: String,
-    body: String,
+    sections: Vec<Section>,
 }
+
+/// A heading and what stands under it.
+#[derive(Debug, Clone)]
+struct Section {
+    id: String,
+    html: String,
+}
+
+/// What a file starts with that this module wrote.
+const HEAD: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"generator\" content=\"tpuc\">";
+const SECTION: &str = "\n<section id=\"";
+const SECTION_END: &str = "</section>";
 
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
@@ -42,51 +56,72 @@ figure{margin:0;border:1px solid #dde2ea;border-radius:4px;padding:.4rem}figcapt
 
 impl Report {
     pub fn new(title: &str) -> Report {
-        Report { title: title.to_owned(), body: String::new() }
+        Report { title: title.to_owned(), sections: Vec::new() }
     }
 
     pub fn section(&mut self, heading: &str, text: &str) {
-        write!(self.body, "<h2>{}</h2><p>{}</p>", escape(heading), escape(text)).ok();
+        let words = heading.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty());
+        let id = words.collect::<Vec<_>>().join("-").to_ascii_lowercase();
+        self.sections.push(Section { id, html: format!("<h2>{}</h2><p>{}</p>", escape(heading), escape(text)) });
+    }
+
+    /// The text of the section begun last.
+    fn body(&mut self) -> &mut String {
+        if self.sections.is_empty() {
+            self.sections.push(Section { id: "start".into(), html: String::new() });
+        }
+        let last = self.sections.len() - 1;
+        &mut self.sections[last].html
+    }
+
+    /// Writes the page. Commands that work on one network may name the same file: sections that an earlier one wrote there
+    /// stay, unless this report has one of the same heading.
+    pub fn write(&self, path: &Path) -> Result<(), FileError> {
+        let earlier = if path.exists() { tpuc_tensor::file::read_to_string(path)? } else { String::new() };
+        let mut sections = sections_of(&earlier);
+        sections.retain(|old| self.sections.iter().all(|new| new.id != old.id));
+        sections.extend(self.sections.iter().cloned());
+        tpuc_tensor::file::write(path, page(&self.title, &sections).as_bytes())
     }
 
     /// A table; cells that are numbers stand to the right.
     pub fn table(&mut self, heads: &[&str], rows: &[Row]) {
-        self.body.push_str("<table><tr>");
-        heads.iter().for_each(|h| write!(self.body, "<th>{}</th>", escape(h)).unwrap_or(()));
-        self.body.push_str("</tr>");
+        self.body().push_str("<table><tr>");
+        heads.iter().for_each(|h| write!(self.body(), "<th>{}</th>", escape(h)).unwrap_or(()));
+        self.body().push_str("</tr>");
         for row in rows {
-            self.body.push_str("<tr>");
+            self.body().push_str("<tr>");
             for cell in row {
                 let class = if cell.trim_end_matches('%').parse::<f64>().is_ok() { " class=n" } else { "" };
-                write!(self.body, "<td{class}>{}</td>", escape(cell)).ok();
+                write!(self.body(), "<td{class}>{}</td>", escape(cell)).ok();
             }
-            self.body.push_str("</tr>");
+            self.body().push_str("</tr>");
         }
-        self.body.push_str("</table>");
+        self.body().push_str("</table>");
     }
 
     /// Horizontal bars in the order given, each with its number; `low`..`high` is the drawn range.
     pub fn bars(&mut self, bars: &[Bar], low: f64, high: f64, digits: usize) {
         let (row, label, width) = (15.0, 330.0, 620.0);
         let height = row * bars.len() as f64 + 6.0;
-        write!(self.body, "<div class=chart><svg width=\"{}\" height=\"{height}\" role=\"img\">", label + width + 90.0).ok();
+        write!(self.body(), "<div class=chart><svg width=\"{}\" height=\"{height}\" role=\"img\">", label + width + 90.0).ok();
         for (i, bar) in bars.iter().enumerate() {
             let y = i as f64 * row;
             let share = if high > low { ((bar.value - low) / (high - low)).clamp(0.0, 1.0) } else { 0.0 };
             let short: String = bar.layer.chars().rev().take(50).collect::<Vec<_>>().into_iter().rev().collect();
             write!(
-                self.body,
+                self.body(),
                 "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text><rect x=\"{label}\" y=\"{}\" width=\"{:.2}\" height=\"{}\" fill=\"#3f74b5\"><title>{}: {:.digits$}</title></rect><text x=\"{:.2}\" y=\"{}\">{:.digits$}</text>",
                 label - 8.0, y + 12.0, escape(&short), y + 2.0, share * width, row - 4.0, escape(&bar.layer), bar.value, label + share * width + 6.0, y + 12.0, bar.value
             )
             .ok();
         }
-        self.body.push_str("</svg></div>");
+        self.body().push_str("</svg></div>");
     }
 
     /// Small histograms (logarithmic counts) with the threshold as a line; beyond it values saturate.
     pub fn histograms(&mut self, list: &[LayerHistogram]) {
-        self.body.push_str("<div class=grid>");
+        self.body().push_str("<div class=grid>");
         for h in list {
             let (width, height) = (220.0, 70.0);
             let top = h.counts.iter().fold(1.0f64, |m, &c| m.max((c + 1.0).ln()));
@@ -98,19 +133,35 @@ impl Report {
             }
             let x = if h.range > 0.0 { (h.threshold / h.range * width).min(width) } else { 0.0 };
             write!(
-                self.body,
+                self.body(),
                 "<figure><svg viewBox=\"0 0 {width} {height}\" width=\"100%\" role=\"img\"><path d=\"{path}L{width} {height}Z\" fill=\"#9db8d9\"/><line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"0\" y2=\"{height}\" stroke=\"#c2410c\" stroke-width=\"1.5\"/></svg><figcaption>{}<br>threshold {:.5} of {:.5}</figcaption></figure>",
                 escape(&h.layer), h.threshold, h.range
             )
             .ok();
         }
-        self.body.push_str("</div>");
+        self.body().push_str("</div>");
     }
+}
 
-    pub fn html(&self) -> String {
-        let title = escape(&self.title);
-        format!("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>{}</body></html>\n", self.body)
+fn page(title: &str, sections: &[Section]) -> String {
+    let title = escape(title);
+    let mut html = format!("{HEAD}<title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>");
+    sections.iter().for_each(|s| write!(html, "{SECTION}{}\">{}{SECTION_END}", s.id, s.html).unwrap_or(()));
+    html.push_str("\n</body></html>\n");
+    html
+}
+
+/// The sections of a page that this module wrote; none of any other text.
+fn sections_of(html: &str) -> Vec<Section> {
+    if !html.starts_with(HEAD) {
+        return Vec::new();
     }
+    let section = |part: &str| {
+        let (id, rest) = part.split_once("\">")?;
+        let (html, _) = rest.split_once(SECTION_END)?;
+        Some(Section { id: id.to_owned(), html: html.to_owned() })
+    };
+    html.split(SECTION).skip(1).filter_map(section).collect()
 }
 
 #[cfg(test)]
@@ -124,8 +175,16 @@ mod tests {
         report.bars(&[Bar { layer: "conv<1>".into(), value: 0.99 }], 0.9, 1.0, 4);
         report.histograms(&[LayerHistogram { layer: "x".into(), counts: vec![1.0, 0.0], range: 2.0, threshold: 1.0 }]);
         report.table(&["photo", "cos"], &[vec!["a.jpg".into(), "0.5".into()]]);
-        let html = report.html();
+        let html = page(&report.title, &report.sections);
         assert!(html.contains("conv&lt;1&gt;") && html.contains("x1=\"110.0\"") && html.contains("<td class=n>0.5</td>"));
         assert!(!html.contains("http"));
+    }
+
+    #[test]
+    fn a_second_report_adds_to_the_first() {
+        let sections = |names: &[&str]| names.iter().map(|n| Section { id: (*n).into(), html: format!("<p>{n}</p>") }).collect::<Vec<_>>();
+        let found = sections_of(&page("t", &sections(&["a", "b"])));
+        assert_eq!(found.iter().map(|s| (s.id.as_str(), s.html.as_str())).collect::<Vec<_>>(), [("a", "<p>a</p>"), ("b", "<p>b</p>")]);
+        assert!(sections_of("<section id=\"a\">somebody else's</section>").is_empty());
     }
 }

@@ -16,7 +16,7 @@ use tpuc_tensor::npz;
 
 /// Import a network, canonicalize it, and write it as Top MLIR with its weights beside it.
 #[derive(clap::Parser)]
-#[command(name = "model_transform", version, rename_all = "snake_case")]
+#[command(name = "model_transform", version, rename_all = "snake_case", args_override_self = true)]
 struct Arguments {
     /// Name of the network; files are named after it
     #[arg(long)]

@@ -225,7 +225,13 @@ fn kit_network_from_onnx_to_bmodel() {
     assert!(same("mbv2_tiny_bm1684x_int8_sym_tpu_outputs.npz", "mbv2_tiny_bm1684x_int8_sym_tpu_outputs.npz", "1,1").contains("30 equal"));
     assert!(same("mbv2_tiny_bm1684x_int8_sym_model_outputs.npz", "mbv2_tiny_bm1684x_int8_sym_model_outputs.npz", "1,1").contains("1 equal"));
     let strict = desk.output("model_deploy", &[&deploy[..], &["--test_input", "mbv2_tiny_in_f32.npz", "--test_reference", "top.npz", "--tolerance", "0.99999,0.99999", "--model", "strict.bmodel"]].concat());
-    assert!(!strict.status.success() && !desk.path("strict.bmodel").exists());
+    assert_eq!(strict.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&strict.stderr).contains("less similar to the"));
+    assert!(!desk.path("strict.bmodel").exists());
+    // Both commands told their part of the one report.
+    desk.runs("model_deploy", &[&deploy[..], &checks, &["--report", "table.html"]].concat());
+    let report = std::fs::read_to_string(desk.path("table.html")).unwrap();
+    ["id=\"thresholds\"", "id=\"similarity\"", "id=\"cycles-per-layer-estimated\""].iter().for_each(|id| assert_eq!(report.matches(id).count(), 1, "{id}"));
 
     assert!(desk.runs("model_tool", &["--info", "n.bmodel"]).contains("net 0: [mbv2_tiny]"));
     assert!(desk.runs("model_tool", &["--disassemble", "n.bmodel"]).contains("conv.normal"));
