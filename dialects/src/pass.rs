@@ -172,14 +172,18 @@ fn folders(arguments: &[String]) -> (Option<PathBuf>, Option<PathBuf>) {
 }
 
 /// The driver: `tpuc-opt` with MLIR's own options. Weights are looked for beside the input file, then in the working
-/// folder; those that a pass changed are written beside the output file. Returns the exit code.
+/// folder; those that a pass changed are written beside the output file. Locations are printed unless the arguments say
+/// otherwise: layers and weights have their names there, a module without them is useless. Returns the exit code.
 pub fn opt_main(arguments: &[String]) -> i32 {
     let registry = crate::registry();
     let (input, output) = folders(arguments);
     if let Some(folder) = input {
         store::set_default_folder(folder);
     }
-    let arguments: Vec<CString> = arguments.iter().filter_map(|a| CString::new(a.as_str()).ok()).collect();
+    let mut arguments: Vec<CString> = arguments.iter().filter_map(|a| CString::new(a.as_str()).ok()).collect();
+    if !arguments.iter().any(|a| a.to_string_lossy().trim_start_matches('-').starts_with("mlir-print-debuginfo")) {
+        arguments.push(c"--mlir-print-debuginfo".into());
+    }
     let mut pointers: Vec<_> = arguments.iter().map(|a| a.as_ptr()).collect();
     pointers.push(std::ptr::null());
     let code = unsafe {

@@ -21,6 +21,6 @@ pub fn run(module: &PassModule, options: &ExportCalibrationTableOptions) -> Resu
     if rows.is_empty() {
         return Err("no layer of the module has a threshold".into());
     }
-    let header = Header { version: crate::version(), mlir: program.name.clone(), ..Default::default() };
+    let header = Header { version: crate::version(), mlir: program.name.clone(), time: format!("{}.000000", crate::timestamp()), ..Default::default() };
     CalibrationTable::new(header, rows).write(Path::new(&options.file)).map_err(crate::text)
 }

@@ -30,8 +30,8 @@ pub fn run(module: &PassModule, options: &ProcessorAssignOptions) -> Result<(), 
 /// Chip and mode of a module that went through this pass.
 pub fn assigned(program: &tpuc_ops::Program) -> Result<(&'static Chip, Mode), String> {
     let text = |name: &str| match program.attrs.get(name) {
-        Some(Attr::Str(text)) => Ok(text.as_str()),
-        _ => Err(format!("the module has no attribute '{name}': run processor-assign before")),
+        Some(Attr::Str(text)) if text != "ALL" => Ok(text.as_str()),
+        _ => Err(format!("'{name}' is not decided: run processor-assign before")),
     };
     let chip = Chip::find(text("module.chip")?).map_err(crate::text)?;
     let mode = text("module.mode")?.parse::<Mode>().map_err(crate::text)?;

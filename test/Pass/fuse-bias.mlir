@@ -1,6 +1,6 @@
 // Adding a constant per channel is a bias; adding one per element is not.
 // RUN: mkdir -p %t && cd %t && %npz make w.npz w:2x2x1x1=1 b:1x2x1x1=5,6 all:1x2x4x4=1 m:32x3=1 mb:3=1,2,3 one:1=10
-// RUN: %tpuc-opt %s --top-fuse-bias -mlir-print-debuginfo -o fused.mlir
+// RUN: %tpuc-opt %s --top-fuse-bias -o fused.mlir
 // RUN: FileCheck %s --input-file fused.mlir
 // RUN: %npz show w.npz | FileCheck %s --check-prefix=WEIGHTS
 

@@ -1,6 +1,6 @@
 // Relu and Clip(0, limit) go into the op before them, which takes their name.
 // RUN: mkdir -p %t && cd %t && %npz make w.npz w:2x2x1x1=1
-// RUN: %tpuc-opt %s --top-fuse-relu -mlir-print-debuginfo | FileCheck %s
+// RUN: %tpuc-opt %s --top-fuse-relu | FileCheck %s
 
 // CHECK: "top.Conv"({{.*}}do_relu = true{{.*}}relu_limit = 6.000000e+00{{.*}}loc(#[[CLIP:.*]])
 // The sum is read twice: its Relu stays.

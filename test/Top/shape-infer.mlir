@@ -5,7 +5,7 @@
 // A reshape multiplies nothing, a Relu counts one, a Softmax five, a window its taps, a multiply-accumulate two.
 // CHECK: module @net attributes {module.FLOPs = 16306 : i64
 module @net attributes {module.weight_file = "w.npz"} {
-  // CHECK: func.func @main(%{{.*}}: tensor<1x3x16x16xf32>) -> tensor<1x10xf32>
+  // CHECK: func.func @main({{.*}}) -> tensor<1x10xf32>
   func.func @main(%arg0: tensor<1x3x16x16xf32>) -> tensor<1x1xf32> {
     %none = "top.None"() : () -> none
     // CHECK: "top.Input"{{.*}} -> tensor<1x3x16x16xf32>
