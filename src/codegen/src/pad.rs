@@ -17,9 +17,8 @@ pub fn generate(context: &mut Context, node: usize, op: &tpu::Pad) -> Result<(),
         return Err("only constant padding of four-dimensional tensors is generated".into());
     }
     let dtype = y_type.elem.storage();
-    let scale = y_type.elem.scale().ok_or("no scale in its types")?;
-    let value = round::saturate(round::float_to_i64(round::half_away_f64(op.val / scale)), dtype);
-    let byte = value as u8;
+    // The value of a lowered Pad is in units of the storage type already.
+    let byte = round::saturate(round::float_to_i64(round::half_away_f64(op.val)), dtype) as u8;
     for (turn, step) in flat_steps(y_type.count() as u64, 8 << 10).into_iter().enumerate() {
         let mut arena = half(turn);
         let y = arena.tensor(step.shape(), dtype)?;

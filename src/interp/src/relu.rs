@@ -11,7 +11,10 @@ pub(crate) fn prepare_relu(limit: f64, request: &Request<'_>) -> Result<Prepared
         let high = if limit > 0.0 { limit as f32 } else { f32::INFINITY };
         boxed(move |operands, y, _| elementwise::clip(operand(operands, 0)?.floats()?, 0.0, high, y.floats()?))
     } else {
-        boxed(|operands, y, _| elementwise::relu_int(operand(operands, 0)?.ints()?, y.ints()?))
+        // The limit is in real units.
+        let scale = request.result.elem.scale().unwrap_or(1.0);
+        let limit = (limit > 0.0).then(|| (limit / scale).round().clamp(0.0, 255.0) as i32);
+        boxed(move |operands, y, _| elementwise::relu_int(operand(operands, 0)?.ints()?, limit, y.ints()?))
     };
     Ok(Prepared { kernel, operands: vec![Some(layout)], result: layout })
 }

@@ -209,8 +209,20 @@ vectorized! {
 }
 
 /// `y = saturate(max(x, 0))` within one scale.
-pub fn relu_int(x: Ints<'_>, y: IntsMut<'_>) -> Result<(), KernelError> {
-    add_int(&[Summand { x, multiplier: 1, shift: 0 }], true, y)
+pub fn relu_int(x: Ints<'_>, limit: Option<i32>, y: IntsMut<'_>) -> Result<(), KernelError> {
+    let sum = [Summand { x, multiplier: 1, shift: 0 }];
+    let Some(limit) = limit else { return add_int(&sum, true, y) };
+    match y {
+        IntsMut::I8(y) => {
+            add_int(&sum, true, IntsMut::I8(y))?;
+            y.iter_mut().for_each(|v| *v = i32::from(*v).min(limit) as i8);
+        }
+        IntsMut::U8(y) => {
+            add_int(&sum, true, IntsMut::U8(y))?;
+            y.iter_mut().for_each(|v| *v = i32::from(*v).min(limit) as u8);
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -240,8 +252,10 @@ mod tests {
             assert_eq!(y, (0..256).map(wanted).collect::<Vec<_>>());
         }
         let mut y = vec![0u8; 256];
-        relu_int(Ints::I8(&a), IntsMut::U8(&mut y)).unwrap();
+        relu_int(Ints::I8(&a), None, IntsMut::U8(&mut y)).unwrap();
         assert!(y.iter().zip(&a).all(|(&y, &x)| i32::from(y) == i32::from(x).max(0)));
+        relu_int(Ints::I8(&a), Some(5), IntsMut::U8(&mut y)).unwrap();
+        assert!(y.iter().zip(&a).all(|(&y, &x)| i32::from(y) == i32::from(x).clamp(0, 5)));
     }
 
     #[test]
