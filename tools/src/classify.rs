@@ -76,7 +76,7 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
     };
     let values = preprocess.run(&arguments.input).map_err(|e| named(&e))?;
     let elements: usize = shape.iter().product();
-    if values.is_empty() || elements % values.len() != 0 {
+    if values.is_empty() || !elements.is_multiple_of(values.len()) {
         return Err(Failure::work(format!("{}: its input has shape {shape:?}, which is not a picture", arguments.model.display())));
     }
     let tensor = Tensor::f32(&shape, values.repeat(elements / values.len())).map_err(Failure::work)?;
@@ -125,7 +125,7 @@ fn probabilities(scores: &[f32]) -> Vec<f32> {
 }
 
 /// `["tench", ...]`, `{"0": "tench", ...}`, or a line a class.
-fn labels(path: &Path) -> Result<Vec<String>, Failure> {
+pub fn labels(path: &Path) -> Result<Vec<String>, Failure> {
     let text = tpuc_tensor::file::read_to_string(path)?;
     if extension(path) != "json" {
         return Ok(text.lines().map(|l| l.trim().to_owned()).filter(|l| !l.is_empty()).collect());

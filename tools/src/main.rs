@@ -5,6 +5,7 @@ mod calibration;
 mod classify;
 mod cli;
 mod compare;
+mod demo_table;
 mod deploy;
 mod inputs;
 mod later;
@@ -37,6 +38,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "classify", summary: "what a classifier sees in a photograph", run: classify::run },
     Command { name: "classify_mobilenet_v2", summary: "classify, with the preprocessing of MobileNetV2", run: classify::run },
     Command { name: "model_tool", summary: "look into bmodels, check and combine them", run: model_tool::run },
+    Command { name: "demo_table", summary: "a float classifier beside its bmodel, on labelled photographs", run: demo_table::run },
     Command { name: "tpuc-opt", summary: "run passes on MLIR files", run: opt::run },
     Command { name: "run_qtable", summary: "not in this version yet", run: later::run },
     Command { name: "run_sensitive_layer", summary: "not in this version yet", run: later::run },
