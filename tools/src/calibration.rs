@@ -94,16 +94,12 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
 }
 
 fn request(arguments: &Arguments) -> Result<Request, Failure> {
-    if let Some(search) = &arguments.search {
-        // The documents say False and false.
-        if !search.eq_ignore_ascii_case("false") {
-            return Err(cli::not_yet(&format!("--search {search}")));
-        }
+    // The documents say False and false.
+    if let Some(search) = arguments.search.as_ref().filter(|s| !s.eq_ignore_ascii_case("false")) {
+        return Err(cli::not_yet(&format!("--search {search}")));
     }
-    if let Some(text) = &arguments.transformer {
-        if cli::boolean("--transformer", text)? {
-            return Err(cli::not_yet("--transformer True"));
-        }
+    if arguments.transformer.as_deref().map(|t| cli::boolean("--transformer", t)).transpose()? == Some(true) {
+        return Err(cli::not_yet("--transformer True"));
     }
     if let Some(command) = arguments.debug_cmd.as_deref().filter(|c| !c.is_empty()) {
         return Err(cli::not_yet(&format!("--debug_cmd {command}")));

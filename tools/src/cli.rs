@@ -117,7 +117,7 @@ pub fn numbers(option: &str, text: &str) -> Result<Vec<f64>, Failure> {
 
 /// `256,256`: height and width in pixels.
 pub fn height_width(option: &str, text: &str) -> Result<[usize; 2], Failure> {
-    let side = |v: f64| (v >= 1.0 && v <= 65535.0 && v.fract() == 0.0).then_some(v as usize);
+    let side = |v: f64| ((1.0..=65535.0).contains(&v) && v.fract() == 0.0).then_some(v as usize);
     match numbers(option, text)?.as_slice() {
         &[h, w] => side(h).zip(side(w)).map(|(h, w)| [h, w]),
         _ => None,

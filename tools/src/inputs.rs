@@ -39,7 +39,7 @@ fn picture(input: &NetInput, file: &Path) -> Result<Tensor, Failure> {
     let preprocess = preprocess.ok_or_else(|| Failure::work(format!("{}: input '{}' of shape {:?} is not a picture; give a npy or npz file", file.display(), input.name, input.shape)))?;
     let one = preprocess.run(file).map_err(|e| named(file, e))?;
     let elements: usize = input.shape.iter().product();
-    if one.is_empty() || elements % one.len() != 0 {
+    if one.is_empty() || !elements.is_multiple_of(one.len()) {
         return Err(Failure::work(format!("{}: gives {} elements, input '{}' has shape {:?}", file.display(), one.len(), input.name, input.shape)));
     }
     Tensor::f32(&input.shape, one.repeat(elements / one.len())).map_err(|e| named(file, e))

@@ -99,8 +99,11 @@ fn check_chip(model: &Model) -> Result<(), String> {
     if model.chip == bm1684x::CHIP.name { Ok(()) } else { Err(format!("instructions of {} are not supported yet, only those of {}", model.chip, bm1684x::CHIP.name)) }
 }
 
+/// Decodes the command that a stream starts with.
+type Decoder<I> = fn(&[u8]) -> Result<(Header, I), DecodeError>;
+
 /// The `count` commands of a stream.
-fn decode<I>(engine: &str, stream: &Blob, count: u32, decode: fn(&[u8]) -> Result<(Header, I), DecodeError>) -> Result<Vec<(Header, I)>, String> {
+fn decode<I>(engine: &str, stream: &Blob, count: u32, decode: Decoder<I>) -> Result<Vec<(Header, I)>, String> {
     let mut rest: &[u8] = stream;
     let mut list = Vec::new();
     for index in 0..count {

@@ -31,11 +31,11 @@ impl Shown {
         let last = Mutex::new(0u64);
         tpuc_passes::set_progress(Some(Box::new(move |fraction, what| {
             let tenth = (fraction.clamp(0.0, 1.0) * 10.0) as u64;
-            if let Ok(mut last) = last.lock() {
-                if tenth > *last {
-                    *last = tenth;
-                    println!("{what}: {}%", tenth * 10);
-                }
+            if let Ok(mut last) = last.lock()
+                && tenth > *last
+            {
+                *last = tenth;
+                println!("{what}: {}%", tenth * 10);
             }
         })));
         Shown(None)
