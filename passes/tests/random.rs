@@ -236,6 +236,13 @@ fn two_hundred_random_networks_agree() {
             if !same(&outputs[0].1, &expected) {
                 let (found, wanted) = (outputs[0].1.to_f32(), expected.to_f32());
                 let places: Vec<_> = (0..found.len()).filter(|&i| found[i] != wanted[i]).collect();
+                // docs/numerics.md: the vendor's division in a softmax is not IEEE's.
+                let softmax = lowered.nodes.iter().any(|n| matches!(n.op, Op::TpuSoftmax(_)));
+                let one_step = places.iter().all(|&i| (found[i] - wanted[i]).abs() < 1.01 / 255.0);
+                if softmax && one_step && places.len() * 10_000 <= found.len() {
+                    println!("network {seed}: {} of {} probabilities are one step off on the vendor's simulator", places.len(), found.len());
+                    continue;
+                }
                 println!("network {seed}: {} of {} elements differ, first at {:?}: {} instead of {}", places.len(), found.len(), places.first(), found[places[0]], wanted[places[0]]);
                 for node in 0..lowered.nodes.len() {
                     println!("    {:?} {:?} {:?}", lowered.nodes[node].op, lowered.operand_types(node).first(), lowered.result_types(node).first());
