@@ -2,6 +2,7 @@
 .DEFAULT_GOAL := help
 PREFIX ?= /usr/local
 CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help setup build test demo bench conformance install clean
 
@@ -19,7 +20,7 @@ setup:
 
 build: setup
 	$(CARGO) build --release -p tpuc
-	@bash tools/link.sh
+	@sh tools/link.sh $(TARGET)/release/tpuc build/bin
 
 test: build
 	@python3 scripts/test.py
@@ -35,8 +36,9 @@ conformance: setup
 	TPUC_BMRT_DIR=$(CURDIR)/build/vendor $(CARGO) test --release -p tpuc-runtime -p tpuc-isa -p tpuc-passes
 
 install: build
-	install -d $(PREFIX)/bin
-	cp -a build/bin/. $(PREFIX)/bin/
+	install -d $(PREFIX)/bin $(PREFIX)/lib/tpuc
+	install $(TARGET)/release/tpuc $(PREFIX)/lib/tpuc/tpuc
+	@sh tools/link.sh $(PREFIX)/lib/tpuc/tpuc $(PREFIX)/bin
 
 clean:
 	$(CARGO) clean
