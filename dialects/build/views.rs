@@ -109,6 +109,8 @@ fn view(out: &mut String, op: &Op) {
     writeln!(out, "    pub fn of(operation: OperationRef<'c, 'a>) -> Option<Self> {{ OpView::new(operation).checked(&{attributes}::SPEC).map(Self) }}").ok();
     writeln!(out, "    /// The attributes.").ok();
     writeln!(out, "    pub fn attrs(self) -> Result<{attributes}, OpError> {{ self.0.attrs(&{attributes}::SPEC, {attributes}::from_attrs) }}").ok();
+    writeln!(out, "    /// Replaces the attributes. The operation may be invalid afterwards: `verify` says.").ok();
+    writeln!(out, "    pub fn set_attrs(self, attributes: &{attributes}) {{ self.0.set_attrs(&Op::from(attributes.clone())) }}").ok();
     for (list, getter) in [(&op.operands, "operand"), (&op.results, "result")] {
         accessors(out, list, getter);
     }

@@ -310,6 +310,18 @@ pub fn location_text(location: MlirLocation) -> String {
     }
 }
 
+/// Sets an attribute of an op, or removes it.
+pub fn set_attribute(op: MlirOperation, name: &str, value: Option<&Attr>) {
+    unsafe {
+        match value {
+            Some(value) => mlirOperationSetAttributeByName(op, string_ref(name), to_attribute(mlirOperationGetContext(op), value)),
+            None => {
+                mlirOperationRemoveAttributeByName(op, string_ref(name));
+            }
+        }
+    }
+}
+
 /// Reports an error at an op through MLIR's diagnostics.
 pub fn emit_error(op: MlirOperation, message: &str) {
     let text = format!("'{}' op {}", op_name(op), message.replace('\0', " "));

@@ -79,6 +79,14 @@ impl<'c: 'a, 'a> OpView<'c, 'a> {
     fn attrs<T>(&self, spec: &OpSpec, read: fn(&[(String, Attr)]) -> Result<T, AttrError>) -> Result<T, OpError> {
         read(&convert::op_attributes(self.operation.to_raw(), spec)).map_err(|source| OpError::Attribute { name: spec.name.to_owned(), source })
     }
+
+    /// Replaces the attributes that the op's declaration knows; others (a frontend's own) stay.
+    fn set_attrs(self, op: &Op) {
+        let list = op.to_attrs();
+        for attribute in op.spec().attributes {
+            convert::set_attribute(self.operation.to_raw(), attribute.name, list.iter().find(|(name, _)| *name == attribute.name).map(|(_, value)| value));
+        }
+    }
 }
 
 /// The value, unless it is the result of a `top.None`.

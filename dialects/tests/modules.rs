@@ -161,3 +161,25 @@ fn every_op_of_the_references_modules_has_a_view() {
         });
     }
 }
+
+#[test]
+fn a_view_changes_attributes() {
+    let context = context();
+    let text = "module attributes {module.weight_file = \"w\"} { func.func @main(%a: tensor<1x3x8x8xf32>, %w: tensor<4x3x3x3xf32>) -> tensor<1x4x8x8xf32> {
+      %n = \"top.None\"() : () -> none
+      %0 = \"top.Conv\"(%a, %w, %n) {kernel_shape = [3, 3], strides = [1, 1], pads = [1, 1, 1, 1], dilations = [1, 1], note = \"mine\"} : (tensor<1x3x8x8xf32>, tensor<4x3x3x3xf32>, none) -> tensor<1x4x8x8xf32>
+      return %0 : tensor<1x4x8x8xf32> } }";
+    let mut module = Module::parse(&context, text.as_bytes(), "net.mlir").unwrap();
+    each_op(&mut module, |operation| {
+        assert!(top::AddView::of(operation).is_none());
+        let Some(conv) = top::ConvView::of(operation) else { return };
+        assert!(conv.bias().is_none());
+        let changed = tpuc_ops::top::Conv { dilations: None, do_relu: true, ..conv.attrs().unwrap() };
+        conv.set_attrs(&changed);
+        assert_eq!(conv.attrs().unwrap(), changed);
+        assert!(operation.verify());
+        conv.set_attrs(&tpuc_ops::top::Conv { pads: vec![0; 4], ..changed });
+        assert!(!operation.verify());
+    });
+    assert!(module.text().contains("do_relu = true") && module.text().contains("note = \"mine\"") && !module.text().contains("dilations"));
+}
