@@ -43,10 +43,10 @@ struct Arguments {
     #[arg(long, default_value = "letterbox")]
     keep_ratio_mode: String,
     /// Mean of each channel
-    #[arg(long, default_value = "0.0,0.0,0.0", allow_hyphen_values = true)]
+    #[arg(long, default_value = DEFAULT_MEAN, allow_hyphen_values = true)]
     mean: String,
     /// Scale of each channel: input = (pixel - mean) * scale
-    #[arg(long, default_value = "1.0,1.0,1.0", allow_hyphen_values = true)]
+    #[arg(long, default_value = DEFAULT_SCALE, allow_hyphen_values = true)]
     scale: String,
     /// Value of the pixels around a letterboxed picture, 0 to 255
     #[arg(long, default_value_t = 0)]
@@ -85,6 +85,9 @@ struct Arguments {
     #[arg(long, hide = true)]
     onnx_sim: Option<String>,
 }
+
+const DEFAULT_MEAN: &str = "0.0,0.0,0.0";
+const DEFAULT_SCALE: &str = "1.0,1.0,1.0";
 
 const LATER: &[&str] = &[
     "--model_data", "--model_extern", "--preprocess_list", "--add_postprocess", "--dynamic", "--dynamic_shape_input_names", "--shape_influencing_input_names", "--input_types", "--path_custom_op",
@@ -201,8 +204,11 @@ fn import_options(arguments: &Arguments) -> Result<ImportOptions, Failure> {
     let channel_values = |option: &str, text: &str| {
         let values = cli::numbers(option, text)?;
         let needed = pixel_format.channels();
-        // The defaults are three values whatever the number of channels.
-        if values.len() == needed || (needed == 1 && values.len() == 3) {
+        // The defaults are three equal values whatever the number of channels.
+        if text == DEFAULT_MEAN || text == DEFAULT_SCALE {
+            return Ok(vec![values[0]; needed.max(3)]);
+        }
+        if values.len() == needed {
             return Ok(values);
         }
         Err(Failure::usage(format!("{option}: {} values, but pixel format {} has {needed} channels", values.len(), arguments.pixel_format)))
