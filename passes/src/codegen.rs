@@ -11,6 +11,8 @@ pub fn run(module: &PassModule, options: &CodegenOptions) -> Result<(), String> 
     let program = module.program().map_err(crate::text)?;
     let weights = module.weights().map_err(crate::text)?;
     let compiled = tpuc_codegen::compile(&program, &weights).map_err(crate::text)?;
+    // Legal instructions and ordered accesses are proven before anything is written.
+    compiled.timeline().map_err(crate::text)?;
     let bytes = tpuc_bmodel::write(&compiled.model(&program, &crate::timestamp())).map_err(crate::text)?;
     tpuc_tensor::file::write(Path::new(&options.model_file), &bytes).map_err(crate::text)
 }

@@ -3,7 +3,7 @@
 use crate::CodegenError;
 use tpuc_isa::bm1684x::cost::{Span, estimate};
 use tpuc_isa::bm1684x::decode::{decode_dma_stream, decode_tiu_stream};
-use tpuc_isa::bm1684x::{Inst, access};
+use tpuc_isa::bm1684x::{Inst, access, check_dma, check_tiu};
 use tpuc_isa::hazards;
 use tpuc_ops::Program;
 
@@ -31,12 +31,22 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// Decodes the streams that were written, proves that no two conflicting accesses of the engines are unordered, and
+    /// Decodes the streams that were written, checks every instruction's legality, proves that no two conflicting accesses of the engines are unordered, and
     /// runs them on the clock.
     pub(crate) fn new(program: &[Inst], layers: &[usize], tiu: &[u8], dma: &[u8]) -> Result<Timeline, CodegenError> {
         let illegal = |reason: String| CodegenError::Illegal { reason };
         let tiu = decode_tiu_stream(tiu).map_err(|e| illegal(e.to_string()))?;
         let dma = decode_dma_stream(dma).map_err(|e| illegal(e.to_string()))?;
+        for (index, (_, inst)) in tiu.iter().enumerate() {
+            if let Some(violation) = check_tiu(inst).first() {
+                return Err(illegal(format!("TIU command {index}: {violation}")));
+            }
+        }
+        for (index, (_, inst)) in dma.iter().enumerate() {
+            if let Some(violation) = check_dma(inst).first() {
+                return Err(illegal(format!("DMA command {index}: {violation}")));
+            }
+        }
         let tiu_commands: Vec<_> = tiu.iter().map(|(h, i)| access::tiu_command(h, i)).collect();
         let dma_commands: Vec<_> = dma.iter().map(|(h, i)| access::dma_command(h, i)).collect();
         if let Some(hazard) = hazards::verify(&tiu_commands, &dma_commands).first() {
