@@ -1,7 +1,7 @@
 //! A program of both engines in program order -> the two command streams of a group.
 
 use super::access;
-use super::encode::{encode_dma, encode_tiu};
+use super::encode::{EncodeError, encode_dma, encode_tiu, try_encode_dma, try_encode_tiu};
 use super::inst::*;
 use crate::hazards::{Command, Engine, assign_dependencies};
 
@@ -45,14 +45,25 @@ pub struct TooManyCommands {
     pub commands: usize,
 }
 
+/// Why a program has no streams.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AssembleError {
+    #[error(transparent)]
+    TooManyCommands(#[from] TooManyCommands),
+    /// `command` counts from 0 in its engine's queue.
+    #[error("{engine} command {command}: {source}")]
+    DoesNotFit { engine: &'static str, command: u32, source: EncodeError },
+}
+
 /// Computes ids and waits of a program whose meaning is its order, encodes it, and ends both streams.
 ///
-/// The program must not contain end commands.
-pub fn assemble(program: &[Inst]) -> Result<Streams, TooManyCommands> {
+/// The program must not contain end commands. Nothing is cut: a value that its field can't hold is an error. Whether the
+/// instructions are legal is [`super::check`]'s to say.
+pub fn assemble(program: &[Inst]) -> Result<Streams, AssembleError> {
     for engine in [Engine::Tiu, Engine::Dma] {
         let commands = program.iter().filter(|inst| inst.engine() == engine).count() + 1;
         if commands > MAX_COMMANDS {
-            return Err(TooManyCommands { engine: engine.name(), commands });
+            return Err(TooManyCommands { engine: engine.name(), commands }.into());
         }
     }
     let footprint = |inst: &Inst| match inst {
@@ -65,21 +76,27 @@ pub fn assemble(program: &[Inst]) -> Result<Streams, TooManyCommands> {
 
     let mut streams = Streams { tiu_count: 1, dma_count: 1, ..Streams::default() };
     for (inst, command) in program.iter().zip(&commands) {
+        let (cmd_id, dep) = (command.cmd_id, command.cmd_id_dep);
         match inst {
             Inst::Tiu(tiu) => {
-                streams.tiu.extend(encode_tiu(tiu, command.cmd_id, command.cmd_id_dep));
+                streams.tiu.extend(try_encode_tiu(tiu, cmd_id, dep).map_err(|e| does_not_fit(command, e))?);
                 streams.tiu_count += 1;
             }
             Inst::Dma(dma) => {
-                streams.dma.extend(encode_dma(dma, command.cmd_id, command.cmd_id_dep));
+                streams.dma.extend(try_encode_dma(dma, cmd_id, dep).map_err(|e| does_not_fit(command, e))?);
                 streams.dma_count += 1;
             }
         }
     }
+    // Their ids fit: they are the counts that were checked above.
     streams.tiu.extend(encode_tiu(&Tiu::Sys(Sys::END), streams.tiu_count, 0));
     streams.dma.extend(encode_dma(&Dma::Sys(DmaSys::END), streams.dma_count, 0));
     for stream in [&mut streams.tiu, &mut streams.dma] {
         stream.resize(stream.len().next_multiple_of(STREAM_ALIGN), 0);
     }
     Ok(streams)
+}
+
+fn does_not_fit(command: &Command, source: EncodeError) -> AssembleError {
+    AssembleError::DoesNotFit { engine: command.engine.name(), command: command.cmd_id.saturating_sub(1), source }
 }

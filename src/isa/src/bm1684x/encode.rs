@@ -1,14 +1,43 @@
 //! From records to words. TIU instructions are written in the long form, whose fields are the same for all operations.
 //!
-//! A value that its field can't hold is cut; [`super::check`] finds such values before.
+//! What goes into a file is written by [`try_encode_tiu`] and [`try_encode_dma`], which refuse a value that its field can't
+//! hold: cut, it would be another value that is just as valid, and nothing later could tell.
 
-use super::fields::{self, DmaField as D, TiuField as T, Words};
+use super::fields::{self, DmaField as D, FieldId, Form, TiuField as T, Words};
 use super::inst::*;
+
+/// A value has more bits than its field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{field} is {value}, its field has {bits} bits")]
+pub struct EncodeError {
+    pub field: &'static str,
+    pub value: u64,
+    pub bits: u8,
+}
+
+fn write_exactly<F: FieldId>(words: &Words<F>, form: &Form<F>) -> Result<Vec<u8>, EncodeError> {
+    match words.too_wide(form) {
+        Some((field, value)) => Err(EncodeError { field: field.id.name(), value, bits: field.width }),
+        None => Ok(words.write(form)),
+    }
+}
 
 /// The bytes of a TIU command: 128, or 16 for `Sys` and `Lar`.
 ///
 /// `cmd_id` is its number in the TIU queue, from 1; `dep` the number of DMA commands that must be complete before it.
+/// The first value that does not fit its field is the error.
+pub fn try_encode_tiu(inst: &Tiu, cmd_id: u32, dep: u32) -> Result<Vec<u8>, EncodeError> {
+    let (words, form) = tiu_words(inst, cmd_id, dep);
+    write_exactly(&words, form)
+}
+
+/// As [`try_encode_tiu`] for an instruction whose values are known to fit (decoded ones do); others are cut.
 pub fn encode_tiu(inst: &Tiu, cmd_id: u32, dep: u32) -> Vec<u8> {
+    let (words, form) = tiu_words(inst, cmd_id, dep);
+    words.write(form)
+}
+
+fn tiu_words(inst: &Tiu, cmd_id: u32, dep: u32) -> (TiuWords, &'static Form<T>) {
     let mut w = Words::<T>::default();
     let form = match inst {
         Tiu::Sys(_) => &fields::SYS,
@@ -21,7 +50,7 @@ pub fn encode_tiu(inst: &Tiu, cmd_id: u32, dep: u32) -> Vec<u8> {
     w.set(T::TskLaneNum, u64::MAX);
     let (kind, function) = tiu(inst, &mut w);
     w.set(T::TskTyp, kind).set(T::TskEuTyp, function.into());
-    w.write(form)
+    (w, form)
 }
 
 type TiuWords = Words<T>;
@@ -425,11 +454,23 @@ fn vc(i: &Vc, w: &mut TiuWords) -> u8 {
 /// The bytes of a DMA command: 96, or 16 for `Sys`.
 ///
 /// `cmd_id` is its number in the DMA queue, from 1; `dep` the number of TIU commands that must be complete before it.
+/// The first value that does not fit its field is the error.
+pub fn try_encode_dma(inst: &Dma, cmd_id: u32, dep: u32) -> Result<Vec<u8>, EncodeError> {
+    let (words, form) = dma_words(inst, cmd_id, dep);
+    write_exactly(&words, form)
+}
+
+/// As [`try_encode_dma`] for an instruction whose values are known to fit (decoded ones do); others are cut.
 pub fn encode_dma(inst: &Dma, cmd_id: u32, dep: u32) -> Vec<u8> {
+    let (words, form) = dma_words(inst, cmd_id, dep);
+    words.write(form)
+}
+
+fn dma_words(inst: &Dma, cmd_id: u32, dep: u32) -> (Words<D>, &'static Form<D>) {
     let mut w = Words::<D>::default();
     w.set(D::CmdId, cmd_id.into()).set(D::CmdIdDep, dep.into()).set(D::CmdIdEn, 1);
     let form = dma(inst, &mut w);
-    w.write(form)
+    (w, form)
 }
 
 fn dma(inst: &Dma, w: &mut Words<D>) -> &'static fields::Form<D> {

@@ -614,6 +614,12 @@ impl<F: FieldId> Words<F> {
         words
     }
 
+    /// The first field of the form whose value has more bits than the field, with that value.
+    pub fn too_wide(&self, form: &Form<F>) -> Option<(Field<F>, u64)> {
+        let fits = |field: &Field<F>| self.get(field.id) <= u64::MAX >> (64 - field.width);
+        form.fields.iter().find(|field| !fits(field)).map(|field| (*field, self.get(field.id)))
+    }
+
     /// The command with these fields; a value is cut to its field's width.
     pub fn write(&self, form: &Form<F>) -> Vec<u8> {
         let mut bytes = vec![0; form.bytes];

@@ -23,9 +23,9 @@ mod tests;
 mod vendor_tests;
 
 pub use check::{Violation, check_dma, check_tiu};
-pub use assemble::{Inst, Streams, TooManyCommands, assemble};
+pub use assemble::{AssembleError, Inst, Streams, TooManyCommands, assemble};
 pub use decode::{DecodeError, decode_dma, decode_tiu};
-pub use encode::{encode_dma, encode_tiu};
+pub use encode::{EncodeError, encode_dma, encode_tiu, try_encode_dma, try_encode_tiu};
 pub use inst::*;
 
 use crate::ChipDesc;

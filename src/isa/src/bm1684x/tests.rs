@@ -64,7 +64,7 @@ proptest! {
         let bytes = tiu_words(kind, code, form, &random);
         let (header, inst) = decode_tiu(&bytes).expect("valid words");
         prop_assert_eq!(header.length, form.bytes);
-        let own = encode_tiu(&inst, header.cmd_id, header.cmd_id_dep);
+        let own = try_encode_tiu(&inst, header.cmd_id, header.cmd_id_dep).expect("decoded values fit");
         let (again, same) = decode_tiu(&own).expect("our words");
         // NaN scales are equal by their bits.
         prop_assert_eq!(format!("{:?}", same), format!("{:?}", inst));
@@ -83,7 +83,7 @@ proptest! {
         let code = match kind { 0 => random[99] % 7, 1 | 3 | 6 => random[99] % 2, _ => 0 };
         words.set(D::CmdType, kind).set(D::CmdSpecialFunction, code).set(D::CmdShort, u64::from(kind == 6));
         let (header, inst) = decode_dma(&words.write(form)).expect("valid words");
-        let own = encode_dma(&inst, header.cmd_id, header.cmd_id_dep);
+        let own = try_encode_dma(&inst, header.cmd_id, header.cmd_id_dep).expect("decoded values fit");
         let (_, same) = decode_dma(&own).expect("our words");
         prop_assert_eq!(same, inst);
         prop_assert_eq!(encode_dma(&same, header.cmd_id, header.cmd_id_dep), own);
@@ -301,6 +301,28 @@ fn programs_assemble_into_ordered_streams() {
     // The TIU reads what the first load wrote; the second load overwrites what the TIU read.
     assert_eq!(tiu.iter().map(|(header, _)| header.cmd_id_dep).collect::<Vec<_>>(), [1, 0]);
     assert_eq!(dma.iter().map(|(header, _)| header.cmd_id_dep).collect::<Vec<_>>(), [0, 1, 0]);
+}
+
+/// A value that its field can't hold would become another, valid one: 65536 + 5 channels would be 5.
+#[test]
+fn values_that_do_not_fit_are_refused() {
+    let too_many = DmaTensor { source: DmaBlock { shape: Shape::new(1, 65536 + 5, 3, 7), ..load(0, 5).source }, ..load(0, 5) };
+    let Tiu::Ar(mut wide) = copy(ArFunction::Mul, 0x100, Layout::Aligned) else { panic!("an AR") };
+    wide.shape.w = 1 << 16;
+    let text = |program: &[Inst]| assemble(program).map(|_| ()).map_err(|error| error.to_string());
+    assert_eq!(
+        text(&[Inst::Dma(Dma::Tensor(load(0, 5))), Inst::Dma(Dma::Tensor(too_many))]),
+        Err("DMA command 1: src_csize is 65541, its field has 16 bits".to_string())
+    );
+    assert_eq!(
+        text(&[Inst::Dma(Dma::Tensor(load(0, 5))), Inst::Tiu(Tiu::Ar(wide))]),
+        Err("TIU command 0: res0_w is 65536, its field has 16 bits".to_string())
+    );
+    // Ids are fields as any other.
+    let fits = copy(ArFunction::Mul, 0x100, Layout::Aligned);
+    assert_eq!(try_encode_tiu(&fits, (1 << 20) - 1, 0), Ok(encode_tiu(&fits, (1 << 20) - 1, 0)));
+    let error = try_encode_tiu(&fits, 1 << 20, 0).expect_err("20 bits");
+    assert_eq!(error, EncodeError { field: "cmd_id", value: 1 << 20, bits: 20 });
 }
 
 #[test]

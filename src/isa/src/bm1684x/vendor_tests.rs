@@ -42,7 +42,7 @@ fn dma_commands_encode_to_the_vendors_bits() {
     for group in kit::all() {
         let mut at = 0;
         for (header, inst) in decode_dma_stream(&group.dma).expect("DMA stream") {
-            let words = encode_dma(&inst, header.cmd_id, header.cmd_id_dep);
+            let words = try_encode_dma(&inst, header.cmd_id, header.cmd_id_dep).expect("decoded values fit");
             assert_eq!(words, group.dma[at..at + header.length], "{} {inst:?}", group.file);
             at += header.length;
         }
@@ -53,7 +53,7 @@ fn dma_commands_encode_to_the_vendors_bits() {
 fn short_and_long_forms_mean_the_same() {
     for group in kit::all() {
         for (header, inst) in decode_tiu_stream(&group.tiu).expect("TIU stream") {
-            let words = encode_tiu(&inst, header.cmd_id, header.cmd_id_dep);
+            let words = try_encode_tiu(&inst, header.cmd_id, header.cmd_id_dep).expect("decoded values fit");
             let (again, long) = decode_tiu(&words).expect("what we wrote");
             assert_eq!(long, inst, "{}", group.file);
             assert_eq!((again.cmd_id, again.cmd_id_dep), (header.cmd_id, header.cmd_id_dep));

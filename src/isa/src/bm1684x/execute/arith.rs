@@ -1,321 +1,290 @@
 //! Element-wise arithmetic (AR), row by row in every lane.
 
+use super::round::{range, round_float, shift_round, shift_row};
 use super::unsupported;
-use crate::bm1684x::memory::{ExecuteError, LANE, Memory, Result};
-use crate::bm1684x::{Ar, ArFunction, CHIP, DType, Layout, Operand, Precision, Rounding, Shape, Strides, lane_of, offset_of};
-use half::{bf16, f16};
-use rayon::prelude::*;
+use super::view::{Input, LaneJob, RUN, View, channels_of, for_lanes, joined, same_lane, write_floats, write_ints};
+use crate::bm1684x::memory::{ExecuteError, Memory, Result};
+use crate::bm1684x::{Ar, ArFunction as F, DType, Operand, Rounding, Shape};
 
-/// A tensor in local memory with its strides in bytes.
-#[derive(Debug, Clone, Copy)]
-pub struct View {
-    pub lane: usize,
-    offset: usize,
-    strides: [usize; 4],
-    pub dtype: DType,
+struct Job {
+    function: F,
+    kind: Kind,
+    shape: Shape,
+    result: View,
+    a: Input,
+    b: Option<Input>,
+    c: Option<Input>,
+    rounding: Rounding,
+    iterations: u8,
+    limits: (i64, i64),
 }
 
-impl View {
-    /// Checks that every element lies inside its lane.
-    pub fn new(addr: u32, shape: Shape, dtype: DType, layout: Layout, what: &'static str) -> Result<View> {
-        let lane = lane_of(addr);
-        if lane >= CHIP.lanes {
-            return Err(ExecuteError::Address { what, address: u64::from(addr), bytes: 0 });
-        }
-        let Strides { n, c, h, w } = layout.strides(shape, dtype.precision, lane);
-        let size = dtype.bytes() as usize;
-        let strides = [n, c, h, w].map(|s| s as usize * size);
-        let last_block = (lane + shape.c.max(1) - 1) / CHIP.lanes;
-        let last = [shape.n.max(1) - 1, last_block, shape.h.max(1) - 1, shape.w.max(1) - 1];
-        let offset = offset_of(addr) as usize;
-        let end = last.iter().zip(strides).try_fold(offset as u64 + size as u64, |sum, (&i, s)| sum.checked_add(u64::from(i) * s as u64));
-        match end {
-            Some(end) if end <= LANE as u64 => Ok(View { lane: lane as usize, offset, strides, dtype }),
-            end => Err(ExecuteError::Local { what, end: end.unwrap_or(u64::MAX) }),
-        }
-    }
-
-    /// Byte offset inside its lane of the first element of a row.
-    pub fn row(&self, n: usize, block: usize, h: usize) -> usize {
-        self.offset + n * self.strides[0] + block * self.strides[1] + h * self.strides[2]
-    }
-
-    pub fn step(&self) -> usize {
-        self.strides[3]
-    }
-}
-
-/// An operand: a tensor or one value.
-enum Input {
-    View(View),
-    Int(i64),
-    Float(f32),
-}
-
-impl Input {
-    fn new(operand: Operand, shape: Shape) -> Result<Input> {
-        match operand {
-            Operand::Tensor(t) => Ok(Input::View(View::new(t.addr, shape, t.dtype, t.layout, "an operand")?)),
-            Operand::Const { bits, dtype } => Ok(if dtype.precision.is_float() { Input::Float(float_of(bits, dtype.precision)) } else { Input::Int(int_of(bits, dtype)) }),
-        }
-    }
-
-    fn ints(&self, lane: &[u8], at: (usize, usize, usize), row: &mut [i64]) {
-        match self {
-            Input::View(view) => read_ints(lane, view.row(at.0, at.1, at.2), view.step(), view.dtype, row),
-            Input::Int(value) => row.fill(*value),
-            Input::Float(value) => row.fill(*value as i64),
-        }
-    }
-
-    fn floats(&self, lane: &[u8], at: (usize, usize, usize), row: &mut [f32]) {
-        match self {
-            Input::View(view) => read_floats(lane, view.row(at.0, at.1, at.2), view.step(), view.dtype, row),
-            Input::Int(value) => row.fill(*value as f32),
-            Input::Float(value) => row.fill(*value),
-        }
-    }
-}
-
-/// The value of a constant's bits.
-pub fn int_of(bits: u32, dtype: DType) -> i64 {
-    match (dtype.precision.bytes(), dtype.signed) {
-        (1, true) => i64::from(bits as u8 as i8),
-        (1, false) => i64::from(bits as u8),
-        (2, true) => i64::from(bits as u16 as i16),
-        (2, false) => i64::from(bits as u16),
-        (_, true) => i64::from(bits as i32),
-        (_, false) => i64::from(bits),
-    }
-}
-
-pub fn float_of(bits: u32, precision: Precision) -> f32 {
-    match precision {
-        Precision::F16 => f16::from_bits(bits as u16).to_f32(),
-        Precision::Bf16 => bf16::from_bits(bits as u16).to_f32(),
-        _ => f32::from_bits(bits),
-    }
-}
-
-/// Reads every `step` bytes. The view that the row belongs to has been checked.
-pub fn read_ints(lane: &[u8], at: usize, step: usize, dtype: DType, row: &mut [i64]) {
-    let byte = |i: usize| at + i * step;
-    match (dtype.precision.bytes(), dtype.signed) {
-        (1, true) => row.iter_mut().enumerate().for_each(|(i, v)| *v = i64::from(lane[byte(i)] as i8)),
-        (1, false) => row.iter_mut().enumerate().for_each(|(i, v)| *v = i64::from(lane[byte(i)])),
-        (2, signed) => row.iter_mut().enumerate().for_each(|(i, v)| {
-            let bits = u16::from_le_bytes([lane[byte(i)], lane[byte(i) + 1]]);
-            *v = if signed { i64::from(bits as i16) } else { i64::from(bits) };
-        }),
-        (_, signed) => row.iter_mut().enumerate().for_each(|(i, v)| {
-            let b = byte(i);
-            let bits = u32::from_le_bytes([lane[b], lane[b + 1], lane[b + 2], lane[b + 3]]);
-            *v = if signed { i64::from(bits as i32) } else { i64::from(bits) };
-        }),
-    }
-}
-
-pub fn read_floats(lane: &[u8], at: usize, step: usize, dtype: DType, row: &mut [f32]) {
-    let half = |i: usize| u16::from_le_bytes([lane[at + i * step], lane[at + i * step + 1]]);
-    match dtype.precision {
-        Precision::F16 => row.iter_mut().enumerate().for_each(|(i, v)| *v = f16::from_bits(half(i)).to_f32()),
-        Precision::Bf16 => row.iter_mut().enumerate().for_each(|(i, v)| *v = bf16::from_bits(half(i)).to_f32()),
-        _ => row.iter_mut().enumerate().for_each(|(i, v)| {
-            let b = at + i * step;
-            *v = f32::from_le_bytes([lane[b], lane[b + 1], lane[b + 2], lane[b + 3]]);
-        }),
-    }
-}
-
-/// Writes the low bytes of every value.
-pub fn write_ints(lane: &mut [u8], at: usize, step: usize, bytes: u32, row: &[i64]) {
-    match bytes {
-        1 => row.iter().enumerate().for_each(|(i, v)| lane[at + i * step] = *v as u8),
-        2 => row.iter().enumerate().for_each(|(i, v)| lane[at + i * step..][..2].copy_from_slice(&(*v as u16).to_le_bytes())),
-        _ => row.iter().enumerate().for_each(|(i, v)| lane[at + i * step..][..4].copy_from_slice(&(*v as u32).to_le_bytes())),
-    }
-}
-
-/// Rounds to the precision and writes.
-pub fn write_floats(lane: &mut [u8], at: usize, step: usize, precision: Precision, row: &[f32]) {
-    match precision {
-        Precision::F16 => row.iter().enumerate().for_each(|(i, v)| lane[at + i * step..][..2].copy_from_slice(&f16::from_f32(*v).to_le_bytes())),
-        Precision::Bf16 => row.iter().enumerate().for_each(|(i, v)| lane[at + i * step..][..2].copy_from_slice(&bf16::from_f32(*v).to_le_bytes())),
-        _ => row.iter().enumerate().for_each(|(i, v)| lane[at + i * step..][..4].copy_from_slice(&v.to_le_bytes())),
-    }
-}
-
-/// Range of an integer type.
-pub fn range(bytes: u32, signed: bool) -> (i64, i64) {
-    let bits = 8 * bytes.min(4);
-    if signed { (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) } else { (0, (1 << bits) - 1) }
-}
-
-/// `v * 2^shift`, rounded where bits are lost.
-pub fn shift_round(v: i64, shift: i64, rounding: Rounding) -> i64 {
-    if shift >= 0 {
-        return v.checked_shl(shift.min(63) as u32).unwrap_or(0);
-    }
-    let right = (-shift).min(62) as u32;
-    let floor = v >> right;
-    let rest = v - (floor << right);
-    let half = 1i64 << (right - 1);
-    let up = match rounding {
-        Rounding::Down => false,
-        Rounding::Up => rest != 0,
-        Rounding::TowardsZero => v < 0 && rest != 0,
-        Rounding::HalfUp => rest >= half,
-        Rounding::HalfDown => rest > half,
-        Rounding::HalfAwayFromZero => rest > half || (rest == half && v >= 0),
-        Rounding::HalfToEven => rest > half || (rest == half && floor & 1 == 1),
-    };
-    floor + i64::from(up)
-}
-
-pub fn round_float(x: f32, rounding: Rounding) -> f32 {
-    match rounding {
-        Rounding::HalfToEven => x.round_ties_even(),
-        Rounding::HalfAwayFromZero => x.round(),
-        Rounding::TowardsZero => x.trunc(),
-        Rounding::Down => x.floor(),
-        Rounding::Up => x.ceil(),
-        Rounding::HalfUp => (f64::from(x) + 0.5).floor() as f32,
-        Rounding::HalfDown => (f64::from(x) - 0.5).ceil() as f32,
-    }
+/// What the operands and the result are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// The same bits.
+    Move,
+    Int,
+    Float,
+    FloatToInt,
+    IntToFloat,
 }
 
 pub fn run(memory: &mut Memory, inst: &Ar) -> Result<()> {
     let shape = inst.shape;
-    let result_float = inst.result.precision.is_float();
-    let opd0 = inst.opd0.dtype();
-    let source_float = opd0.precision.is_float();
+    if shape.elements() == 0 {
+        return Ok(());
+    }
+    let function = inst.function;
+    let name = function.name();
     let result_type = DType::new(inst.result.precision, true);
     let result = View::new(inst.result.addr, shape, result_type, inst.result.layout, "the result")?;
-    let inputs = [Some(inst.opd0), inst.opd1, inst.opd2].map(|o| o.map(|o| Input::new(o, shape)).transpose());
-    let [a, b, c] = inputs;
-    let (a, b, c) = (a?, b?, c?);
-    let Some(a) = a else { return unsupported(inst.function.name()) };
-    for input in [Some(&a), b.as_ref(), c.as_ref()].into_iter().flatten() {
-        if let Input::View(view) = input
-            && view.lane != result.lane
-        {
-            return Err(ExecuteError::Operand(format!("{}: operands and result start in different lanes", inst.function.name())));
-        }
-    }
-    let cast = inst.function == ArFunction::Cast;
-    if source_float != result_float && !cast && inst.function != ArFunction::Copy {
-        return unsupported(inst.function.name());
-    }
-    // Checks the function once, outside of the rows.
-    let signed = match inst.function {
-        ArFunction::Cast => inst.result_signed,
-        ArFunction::Copy => opd0.signed,
-        _ => opd0.signed || inst.opd1.is_some_and(|o| o.dtype().signed),
+    let input = |operand: Operand| Input::new(operand, shape);
+    let a = input(inst.opd0)?;
+    let b = inst.opd1.map(input).transpose()?;
+    let c = inst.opd2.map(input).transpose()?;
+    let inputs = || [Some(&a), b.as_ref(), c.as_ref()].into_iter().flatten().filter_map(Input::view);
+    same_lane(name, inputs().chain([&result]))?;
+    let needed = match function {
+        F::Copy | F::Cast | F::Not | F::Abs | F::FirstOne | F::FirstZero => 1,
+        F::SelectGreater | F::SelectEqual | F::SelectLess => 3,
+        _ => 2,
     };
-    let (low, high) = range(inst.result.precision.bytes(), signed);
-    let width = shape.w as usize;
-    let failure = std::sync::Mutex::new(None);
-    memory.local.par_chunks_mut(LANE).enumerate().for_each(|(lane, bytes)| {
-        let mut ints = [vec![0i64; width], vec![0; width], vec![0; width]];
-        let mut floats = [vec![0f32; width], vec![0.0; width]];
-        let first = (lane + CHIP.lanes as usize - result.lane) % CHIP.lanes as usize;
-        for n in 0..shape.n as usize {
-            for channel in (first..shape.c as usize).step_by(CHIP.lanes as usize) {
-                let block = (result.lane + channel) / CHIP.lanes as usize;
-                for h in 0..shape.h as usize {
-                    let at = (n, block, h);
-                    let out = result.row(n, block, h);
-                    let done = if source_float {
-                        let [x, y] = &mut floats;
-                        a.floats(bytes, at, x);
-                        if let Some(b) = &b {
-                            b.floats(bytes, at, y);
-                        }
-                        if cast && !result_float {
-                            let row = &mut ints[0];
-                            for (v, x) in row.iter_mut().zip(x.iter()) {
-                                *v = (round_float(*x, inst.rounding) as i64).clamp(low, high);
-                            }
-                            write_ints(bytes, out, result.step(), inst.result.precision.bytes(), row);
-                            Ok(())
-                        } else {
-                            float_row(inst.function, x, y).map(|()| write_floats(bytes, out, result.step(), inst.result.precision, x))
-                        }
-                    } else {
-                        let [x, y, z] = &mut ints;
-                        a.ints(bytes, at, x);
-                        if let Some(b) = &b {
-                            b.ints(bytes, at, y);
-                        }
-                        if let Some(c) = &c {
-                            c.ints(bytes, at, z);
-                        } else {
-                            z.fill(0);
-                        }
-                        if result_float {
-                            let row = &mut floats[0];
-                            row.iter_mut().zip(x.iter()).for_each(|(v, x)| *v = *x as f32);
-                            write_floats(bytes, out, result.step(), inst.result.precision, row);
-                            Ok(())
-                        } else {
-                            int_row(inst.function, x, y, z, inst.rounding, (low, high)).map(|()| write_ints(bytes, out, result.step(), inst.result.precision.bytes(), x))
-                        }
-                    };
-                    if let Err(error) = done {
-                        if let Ok(mut slot) = failure.lock() {
-                            *slot = Some(error);
-                        }
-                        return;
-                    }
+    let given = 1 + usize::from(b.is_some()) + usize::from(c.is_some());
+    if given < needed {
+        return Err(ExecuteError::Operand(format!("{name} has {given} operands, {needed} are needed")));
+    }
+    if matches!(function, F::AddSaturate | F::SubSaturate) && c.is_some() {
+        return unsupported(&format!("{name} with a shift"));
+    }
+    if function == F::MulSaturate && matches!(c, Some(Input::View(_))) {
+        return unsupported(&format!("{name} with a shift for each element"));
+    }
+    // A shift is signed, whatever its type says.
+    let c = match (function, c) {
+        (F::MulSaturate, Some(Input::Const { bits, .. })) => Some(Input::Const { bits, dtype: DType::I8 }),
+        (_, c) => c,
+    };
+    let kind = kind_of(inst, &a, b.as_ref(), c.as_ref())?;
+    let signed = match function {
+        F::Cast => inst.result_signed,
+        F::SubSaturate | F::Sub | F::AbsDifference => true,
+        _ => inst.opd0.dtype().signed || inst.opd1.is_some_and(|o| o.dtype().signed),
+    };
+    let limits = range(inst.result.precision.bytes(), signed);
+    let walked: Vec<&View> = inputs().chain([&result]).collect();
+    let shape = joined(shape, &walked);
+    let job = Job { function, kind, shape, result, a, b, c, rounding: inst.rounding, iterations: inst.iterations, limits };
+    for_lanes(memory, result.lane, shape.c as usize, shape.elements(), &job);
+    Ok(())
+}
+
+fn kind_of(inst: &Ar, a: &Input, b: Option<&Input>, c: Option<&Input>) -> Result<Kind> {
+    let (from, to) = (a.dtype().precision, inst.result.precision);
+    let same = |other: Option<&Input>| other.is_none_or(|o| o.dtype().precision == from);
+    match (inst.function, from.is_float(), to.is_float()) {
+        (F::Copy, _, _) if from.bytes() == to.bytes() => Ok(Kind::Move),
+        (F::Cast, true, false) => Ok(Kind::FloatToInt),
+        (F::Cast, false, true) => Ok(Kind::IntToFloat),
+        (F::Cast, true, true) => Ok(Kind::Float),
+        (_, true, true) if from == to && same(b) && same(c) => Ok(Kind::Float),
+        (F::Copy, false, false) => Ok(Kind::Int),
+        (_, false, false) if ![b, c].into_iter().flatten().any(|o| o.dtype().precision.is_float()) => Ok(Kind::Int),
+        _ => unsupported(&format!("{} of {} into {}", inst.function.name(), from.name(), to.name())),
+    }
+}
+
+impl LaneJob for Job {
+    #[inline(always)]
+    fn run(&self, lane: usize, bytes: &mut [u8]) {
+        let mut ints = [[0i64; RUN]; 3];
+        let mut floats = [[0f32; RUN]; 3];
+        channels_of(lane, self.result.lane, self.shape, |n, block| {
+            for h in 0..self.shape.h as usize {
+                let mut from = 0;
+                while from < self.shape.w as usize {
+                    let count = (self.shape.w as usize - from).min(RUN);
+                    self.run_of(bytes, [n, block, h, from], count, &mut ints, &mut floats);
+                    from += count;
                 }
             }
+        });
+    }
+}
+
+impl Job {
+    /// `count` elements from `at` on.
+    #[inline(always)]
+    fn run_of(&self, bytes: &mut [u8], at: [usize; 4], count: usize, ints: &mut [[i64; RUN]; 3], floats: &mut [[f32; RUN]; 3]) {
+        let (result, precision) = (&self.result, self.result.dtype.precision);
+        let step = result.step();
+        let out = result.row(at[0], at[1], at[2]) + at[3] * step;
+        let [x, y, z] = ints;
+        let (x, y, z) = (&mut x[..count], &mut y[..count], &mut z[..count]);
+        let [p, q, r] = floats;
+        let (p, q, r) = (&mut p[..count], &mut q[..count], &mut r[..count]);
+        match self.kind {
+            Kind::Move => {
+                if let Input::View(view) = &self.a
+                    && view.dense()
+                    && result.dense()
+                {
+                    let from = view.row(at[0], at[1], at[2]) + at[3] * step;
+                    bytes.copy_within(from..from + count * step, out);
+                    return;
+                }
+                // As integers, whatever they are.
+                match &self.a {
+                    Input::View(view) => super::view::read_ints(bytes, view.row(at[0], at[1], at[2]) + at[3] * view.step(), view.step(), int_like(view.dtype), x),
+                    Input::Const { bits, .. } => x.fill(i64::from(*bits)),
+                }
+                write_ints(bytes, out, step, precision.bytes(), x);
+            }
+            Kind::FloatToInt => {
+                self.a.floats(bytes, at, p);
+                float_to_int(p, x, self.rounding, self.limits);
+                write_ints(bytes, out, step, precision.bytes(), x);
+            }
+            Kind::IntToFloat => {
+                self.a.ints(bytes, at, x);
+                p.iter_mut().zip(&*x).for_each(|(p, x)| *p = *x as f32);
+                write_floats(bytes, out, step, precision, p);
+            }
+            Kind::Float => {
+                self.a.floats(bytes, at, p);
+                if let Some(b) = &self.b {
+                    b.floats(bytes, at, q);
+                }
+                if let Some(c) = &self.c {
+                    c.floats(bytes, at, r);
+                }
+                if self.function == F::Mac {
+                    super::view::read_floats(bytes, out, step, precision, r);
+                }
+                float_row(self.function, p, q, r, self.iterations);
+                write_floats(bytes, out, step, precision, p);
+            }
+            Kind::Int => {
+                self.a.ints(bytes, at, x);
+                if let Some(b) = &self.b {
+                    b.ints(bytes, at, y);
+                }
+                match &self.c {
+                    Some(c) => c.ints(bytes, at, z),
+                    None => z.fill(0),
+                }
+                self.int_row(bytes, out, x, y, z);
+                write_ints(bytes, out, step, precision.bytes(), x);
+            }
         }
-    });
-    failure.into_inner().unwrap_or_default().map_or(Ok(()), Err)
+    }
+
+    /// `x = x op y`; `z` is the third operand: the shift of saturating functions.
+    #[inline(always)]
+    fn int_row(&self, _bytes: &[u8], _out: usize, x: &mut [i64], y: &[i64], z: &[i64]) {
+        let (low, high) = self.limits;
+        let width = 8 * self.result.dtype.bytes();
+        match self.function {
+            F::Copy => {}
+            F::Cast => x.iter_mut().for_each(|x| *x = (*x).clamp(low, high)),
+            F::Add => x.iter_mut().zip(y).for_each(|(x, y)| *x += y),
+            F::Sub => x.iter_mut().zip(y).for_each(|(x, y)| *x -= y),
+            F::Mul => x.iter_mut().zip(y).for_each(|(x, y)| *x = x.wrapping_mul(*y)),
+            F::Max => x.iter_mut().zip(y).for_each(|(x, y)| *x = (*x).max(*y)),
+            F::Min => x.iter_mut().zip(y).for_each(|(x, y)| *x = (*x).min(*y)),
+            F::And => x.iter_mut().zip(y).for_each(|(x, y)| *x &= y),
+            F::Or => x.iter_mut().zip(y).for_each(|(x, y)| *x |= y),
+            F::Xor => x.iter_mut().zip(y).for_each(|(x, y)| *x ^= y),
+            F::Not => x.iter_mut().for_each(|x| *x = !*x),
+            F::Abs => x.iter_mut().for_each(|x| *x = x.abs().min(high)),
+            F::AbsDifference => x.iter_mut().zip(y).for_each(|(x, y)| *x = (*x - y).abs()),
+            F::AddSaturate => {
+                x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
+                self.finish(x, z);
+            }
+            F::SubSaturate => {
+                x.iter_mut().zip(y).for_each(|(x, y)| *x -= y);
+                self.finish(x, z);
+            }
+            F::MulSaturate => {
+                x.iter_mut().zip(y).for_each(|(x, y)| *x = x.wrapping_mul(*y));
+                self.finish(x, z);
+            }
+            F::ArithShift => x.iter_mut().zip(y).for_each(|(x, y)| *x = shift_round(*x, *y, self.rounding)),
+            F::SelectGreater => x.iter_mut().zip(y.iter().zip(z)).for_each(|(x, (y, z))| *x = if *x > *y { *x } else { *z }),
+            F::SelectEqual => x.iter_mut().zip(y.iter().zip(z)).for_each(|(x, (y, z))| *x = if *x == *y { *x } else { *z }),
+            F::SelectLess => x.iter_mut().zip(y.iter().zip(z)).for_each(|(x, (y, z))| *x = if *x < *y { *x } else { *z }),
+            _ => {}
+        }
+        let _ = width;
+    }
+
+    /// Shift by the third operand, rounding, saturation.
+    #[inline(always)]
+    fn finish(&self, x: &mut [i64], z: &[i64]) {
+        let (low, high) = self.limits;
+        match &self.c {
+            Some(Input::View(_)) => x.iter_mut().zip(z).for_each(|(x, z)| *x = shift_round(*x, *z, self.rounding).clamp(low, high)),
+            Some(Input::Const { .. }) => shift_row(x, z.first().copied().unwrap_or(0), self.rounding, 0, self.limits),
+            None => x.iter_mut().for_each(|x| *x = (*x).clamp(low, high)),
+        }
+    }
 }
 
-/// `x = x op y` in integers; `z` is the third operand, the shift of saturating functions.
-fn int_row(function: ArFunction, x: &mut [i64], y: &[i64], z: &[i64], rounding: Rounding, (low, high): (i64, i64)) -> Result<()> {
-    let pairs = || y.iter().zip(z);
-    match function {
-        ArFunction::Copy => {}
-        ArFunction::Cast => x.iter_mut().for_each(|x| *x = (*x).clamp(low, high)),
-        ArFunction::Add => x.iter_mut().zip(y).for_each(|(x, y)| *x += y),
-        ArFunction::Sub => x.iter_mut().zip(y).for_each(|(x, y)| *x -= y),
-        ArFunction::Mul => x.iter_mut().zip(y).for_each(|(x, y)| *x = x.wrapping_mul(*y)),
-        ArFunction::Max => x.iter_mut().zip(y).for_each(|(x, y)| *x = (*x).max(*y)),
-        ArFunction::Min => x.iter_mut().zip(y).for_each(|(x, y)| *x = (*x).min(*y)),
-        ArFunction::AddSaturate => x.iter_mut().zip(pairs()).for_each(|(x, (y, z))| *x = shift_round(*x + y, *z, rounding).clamp(low, high)),
-        ArFunction::SubSaturate => x.iter_mut().zip(pairs()).for_each(|(x, (y, z))| *x = shift_round(*x - y, *z, rounding).clamp(low, high)),
-        ArFunction::MulSaturate => x.iter_mut().zip(pairs()).for_each(|(x, (y, z))| *x = shift_round(*x * y, *z, rounding).clamp(low, high)),
-        ArFunction::ArithShift => x.iter_mut().zip(y).for_each(|(x, y)| *x = shift_round(*x, *y, rounding).clamp(low, high)),
-        ArFunction::And => x.iter_mut().zip(y).for_each(|(x, y)| *x &= y),
-        ArFunction::Or => x.iter_mut().zip(y).for_each(|(x, y)| *x |= y),
-        ArFunction::Xor => x.iter_mut().zip(y).for_each(|(x, y)| *x ^= y),
-        ArFunction::Not => x.iter_mut().for_each(|x| *x = !*x),
-        ArFunction::Abs => x.iter_mut().for_each(|x| *x = x.abs().min(high)),
-        ArFunction::SelectGreater => x.iter_mut().zip(pairs()).for_each(|(x, (y, z))| *x = if *x > *y { *x } else { *z }),
-        ArFunction::SelectEqual => x.iter_mut().zip(pairs()).for_each(|(x, (y, z))| *x = if *x == *y { *x } else { *z }),
-        ArFunction::SelectLess => x.iter_mut().zip(pairs()).for_each(|(x, (y, z))| *x = if *x < *y { *x } else { *z }),
-        other => return unsupported(other.name()),
+/// The integer type of the same size.
+fn int_like(dtype: DType) -> DType {
+    match dtype.bytes() {
+        1 => DType::U8,
+        2 => DType::U16,
+        _ => DType::U32,
     }
-    Ok(())
 }
 
-/// `x = x op y` in floats.
-fn float_row(function: ArFunction, x: &mut [f32], y: &[f32]) -> Result<()> {
-    let pairs = x.iter_mut().zip(y);
-    match function {
-        ArFunction::Copy | ArFunction::Cast => {}
-        ArFunction::Add | ArFunction::AddSaturate => pairs.for_each(|(x, y)| *x += y),
-        ArFunction::Sub | ArFunction::SubSaturate => pairs.for_each(|(x, y)| *x -= y),
-        ArFunction::Mul | ArFunction::MulSaturate => pairs.for_each(|(x, y)| *x *= y),
-        ArFunction::Div => pairs.for_each(|(x, y)| *x /= y),
-        ArFunction::Max => pairs.for_each(|(x, y)| *x = if *x > *y { *x } else { *y }),
-        ArFunction::Min => pairs.for_each(|(x, y)| *x = if *x < *y { *x } else { *y }),
-        ArFunction::Abs => x.iter_mut().for_each(|x| *x = x.abs()),
-        ArFunction::AbsDifference => pairs.for_each(|(x, y)| *x = (*x - y).abs()),
-        other => return unsupported(other.name()),
+/// Casts a row; values that are no number give 0.
+#[inline(always)]
+pub fn float_to_int(from: &[f32], to: &mut [i64], rounding: Rounding, (low, high): (i64, i64)) {
+    macro_rules! each {
+        ($rounding:expr) => {
+            to.iter_mut().zip(from).for_each(|(v, x)| *v = (round_float(*x, $rounding) as i64).clamp(low, high))
+        };
     }
-    Ok(())
+    match rounding {
+        Rounding::HalfToEven => each!(Rounding::HalfToEven),
+        Rounding::HalfAwayFromZero => each!(Rounding::HalfAwayFromZero),
+        Rounding::TowardsZero => each!(Rounding::TowardsZero),
+        Rounding::Down => each!(Rounding::Down),
+        Rounding::Up => each!(Rounding::Up),
+        Rounding::HalfUp => each!(Rounding::HalfUp),
+        Rounding::HalfDown => each!(Rounding::HalfDown),
+    }
+}
+
+/// `x = x op y` in floats; halves are computed as f32 and rounded once.
+#[inline(always)]
+fn float_row(function: F, x: &mut [f32], y: &[f32], z: &[f32], _iterations: u8) {
+    let n = x.len();
+    let (y, z) = (&y[..n], &z[..n]);
+    macro_rules! each {
+        ($x:ident, $y:ident, $z:ident, $value:expr) => {
+            for i in 0..n {
+                let ($x, $y, $z) = (x[i], y[i], z[i]);
+                x[i] = $value;
+            }
+        };
+    }
+    match function {
+        F::Add | F::AddSaturate => each!(x, y, _z, x + y),
+        F::Sub | F::SubSaturate => each!(x, y, _z, x - y),
+        F::Mul | F::MulSaturate => each!(x, y, _z, x * y),
+        F::Div => each!(x, y, _z, x / y),
+        F::Max => each!(x, y, _z, if x > y { x } else { y }),
+        F::Min => each!(x, y, _z, if x < y { x } else { y }),
+        F::Abs => each!(x, _y, _z, x.abs()),
+        F::AbsDifference => each!(x, y, _z, (x - y).abs()),
+        F::SelectGreater => each!(x, y, z, if x > y { x } else { z }),
+        F::SelectEqual => each!(x, y, z, if x == y { x } else { z }),
+        F::SelectLess => each!(x, y, z, if x < y { x } else { z }),
+        F::Mac => each!(x, y, z, x * y + z),
+        _ => {}
+    }
 }

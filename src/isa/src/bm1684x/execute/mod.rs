@@ -8,7 +8,10 @@ mod lanes;
 mod matmul;
 mod pool;
 mod requant;
+mod round;
+mod special;
 mod table;
+mod view;
 
 use super::memory::{ExecuteError, Memory, Result};
 use super::{Dma, Tiu};
@@ -35,11 +38,11 @@ impl Machine {
             Tiu::Sg(i) => table::run(&mut self.memory, i),
             Tiu::TransBc(i) => lanes::run(&mut self.memory, i),
             Tiu::Sys(_) => Ok(()),
-            Tiu::Mm(_) => unsupported("mm"),
+            Tiu::Mm(i) => matmul::run_mm(&mut self.memory, i),
             Tiu::Sgl(_) => unsupported("sgl"),
             Tiu::Lar(_) => unsupported("lar"),
-            Tiu::Sfu(i) => unsupported(i.function.name()),
-            Tiu::Lin(i) => unsupported(i.function.name()),
+            Tiu::Sfu(i) => special::run_sfu(&mut self.memory, i),
+            Tiu::Lin(i) => special::run_lin(&mut self.memory, i),
             Tiu::Cmp(i) => unsupported(i.function.name()),
             Tiu::Vc(i) => unsupported(i.function.name()),
         }

@@ -1,126 +1,271 @@
 //! Pooling and depthwise convolution (PorD): a window over every channel by itself.
+//!
+//! A channel's padded input is laid out once as a plane of numbers, its columns dealt out by stride, so that each tap of
+//! the window is a run of neighbours for a run of outputs.
 
-use super::arith::{View, float_of, int_of, range, read_floats, read_ints, shift_round, write_floats, write_ints};
-use super::requant::for_channels;
+use super::conv::{check_reach, check_window};
+use super::round::{range, shift_row};
 use super::unsupported;
-use crate::bm1684x::memory::{ExecuteError, LANE, Memory, Result};
-use crate::bm1684x::{CHIP, DType, Pool, PoolFunction, Shape, Source, lane_of, offset_of};
+use super::view::{LaneJob, View, channels_of, float_of, for_lanes, int_of, read_floats, same_lane, write_floats, write_ints};
+use crate::bm1684x::memory::{ExecuteError, LANE, LANES, Memory, Result};
+use crate::bm1684x::{DType, Pool, PoolFunction, Precision, Rounding, Shape, Source, lane_of, offset_of};
+
+/// Outputs that are summed up before the next ones.
+const BLOCK: usize = 1024;
+
+struct Job<'a> {
+    inst: &'a Pool,
+    input: View,
+    result: View,
+    /// Of depthwise weights and bias, in each lane.
+    weights: usize,
+    bias: Option<usize>,
+    /// Padded rows, and columns of each of the `stride_w` interleaved parts of a padded row.
+    rows: usize,
+    pitch: usize,
+    /// Offsets of the taps in the plane.
+    taps: Vec<usize>,
+    /// Runs of outputs: offset in the plane. Their length.
+    runs: Vec<usize>,
+    length: usize,
+    /// Outputs of a row are this far apart in the run (0: a run is a row).
+    out_pitch: usize,
+    pad: u32,
+    limits: (i64, i64),
+    /// Multiplier and right shift of the mean.
+    mean: (u32, u32),
+}
 
 pub fn run(memory: &mut Memory, inst: &Pool) -> Result<()> {
-    let window = &inst.window;
-    if window.input_insert_h != 0 || window.input_insert_w != 0 || window.rotate || window.pad_mode.code() != 0 {
-        return unsupported("pooling with insertion");
+    let (window, shape, name) = (&inst.window, inst.shape, inst.function.name());
+    check_window(name, window)?;
+    if shape.elements() == 0 {
+        return Ok(());
     }
     let Source::Const(pad) = inst.pad_value else { return unsupported("pooling with padding per channel") };
-    let float = inst.input.dtype.precision.is_float();
-    match (inst.function, float) {
-        (PoolFunction::Depthwise, false) => {}
-        (PoolFunction::Average | PoolFunction::Max, _) => {}
-        (other, _) => return unsupported(other.name()),
+    let (input_type, to) = (inst.input.dtype, inst.result.precision);
+    match (inst.function, input_type.precision, to) {
+        (PoolFunction::Depthwise, Precision::Int8, Precision::Int8 | Precision::Int32) => {}
+        (PoolFunction::Average, Precision::Int8, Precision::Int8 | Precision::Int32) => {}
+        (PoolFunction::Max, Precision::Int8, Precision::Int8) => {}
+        (PoolFunction::Average | PoolFunction::Max, Precision::F32, Precision::F32) => {}
+        (PoolFunction::Max, Precision::F16, Precision::F16) | (PoolFunction::Max, Precision::Bf16, Precision::Bf16) => {}
+        _ => return unsupported(&format!("{name} of {} into {}", input_type.precision.name(), to.name())),
     }
-    let shape = inst.shape;
     let input_shape = Shape::new(shape.n, shape.c, inst.input_h, inst.input_w);
-    let input = View::new(inst.input.addr, input_shape, inst.input.dtype, inst.input.layout, "the input")?;
-    let signed = inst.input.dtype.signed || (inst.function == PoolFunction::Depthwise && inst.weight_signed);
-    let result_type = DType::new(inst.result.precision, signed);
-    let result = View::new(inst.result.addr, shape, result_type, inst.result.layout, "the result")?;
+    let input = View::new(inst.input.addr, input_shape, input_type, inst.input.layout, "the input")?;
+    let depthwise = inst.function == PoolFunction::Depthwise;
+    let signed = input_type.signed || (depthwise && (inst.weight_signed || inst.opd2_signed));
+    let result = View::new(inst.result.addr, shape, DType::new(to, signed), inst.result.layout, "the result")?;
+    same_lane(name, [&input, &result])?;
+    check_reach(name, window, shape, inst.input_h, inst.input_w)?;
     let area = (window.kernel_h * window.kernel_w) as usize;
-    let blocks = (result.lane + shape.c as usize).div_ceil(CHIP.lanes as usize);
-    let (mut weights_at, mut bias_at) = (0, None);
-    if inst.function == PoolFunction::Depthwise {
-        let Source::Local(weights) = inst.weight else { return unsupported("depthwise convolution with constant weights") };
-        weights_at = offset_of(weights) as usize;
-        let end = weights_at as u64 + (blocks * area) as u64;
-        if end > LANE as u64 || lane_of(weights) as usize != result.lane {
-            return Err(ExecuteError::Local { what: "the weights", end });
+    let blocks = (result.lane + shape.c as usize).div_ceil(LANES);
+    let in_lane = |addr: u32, bytes: usize, what: &'static str| {
+        let end = u64::from(offset_of(addr)) + bytes as u64;
+        match lane_of(addr) as usize == result.lane {
+            false => Err(ExecuteError::Operand(format!("{name}: {what} and the result start in different lanes"))),
+            true if end > LANE as u64 => Err(ExecuteError::Local { what, end }),
+            true => Ok(offset_of(addr) as usize),
         }
-        if let Source::Local(bias) = inst.opd2 {
-            let end = u64::from(offset_of(bias)) + 4 * blocks as u64;
-            if end > LANE as u64 {
-                return Err(ExecuteError::Local { what: "the bias", end });
+    };
+    let (mut weights, mut bias) = (0, None);
+    let mut mean = (0, 0);
+    match (inst.function, inst.weight, inst.opd2) {
+        (PoolFunction::Depthwise, Source::Local(at), opd2) => {
+            weights = in_lane(at, blocks * area, "the weights")?;
+            match opd2 {
+                Source::Local(at) => bias = Some(in_lane(at, blocks * 4, "the bias")?),
+                Source::Const(0) => {}
+                Source::Const(_) => return unsupported("depthwise convolution with a constant bias"),
             }
-            bias_at = Some(offset_of(bias) as usize);
         }
+        (PoolFunction::Depthwise, Source::Const(_), _) => return unsupported("depthwise convolution with constant weights"),
+        // The vendor writes the shift of the integer mean without the constant bit; floats have none.
+        (PoolFunction::Average, Source::Const(multiplier), Source::Const(shift) | Source::Local(shift)) => mean = (multiplier, shift),
+        (PoolFunction::Average, Source::Local(_), _) => return unsupported("a mean with a multiplier for each channel"),
+        _ => {}
     }
-    // Rows of the padded input, and of one row of results.
-    let padded = (inst.input_w + window.pad_left + window.pad_right) as usize;
+    if inst.function == PoolFunction::Average && !input_type.precision.is_float() && inst.rounding != Rounding::HalfUp {
+        return unsupported(&format!("{name} that does not round halves up"));
+    }
+    let (stride_h, stride_w) = (window.stride_h as usize, window.stride_w as usize);
     let (dilation_h, dilation_w) = (window.kernel_insert_h as usize + 1, window.kernel_insert_w as usize + 1);
-    let last = |out: u32, stride: u32, kernel: u32, dilation: usize| (out.max(1) as usize - 1) * stride as usize + (kernel as usize - 1) * dilation;
-    if last(shape.w, window.stride_w, window.kernel_w, dilation_w) >= padded
-        || last(shape.h, window.stride_h, window.kernel_h, dilation_h) >= (inst.input_h + window.pad_top + window.pad_bottom) as usize
-    {
-        return Err(ExecuteError::Operand("pooling: the result is larger than the padded input allows".into()));
+    let rows = (inst.input_h + window.pad_top + window.pad_bottom) as usize;
+    let columns = (inst.input_w + window.pad_left + window.pad_right) as usize;
+    let pitch = columns.div_ceil(stride_w);
+    let taps = (0..window.kernel_h as usize)
+        .flat_map(|y| (0..window.kernel_w as usize).map(move |x| (y * dilation_h, x * dilation_w)))
+        .map(|(y, x)| (y * stride_w + x % stride_w) * pitch + x / stride_w)
+        .collect();
+    let (out_h, out_w) = (shape.h as usize, shape.w as usize);
+    // With stride 1 all rows are one run; what falls between two rows is computed and thrown away.
+    let (runs, length, out_pitch) = match stride_h == 1 && stride_w == 1 {
+        true => (vec![0], (out_h - 1) * pitch + out_w, pitch),
+        false => ((0..out_h).map(|y| y * stride_h * stride_w * pitch).collect(), out_w, 0),
+    };
+    let limits = range(to.bytes(), signed);
+    let job = Job { inst, input, result, weights, bias, rows, pitch, taps, runs, length, out_pitch, pad, limits, mean };
+    for_lanes(memory, result.lane, shape.c as usize, shape.elements() * area as u64, &job);
+    Ok(())
+}
+
+impl LaneJob for Job<'_> {
+    #[inline(always)]
+    fn run(&self, lane: usize, bytes: &mut [u8]) {
+        match self.inst.input.dtype.precision.is_float() {
+            true => self.floats(lane, bytes),
+            false => self.ints(lane, bytes),
+        }
     }
-    let (low, high) = range(inst.result.precision.bytes(), signed);
-    let left = window.pad_left as usize;
-    let right = left + inst.input_w as usize;
-    let stride = window.stride_w as usize;
-    for_channels(memory, shape, result.lane, |lane, n, block| {
-        let mut ints = vec![int_of(pad, inst.input.dtype); if float { 0 } else { padded }];
-        let mut floats = vec![float_of(pad, inst.input.dtype.precision); if float { padded } else { 0 }];
-        let mut sums = vec![0i64; shape.w as usize];
-        let mut float_sums = vec![0f32; shape.w as usize];
-        let bias = bias_at.map_or(0, |at| {
-            let at = at + 4 * block;
-            i64::from(i32::from_le_bytes([lane[at], lane[at + 1], lane[at + 2], lane[at + 3]]))
-        });
-        for h in 0..shape.h as usize {
-            match inst.function {
-                PoolFunction::Max => {
-                    sums.fill(i64::MIN);
-                    float_sums.fill(f32::NEG_INFINITY);
-                }
-                _ => {
-                    sums.fill(bias);
-                    float_sums.fill(0.0);
-                }
-            }
-            for ky in 0..window.kernel_h as usize {
-                let y = (h * window.stride_h as usize + ky * dilation_h).checked_sub(window.pad_top as usize).filter(|&y| y < inst.input_h as usize);
-                match (y, float) {
-                    (Some(y), false) => read_ints(lane, input.row(n, block, y), input.step(), inst.input.dtype, &mut ints[left..right]),
-                    (Some(y), true) => read_floats(lane, input.row(n, block, y), input.step(), inst.input.dtype, &mut floats[left..right]),
-                    (None, false) => ints[left..right].fill(int_of(pad, inst.input.dtype)),
-                    (None, true) => floats[left..right].fill(float_of(pad, inst.input.dtype.precision)),
-                }
-                for kx in 0..window.kernel_w as usize {
-                    let from = kx * dilation_w;
-                    if float {
-                        let taps = floats[from..].iter().step_by(stride);
-                        match inst.function {
-                            PoolFunction::Max => float_sums.iter_mut().zip(taps).for_each(|(s, v)| *s = s.max(*v)),
-                            _ => float_sums.iter_mut().zip(taps).for_each(|(s, v)| *s += v),
-                        }
-                        continue;
-                    }
-                    let taps = ints[from..].iter().step_by(stride);
-                    match inst.function {
-                        PoolFunction::Max => sums.iter_mut().zip(taps).for_each(|(s, v)| *s = (*s).max(*v)),
-                        PoolFunction::Depthwise => {
-                            let byte = lane[weights_at + block * area + ky * window.kernel_w as usize + kx];
-                            let weight = if inst.weight_signed { i64::from(byte as i8) } else { i64::from(byte) };
-                            sums.iter_mut().zip(taps).for_each(|(s, v)| *s += v * weight);
-                        }
-                        _ => sums.iter_mut().zip(taps).for_each(|(s, v)| *s += v),
-                    }
-                }
-            }
-            let out = result.row(n, block, h);
-            if float {
-                if let (PoolFunction::Average, Source::Const(factor)) = (inst.function, inst.weight) {
-                    let factor = float_of(factor, inst.input.dtype.precision);
-                    float_sums.iter_mut().for_each(|s| *s *= factor);
-                }
-                write_floats(lane, out, result.step(), inst.result.precision, &float_sums);
+}
+
+impl Job<'_> {
+    /// The plane of a channel, `read` puts the columns of an input row behind each other.
+    #[inline(always)]
+    fn plane<T: Copy>(&self, pad: T, plane: &mut [T], row: &mut [T], mut read: impl FnMut(usize, &mut [T])) {
+        let window = &self.inst.window;
+        let (top, left, stride) = (window.pad_top as usize, window.pad_left as usize, window.stride_w as usize);
+        if window.pad_top + window.pad_bottom + window.pad_left + window.pad_right > 0 {
+            plane.fill(pad);
+        }
+        for y in 0..self.inst.input_h as usize {
+            let line = &mut plane[(y + top) * stride * self.pitch..(y + top + 1) * stride * self.pitch];
+            if stride == 1 {
+                read(y, &mut line[left..left + self.inst.input_w as usize]);
                 continue;
             }
-            if let (PoolFunction::Average, Source::Const(multiplier), Source::Const(shift)) = (inst.function, inst.weight, inst.opd2) {
-                let multiplier = i64::from(multiplier as u8);
-                let shift = -i64::from(shift as i8);
-                sums.iter_mut().for_each(|s| *s = shift_round(*s * multiplier, shift, inst.rounding).clamp(low, high));
+            read(y, row);
+            if stride == 2 {
+                let (even, odd) = line.split_at_mut(self.pitch);
+                let (first, second) = if left % 2 == 0 { (even, odd) } else { (odd, even) };
+                let (a, b) = (left / 2, left.div_ceil(2));
+                row.iter().step_by(2).zip(&mut first[a..]).for_each(|(v, place)| *place = *v);
+                row.iter().skip(1).step_by(2).zip(&mut second[b..]).for_each(|(v, place)| *place = *v);
+                continue;
             }
-            write_ints(lane, out, result.step(), inst.result.precision.bytes(), &sums);
+            for (x, v) in row.iter().enumerate() {
+                line[(x + left) % stride * self.pitch + (x + left) / stride] = *v;
+            }
         }
-    });
-    Ok(())
+    }
+
+    #[inline(always)]
+    fn ints(&self, lane: usize, bytes: &mut [u8]) {
+        let inst = self.inst;
+        let (shape, dtype) = (inst.shape, inst.input.dtype);
+        let mut plane = vec![0i32; self.rows * inst.window.stride_w as usize * self.pitch];
+        let mut row = vec![0i32; inst.input_w as usize];
+        let mut sums = vec![0i32; self.length];
+        let mut out = vec![0i64; shape.w as usize];
+        let pad = int_of(self.pad, dtype) as i32;
+        let mut weights = vec![1i32; self.taps.len()];
+        let (low, high) = self.limits;
+        channels_of(lane, self.result.lane, shape, |n, block| {
+            let source: &[u8] = bytes;
+            self.plane(pad, &mut plane, &mut row, |y, row| {
+                let at = self.input.row(n, block, y);
+                let step = self.input.step();
+                match (step == 1, dtype.signed) {
+                    (true, true) => row.iter_mut().zip(&source[at..at + inst.input_w as usize]).for_each(|(v, b)| *v = i32::from(*b as i8)),
+                    (true, false) => row.iter_mut().zip(&source[at..at + inst.input_w as usize]).for_each(|(v, b)| *v = i32::from(*b)),
+                    (false, signed) => row.iter_mut().enumerate().for_each(|(x, v)| {
+                        let b = source[at + x * step];
+                        *v = if signed { i32::from(b as i8) } else { i32::from(b) };
+                    }),
+                }
+            });
+            let mut initial = 0;
+            if inst.function == PoolFunction::Depthwise {
+                let at = self.weights + block * weights.len();
+                let kernel = &bytes[at..at + weights.len()];
+                match inst.weight_signed {
+                    true => weights.iter_mut().zip(kernel).for_each(|(v, b)| *v = i32::from(*b as i8)),
+                    false => weights.iter_mut().zip(kernel).for_each(|(v, b)| *v = i32::from(*b)),
+                }
+                if let Some(bias) = self.bias {
+                    let at = bias + 4 * block;
+                    initial = i32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+                }
+            }
+            for (index, run) in self.runs.iter().enumerate() {
+                match inst.function {
+                    PoolFunction::Max => fold(&plane, *run, &self.taps, &weights, i32::MIN, &mut sums, |s, v, _| s.max(v)),
+                    PoolFunction::Average => fold(&plane, *run, &self.taps, &weights, 0, &mut sums, |s, v, _| s.wrapping_add(v)),
+                    _ => fold(&plane, *run, &self.taps, &weights, initial, &mut sums, |s, v, w| s.wrapping_add(v.wrapping_mul(w))),
+                }
+                let rows = if self.out_pitch == 0 { 1 } else { shape.h as usize };
+                for y in 0..rows {
+                    let part = &sums[y * self.out_pitch..y * self.out_pitch + shape.w as usize];
+                    out.iter_mut().zip(part).for_each(|(o, s)| *o = if low < 0 { i64::from(*s) } else { i64::from(*s as u32) });
+                    match inst.function {
+                        PoolFunction::Average => {
+                            let (multiplier, shift) = (i64::from(self.mean.0 as u8), -i64::from(self.mean.1 as u8 as i8));
+                            out.iter_mut().for_each(|o| *o *= multiplier);
+                            shift_row(&mut out, shift, Rounding::HalfUp, 0, self.limits);
+                        }
+                        _ => out.iter_mut().for_each(|o| *o = (*o).clamp(low, high)),
+                    }
+                    let at = self.result.row(n, block, index + y);
+                    write_ints(bytes, at, self.result.step(), inst.result.precision.bytes(), &out);
+                }
+            }
+        });
+    }
+
+    #[inline(always)]
+    fn floats(&self, lane: usize, bytes: &mut [u8]) {
+        let inst = self.inst;
+        let shape = inst.shape;
+        let precision = inst.input.dtype.precision;
+        let mut plane = vec![0f32; self.rows * inst.window.stride_w as usize * self.pitch];
+        let mut row = vec![0f32; inst.input_w as usize];
+        let mut sums = vec![0f32; self.length];
+        let mut odd = vec![0f32; self.length];
+        let pad = float_of(self.pad, precision);
+        let scale = float_of(self.mean.0, precision);
+        let weights = vec![scale; self.taps.len()];
+        channels_of(lane, self.result.lane, shape, |n, block| {
+            let source: &[u8] = bytes;
+            self.plane(pad, &mut plane, &mut row, |y, row| read_floats(source, self.input.row(n, block, y), self.input.step(), precision, row));
+            for (index, run) in self.runs.iter().enumerate() {
+                match inst.function {
+                    PoolFunction::Max => fold(&plane, *run, &self.taps, &weights, f32::NEG_INFINITY, &mut sums, |s, v, _| if v > s { v } else { s }),
+                    _ => {
+// Up to four products: (0 + 2) + (1 + 3), bit for bit as the vendor's model. More of them: in order, which differs
+                        // from the model in the last bits.
+                        let step = if self.taps.len() <= 4 { 2 } else { 1 };
+                        let of = |first: usize| -> (Vec<usize>, Vec<f32>) { (self.taps.iter().skip(first).step_by(step).copied().collect(), vec![scale; self.taps.len()]) };
+                        let (taps, scales) = of(0);
+                        fold(&plane, *run, &taps, &scales, -0.0, &mut sums, |s, v, w| s + v * w);
+                        if step == 2 && self.taps.len() > 1 {
+                            let (taps, scales) = of(1);
+                            fold(&plane, *run, &taps, &scales, -0.0, &mut odd, |s, v, w| s + v * w);
+                            sums.iter_mut().zip(&odd).for_each(|(s, o)| *s += o);
+                        }
+                    }
+                }
+                let rows = if self.out_pitch == 0 { 1 } else { shape.h as usize };
+                for y in 0..rows {
+                    let part = &sums[y * self.out_pitch..y * self.out_pitch + shape.w as usize];
+                    write_floats(bytes, self.result.row(n, block, index + y), self.result.step(), inst.result.precision, part);
+                }
+            }
+        });
+    }
+}
+
+/// `sums[i]` is the fold of `plane[run + tap + i]` over all taps, in their order.
+#[inline(always)]
+fn fold<T: Copy>(plane: &[T], run: usize, taps: &[usize], weights: &[T], initial: T, sums: &mut [T], op: impl Fn(T, T, T) -> T) {
+    for (index, sums) in sums.chunks_mut(BLOCK).enumerate() {
+        sums.fill(initial);
+        let at = run + index * BLOCK;
+        for (tap, weight) in taps.iter().zip(weights) {
+            let values = &plane[at + tap..at + tap + sums.len()];
+            for (s, v) in sums.iter_mut().zip(values) {
+                *s = op(*s, *v, *weight);
+            }
+        }
+    }
 }

@@ -1,116 +1,153 @@
 //! Requantization (RQ) and dequantization (DQ).
 
-use super::arith::{View, range, read_floats, read_ints, round_float, shift_round, write_floats, write_ints};
+use super::arith::float_to_int;
+use super::round::{range, shift_round, shift_row};
 use super::unsupported;
-use crate::bm1684x::memory::{ExecuteError, LANE, Memory, Result};
-use crate::bm1684x::{CHIP, Dq, Layout, QuantParams, Rq, Shape, lane_of, offset_of};
-use rayon::prelude::*;
+use super::view::{LaneJob, RUN, View, channels_of, for_lanes, joined, read_floats, read_ints, same_lane, write_floats, write_ints};
+use crate::bm1684x::memory::{ExecuteError, LANE, LANES, Memory, Result};
+use crate::bm1684x::{DType, Dq, Layout, QuantParams, Rounding, Rq, Shape, lane_of, offset_of};
+
+/// Bytes from one channel's record to the next: a table has an aligned channel for each.
+const RECORD: usize = 64;
 
 /// Parameters of one channel.
 #[derive(Debug, Clone, Copy)]
 enum Params {
     Int { multiplier: i64, shift: i64, zero_point: i64 },
     Float { scale: f32, offset: f32 },
+    Dequant { scale: f32, zero_point: i32 },
+}
+
+struct Job {
+    shape: Shape,
+    input: View,
+    result: View,
+    params: QuantParams,
+    /// Where the table starts in a lane.
+    table: usize,
+    rounding: Rounding,
+    limits: (i64, i64),
+    dequant: bool,
 }
 
 /// Where the records of a table start in a lane, checked against the lane's end.
-fn table_at(params: &QuantParams, shape: Shape, lane: usize) -> Result<usize> {
+fn table_at(params: &QuantParams, shape: Shape, lane: usize, dequant: bool) -> Result<usize> {
     let (QuantParams::IntTable(addr) | QuantParams::FloatTable(addr)) = *params else { return Ok(0) };
-    let blocks = (lane + shape.c as usize).div_ceil(CHIP.lanes as usize);
-    let end = u64::from(offset_of(addr)) + blocks as u64 * 64;
-    // The last record's padding need not exist.
-    if end > LANE as u64 + 52 || lane_of(addr) as usize != lane {
+    let blocks = (lane + shape.c as usize).div_ceil(LANES);
+    let words = if matches!(params, QuantParams::FloatTable(_)) { 2 } else { 3 };
+    let _ = dequant;
+    let end = u64::from(offset_of(addr)) + (blocks * RECORD) as u64 - (RECORD - 4 * words) as u64;
+    if end > LANE as u64 {
         return Err(ExecuteError::Local { what: "the table of requantization", end });
+    }
+    if lane_of(addr) as usize != lane {
+        return Err(ExecuteError::Operand("requantization: table and result start in different lanes".into()));
     }
     Ok(offset_of(addr) as usize)
 }
 
-fn params_of(params: &QuantParams, lane: &[u8], table: usize, block: usize) -> Params {
-    let word = |i: usize| {
-        let at = table + block * 64 + 4 * i;
-        let mut bytes = [0; 4];
-        bytes.copy_from_slice(&lane[at..at + 4]);
-        bytes
-    };
-    let int = |i: usize| i64::from(i32::from_le_bytes(word(i)));
-    match *params {
-        QuantParams::IntTable(_) => Params::Int { multiplier: int(0), shift: i64::from(int(1) as i8), zero_point: i64::from(int(2) as i16) },
-        QuantParams::Int { multiplier, shift, zero_point } => Params::Int { multiplier: i64::from(multiplier), shift: i64::from(shift), zero_point: i64::from(zero_point) },
-        QuantParams::FloatTable(_) => Params::Float { scale: f32::from_le_bytes(word(0)), offset: f32::from_le_bytes(word(1)) },
-        QuantParams::Float { scale, offset } => Params::Float { scale, offset },
-        QuantParams::FloatDequant { scale, zero_point } => Params::Float { scale, offset: zero_point as f32 },
-    }
-}
-
 pub fn run(memory: &mut Memory, inst: &Rq) -> Result<()> {
-    let shape = inst.shape;
-    let input = View::new(inst.input_addr, shape, inst.input, Layout::Aligned, "the input")?;
-    let result = View::new(inst.result_addr, shape, inst.result, Layout::Aligned, "the result")?;
-    let table = table_at(&inst.params, shape, result.lane)?;
-    let (low, high) = range(inst.result.bytes(), inst.result.signed);
-    let (width, rounding) = (shape.w as usize, inst.rounding);
-    if inst.input.precision.is_float() && !matches!(inst.params, QuantParams::Float { .. } | QuantParams::FloatTable(_)) {
-        return unsupported("integer requantization of floats");
+    // The model rounds the float form in a way of its own, which has not been found out.
+    if matches!(inst.params, QuantParams::Float { .. } | QuantParams::FloatTable(_)) {
+        return unsupported("rq by a float scale");
     }
-    for_channels(memory, shape, result.lane, |lane, n, block| {
-        let params = params_of(&inst.params, lane, table, block);
-        let mut row = vec![0i64; width];
-        let mut floats = vec![0f32; if matches!(params, Params::Float { .. }) { width } else { 0 }];
-        for h in 0..shape.h as usize {
-            let at = input.row(n, block, h);
-            match params {
-                Params::Int { multiplier, shift, zero_point } => {
-                    read_ints(lane, at, input.step(), inst.input, &mut row);
-                    row.iter_mut().for_each(|v| *v = (shift_round(*v * multiplier, shift, rounding) + zero_point).clamp(low, high));
-                }
-                Params::Float { scale, offset } => {
-                    if inst.input.precision.is_float() {
-                        read_floats(lane, at, input.step(), inst.input, &mut floats);
-                    } else {
-                        read_ints(lane, at, input.step(), inst.input, &mut row);
-                        floats.iter_mut().zip(&row).for_each(|(f, v)| *f = *v as f32);
-                    }
-                    row.iter_mut().zip(&floats).for_each(|(v, f)| *v = (round_float(f * scale + offset, rounding) as i64).clamp(low, high));
-                }
-            }
-            write_ints(lane, result.row(n, block, h), result.step(), inst.result.bytes(), &row);
-        }
-    });
-    Ok(())
+    if inst.input.precision.is_float() || inst.result.precision.is_float() || matches!(inst.params, QuantParams::FloatDequant { .. }) {
+        return unsupported("rq of these types");
+    }
+    start(memory, inst.shape, (inst.input_addr, inst.input), (inst.result_addr, inst.result), inst.params, inst.rounding, false)
 }
 
 pub fn run_dequant(memory: &mut Memory, inst: &Dq) -> Result<()> {
-    let shape = inst.shape;
-    let input = View::new(inst.input_addr, shape, inst.input, Layout::Aligned, "the input")?;
-    let result = View::new(inst.result_addr, shape, inst.result, Layout::Aligned, "the result")?;
-    let table = table_at(&inst.params, shape, result.lane)?;
-    if !inst.result.precision.is_float() {
-        return unsupported("dequantization to integers");
+    let float_params = matches!(inst.params, QuantParams::FloatDequant { .. } | QuantParams::FloatTable(_));
+    if inst.input.precision.is_float() || matches!(inst.params, QuantParams::Float { .. }) || inst.result.precision.is_float() != float_params {
+        return unsupported("dq of these types");
     }
-    for_channels(memory, shape, result.lane, |lane, n, block| {
-        let params = params_of(&inst.params, lane, table, block);
-        let mut row = vec![0i64; shape.w as usize];
-        let mut floats = vec![0f32; shape.w as usize];
-        for h in 0..shape.h as usize {
-            read_ints(lane, input.row(n, block, h), input.step(), inst.input, &mut row);
-            if let Params::Float { scale, offset } = params {
-                floats.iter_mut().zip(&row).for_each(|(f, v)| *f = (*v as f32 - offset) * scale);
-            }
-            write_floats(lane, result.row(n, block, h), result.step(), inst.result.precision, &floats);
-        }
-    });
+    start(memory, inst.shape, (inst.input_addr, inst.input), (inst.result_addr, inst.result), inst.params, inst.rounding, true)
+}
+
+fn start(memory: &mut Memory, shape: Shape, input: (u32, DType), result: (u32, DType), params: QuantParams, rounding: Rounding, dequant: bool) -> Result<()> {
+    if shape.elements() == 0 {
+        return Ok(());
+    }
+    let input = View::new(input.0, shape, input.1, Layout::Aligned, "the input")?;
+    let result = View::new(result.0, shape, result.1, Layout::Aligned, "the result")?;
+    same_lane("rq", [&input, &result])?;
+    let table = table_at(&params, shape, result.lane, dequant)?;
+    let limits = range(result.dtype.bytes(), result.dtype.signed);
+    let shape = joined(shape, &[&input, &result]);
+    let job = Job { shape, input, result, params, table, rounding, limits, dequant };
+    for_lanes(memory, result.lane, shape.c as usize, shape.elements(), &job);
     Ok(())
 }
 
-/// Calls `body` with every lane's bytes for every (n, channel block) that it holds, lanes in parallel.
-pub fn for_channels(memory: &mut Memory, shape: Shape, start: usize, body: impl Fn(&mut [u8], usize, usize) + Sync) {
-    let lanes = CHIP.lanes as usize;
-    memory.local.par_chunks_mut(LANE).enumerate().for_each(|(lane, bytes)| {
-        let first = (lane + lanes - start) % lanes;
-        for n in 0..shape.n as usize {
-            for channel in (first..shape.c as usize).step_by(lanes) {
-                body(bytes, n, (start + channel) / lanes);
-            }
+impl Job {
+    #[inline(always)]
+    fn params_of(&self, lane: &[u8], block: usize) -> Params {
+        // A zero point has 16 bits and the sign of the unrounded side.
+        let zero = |bits: i32| if self.dequant || self.result.dtype.signed { i64::from(bits as i16) } else { i64::from(bits as u16) };
+        let word = |i: usize| {
+            let at = self.table + block * RECORD + 4 * i;
+            u32::from_le_bytes([lane[at], lane[at + 1], lane[at + 2], lane[at + 3]])
+        };
+        match self.params {
+            QuantParams::IntTable(_) => Params::Int { multiplier: i64::from(word(0) as i32), shift: i64::from(word(1) as i8), zero_point: zero(word(2) as i32) },
+            QuantParams::Int { multiplier, shift, zero_point } => Params::Int { multiplier: i64::from(multiplier), shift: i64::from(shift), zero_point: zero(i32::from(zero_point)) },
+            QuantParams::FloatTable(_) if self.dequant => Params::Dequant { zero_point: word(0) as i32, scale: f32::from_bits(word(1)) },
+            QuantParams::FloatTable(_) => Params::Float { scale: f32::from_bits(word(0)), offset: f32::from_bits(word(1)) },
+            QuantParams::Float { scale, offset } => Params::Float { scale, offset },
+            QuantParams::FloatDequant { scale, zero_point } => Params::Dequant { scale, zero_point },
         }
-    });
+    }
+}
+
+impl LaneJob for Job {
+    #[inline(always)]
+    fn run(&self, lane: usize, bytes: &mut [u8]) {
+        let mut ints = [0i64; RUN];
+        let mut floats = [0f32; RUN];
+        let (input, result) = (&self.input, &self.result);
+        channels_of(lane, result.lane, self.shape, |n, block| {
+            let params = self.params_of(bytes, block);
+            for h in 0..self.shape.h as usize {
+                let (source, out) = (input.row(n, block, h), result.row(n, block, h));
+                let mut from = 0;
+                while from < self.shape.w as usize {
+                    let count = (self.shape.w as usize - from).min(RUN);
+                    let (ints, floats) = (&mut ints[..count], &mut floats[..count]);
+                    let (source, out) = (source + from * input.step(), out + from * result.step());
+                    match params {
+                        Params::Int { multiplier, shift, zero_point } => {
+                            read_ints(bytes, source, input.step(), input.dtype, ints);
+                            if self.dequant {
+                                ints.iter_mut().for_each(|v| *v = shift_round((*v - zero_point) * multiplier, shift, self.rounding).clamp(self.limits.0, self.limits.1));
+                            } else {
+                                ints.iter_mut().for_each(|v| *v *= multiplier);
+                                shift_row(ints, shift, self.rounding, zero_point, self.limits);
+                            }
+                            write_ints(bytes, out, result.step(), result.dtype.bytes(), ints);
+                        }
+                        Params::Float { scale, offset } => {
+                            if input.dtype.precision.is_float() {
+                                read_floats(bytes, source, input.step(), input.dtype.precision, floats);
+                            } else {
+                                read_ints(bytes, source, input.step(), input.dtype, ints);
+                                floats.iter_mut().zip(&*ints).for_each(|(f, v)| *f = *v as f32);
+                            }
+                            floats.iter_mut().for_each(|f| *f = *f * scale + offset);
+                            float_to_int(floats, ints, self.rounding, self.limits);
+                            write_ints(bytes, out, result.step(), result.dtype.bytes(), ints);
+                        }
+                        Params::Dequant { scale, zero_point } => {
+                            read_ints(bytes, source, input.step(), input.dtype, ints);
+                            // 16 bits of it, with the input's sign.
+                            let zero_point = if input.dtype.signed { i64::from(zero_point as i16) } else { i64::from(zero_point as u16) };
+                            floats.iter_mut().zip(&*ints).for_each(|(f, v)| *f = (*v - zero_point) as f32 * scale);
+                            write_floats(bytes, out, result.step(), result.dtype.precision, floats);
+                        }
+                    }
+                    from += count;
+                }
+            }
+        });
+    }
 }
