@@ -33,7 +33,7 @@ bench: build
 
 conformance: setup
 	@bash scripts/vendor-libs.sh build/vendor
-	TPUC_BMRT_DIR=$(CURDIR)/build/vendor $(CARGO) test --release -p tpuc-runtime -p tpuc-isa -p tpuc-passes
+	TPUC_BMRT_DIR=$(CURDIR)/build/vendor/bm1684x $(CARGO) test --release -p tpuc-runtime -p tpuc-isa -p tpuc-passes
 
 install: build
 	install -d $(PREFIX)/bin $(PREFIX)/lib/tpuc
