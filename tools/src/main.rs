@@ -9,6 +9,7 @@ mod demo_table;
 mod deploy;
 mod inputs;
 mod later;
+mod measure;
 mod model_runner;
 mod model_tool;
 mod network;
@@ -39,6 +40,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "classify_mobilenet_v2", summary: "classify, with the preprocessing of MobileNetV2", run: classify::run },
     Command { name: "model_tool", summary: "look into bmodels, check and combine them", run: model_tool::run },
     Command { name: "demo_table", summary: "a float classifier beside its bmodel, on labelled photographs", run: demo_table::run },
+    Command { name: "measure", summary: "time of a run and estimated cycles of a model", run: measure::run },
     Command { name: "tpuc-opt", summary: "run passes on MLIR files", run: opt::run },
     Command { name: "run_qtable", summary: "not in this version yet", run: later::run },
     Command { name: "run_sensitive_layer", summary: "not in this version yet", run: later::run },

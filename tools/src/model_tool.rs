@@ -66,7 +66,7 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn read(path: &Path) -> Result<Model, Failure> {
+pub fn read(path: &Path) -> Result<Model, Failure> {
     if extension(path) == "cvimodel" {
         return Err(cli::not_yet("cvimodel"));
     }
@@ -74,12 +74,12 @@ fn read(path: &Path) -> Result<Model, Failure> {
 }
 
 /// A group of commands and where it is in the model.
-struct Place<'m> {
-    name: String,
-    group: &'m CmdGroup,
+pub struct Place<'m> {
+    pub name: String,
+    pub group: &'m CmdGroup,
 }
 
-fn groups(model: &Model) -> Vec<Place<'_>> {
+pub fn groups(model: &Model) -> Vec<Place<'_>> {
     let mut list = Vec::new();
     for net in &model.nets {
         for (s, stage) in net.stages.iter().enumerate() {
@@ -95,15 +95,15 @@ fn groups(model: &Model) -> Vec<Place<'_>> {
     list
 }
 
-fn check_chip(model: &Model) -> Result<(), String> {
+pub fn check_chip(model: &Model) -> Result<(), String> {
     if model.chip == bm1684x::CHIP.name { Ok(()) } else { Err(format!("instructions of {} are not supported yet, only those of {}", model.chip, bm1684x::CHIP.name)) }
 }
 
 /// Decodes the command that a stream starts with.
-type Decoder<I> = fn(&[u8]) -> Result<(Header, I), DecodeError>;
+pub type Decoder<I> = fn(&[u8]) -> Result<(Header, I), DecodeError>;
 
 /// The `count` commands of a stream.
-fn decode<I>(engine: &str, stream: &Blob, count: u32, decode: Decoder<I>) -> Result<Vec<(Header, I)>, String> {
+pub fn decode<I>(engine: &str, stream: &Blob, count: u32, decode: Decoder<I>) -> Result<Vec<(Header, I)>, String> {
     let mut rest: &[u8] = stream;
     let mut list = Vec::new();
     for index in 0..count {
