@@ -275,17 +275,12 @@ impl Emitter {
     /// saturate(a + b); the result is unsigned where its type is.
     pub fn add_saturating(&mut self, a: Local, b: Local, result: Local) {
         if result.dtype.is_signed() {
-            self.saturating(ArFunction::AddSaturate, &result, &a, Operand::Tensor(tensor(&b)), 0);
+            self.arithmetic(ArFunction::AddSaturate, &result, Operand::Tensor(tensor(&a)), Some(Operand::Tensor(tensor(&b))), None);
             return;
         }
         // An instruction's result has the sign of its operands: sum and Relu in place first, then the narrowing cast.
-        self.saturating(ArFunction::AddSaturate, &a, &a, Operand::Tensor(tensor(&b)), 0);
+        self.arithmetic(ArFunction::AddSaturate, &a, Operand::Tensor(tensor(&a)), Some(Operand::Tensor(tensor(&b))), None);
         self.rounded(ArFunction::Cast, &result, Operand::Tensor(tensor(&a)), None, None, Rounding::HalfToEven);
-    }
-
-    fn saturating(&mut self, function: ArFunction, result: &Local, a: &Local, b: Operand, shift: i64) {
-        let shift = Operand::Const { bits: (shift as i8) as u8 as u32, dtype: IsaType::I8 };
-        self.rounded(function, result, Operand::Tensor(tensor(a)), Some(b), Some(shift), Rounding::HalfUp);
     }
 
     /// i16 result = saturate(round(input * multiplier >> rshift)), halves up.
@@ -294,7 +289,8 @@ impl Emitter {
             return Err(format!("multiplier {multiplier} and shift {rshift} do not fit the chip's multiplication"));
         }
         let factor = Operand::Const { bits: (multiplier as i8) as u8 as u32, dtype: IsaType::I8 };
-        self.saturating(ArFunction::MulSaturate, &result, &input, factor, -rshift);
+        let shift = Operand::Const { bits: u32::from((-rshift) as i8 as u8), dtype: IsaType::I8 };
+        self.rounded(ArFunction::MulSaturate, &result, Operand::Tensor(tensor(&input)), Some(factor), Some(shift), Rounding::HalfUp);
         Ok(())
     }
 
