@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+"""Side by side with the reference on EfficientNet-Lite0: each documented step, the same files, the same processors.
+
+The reference is a virtual environment with tpu-mlir 1.30.2, named by TPUC_REFERENCE; without it only our figures are
+printed. Both sides take turns, the median counts. Memory is the largest resident set of the command's processes.
+
+usage: compare.py [--runs N] [--cpus N] [--photos FOLDER] [--model NET.onnx]
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+WORK = ROOT / "build" / "bench"
+SHARED = ROOT.parent / "shared"
+NAME = "efficientnet_lite0"
+PREPROCESS = ["--resize_dims", "256,256", "--mean", "127,127,127", "--scale", "0.0078125,0.0078125,0.0078125", "--pixel_format", "rgb"]
+# What the issue asks of each step: how many times faster.
+GOALS = {"model_transform": 20, "run_calibration": 5, "model_deploy": 4, "bmodel inference": 5}
+
+ORT = """
+import statistics, sys, time
+import numpy, onnxruntime
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = int(sys.argv[3])
+session = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
+data = {session.get_inputs()[0].name: numpy.load(sys.argv[2])[session.get_inputs()[0].name]}
+session.run(None, data)
+times = []
+for _ in range(int(sys.argv[4])):
+    start = time.perf_counter()
+    session.run(None, data)
+    times.append((time.perf_counter() - start) * 1e3)
+print(f"median {statistics.median(times):.3f} ms")
+"""
+
+
+class Side:
+    """One of the two programs: where its commands are and where it works."""
+
+    def __init__(self, name, commands):
+        self.name = name
+        self.commands = pathlib.Path(commands)
+        self.folder = WORK / name
+        self.environment = dict(os.environ, PATH=f"{self.commands}{os.pathsep}{os.environ['PATH']}")
+
+    def run(self, command):
+        """Runs a command; returns (seconds, peak bytes, output)."""
+        log = self.folder / "log"
+        with open(log, "wb") as out:
+            start = time.perf_counter()
+            process = subprocess.Popen([str(part) for part in command], cwd=self.folder, env=self.environment,
+                                       stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+            # wait4 counts this command and the processes that it waited for.
+            _, status, usage = os.wait4(process.pid, 0)
+            seconds = time.perf_counter() - start
+            process.returncode = os.waitstatus_to_exitcode(status)
+        text = log.read_text(errors="replace")
+        if process.returncode != 0:
+            sys.exit(f"{self.name}: {' '.join(map(str, command))}\n{text[-3000:]}\nfailed with {process.returncode}")
+        return seconds, usage.ru_maxrss * 1024, text
+
+    def command(self, name, *rest):
+        return [self.commands / name, *rest]
+
+
+def first_existing(what, *paths):
+    for path in paths:
+        if path and pathlib.Path(path).exists():
+            return pathlib.Path(path).resolve()
+    sys.exit(f"compare: no {what}: run `make demo` first, or name one")
+
+
+def steps(model, photos, count):
+    """The commands of one journey, by step."""
+    return {
+        "model_transform": ["model_transform.py", "--model_name", NAME, "--model_def", model, "--input_shapes", "[[1,3,224,224]]", *PREPROCESS,
+                            "--test_input", sorted(photos.iterdir())[0], "--test_result", "top_outputs.npz", "--mlir", f"{NAME}.mlir"],
+        "run_calibration": ["run_calibration.py", f"{NAME}.mlir", "--dataset", photos, "--input_num", str(count), "--tune_num", "5", "-o", "cali_table"],
+        "model_deploy": ["model_deploy.py", "--mlir", f"{NAME}.mlir", "--quantize", "INT8", "--calibration_table", "cali_table",
+                         "--chip", "bm1684x", "--model", f"{NAME}.bmodel"],
+        "bmodel inference": ["model_runner.py", "--input", f"{NAME}_in_f32.npz", "--model", f"{NAME}.bmodel", "--output", "outputs.npz"],
+    }
+
+
+def median_ms(text):
+    return float(re.search(r"median ([\d.]+) ms", text)[1])
+
+
+def float_inference(ours, reference, model, cpus, runs):
+    """Milliseconds of one image in the float network, without loading: ours and onnxruntime's."""
+    given = ours.folder / f"{NAME}_in_f32.npz"
+    mine, theirs = [], []
+    for _ in range(runs):
+        mine.append(median_ms(ours.run(ours.command("measure", "--model", f"{NAME}.mlir", "--input", given, "--repeat", "30"))[2]))
+        if reference:
+            theirs.append(median_ms(reference.run([reference.commands / "python", "-c", ORT, model, given, str(cpus), "30"])[2]))
+    return statistics.median(mine), statistics.median(theirs) if theirs else None
+
+
+def cycles(ours, side):
+    text = ours.run(ours.command("measure", "--model", side.folder / f"{NAME}.bmodel"))[2]
+    return int(re.search(r"cycles (\d+)", text)[1])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=3, help="runs of each step (default 3)")
+    parser.add_argument("--cpus", type=int, default=0, help="processors that both sides may use (default: all)")
+    parser.add_argument("--photos", help="photographs to calibrate on")
+    parser.add_argument("--model", help="the ONNX file")
+    arguments = parser.parse_args()
+
+    allowed = sorted(os.sched_getaffinity(0))
+    if arguments.cpus:
+        allowed = allowed[: arguments.cpus]
+        os.sched_setaffinity(0, allowed)
+    model = first_existing("ONNX file", arguments.model, SHARED / "models" / f"{NAME}.onnx", ROOT / "build" / "demo" / f"{NAME}.onnx")
+    photos = first_existing("photographs", arguments.photos, SHARED / "photos" / "calibration200", ROOT / "build" / "demo" / "data" / "calibration")
+    count = min(100, len(list(photos.iterdir())))
+
+    ours = Side("tpuc", ROOT / "build" / "bin")
+    sides = [ours]
+    reference = None
+    if os.environ.get("TPUC_REFERENCE"):
+        reference = Side("reference", pathlib.Path(os.environ["TPUC_REFERENCE"]).resolve() / "bin")
+        if not (reference.commands / "model_transform.py").exists():
+            sys.exit(f"compare: {reference.commands} has no model_transform.py: TPUC_REFERENCE should be a virtual environment with tpu-mlir")
+        sides.append(reference)
+    for side in sides:
+        shutil.rmtree(side.folder, ignore_errors=True)
+        side.folder.mkdir(parents=True)
+
+    load = os.getloadavg()[0]
+    print(f"{model.name}, {count} photographs, {len(allowed)} processors, medians of {arguments.runs}; load before: {load:.1f}", flush=True)
+    if not reference:
+        print("no reference (TPUC_REFERENCE is not set): only our own figures")
+    print(f"{'step':<26}{'tpuc':>11}{'reference':>12}{'ratio':>9}{'goal':>8}{'memory':>10}{'reference':>12}")
+    for step, command in steps(model, photos, count).items():
+        figures = {side.name: [] for side in sides}
+        for _ in range(arguments.runs):
+            for side in sides:
+                figures[side.name].append(side.run(side.command(*command))[:2])
+        seconds = {name: statistics.median(f[0] for f in runs) for name, runs in figures.items()}
+        memory = {name: max(f[1] for f in runs) / 2**20 for name, runs in figures.items()}
+        line = f"{step:<26}{seconds['tpuc']:>9.3f} s"
+        if reference:
+            line += f"{seconds['reference']:>10.3f} s{seconds['reference'] / seconds['tpuc']:>8.1f}x{GOALS[step]:>7}x"
+        else:
+            line += " " * 29
+        line += f"{memory['tpuc']:>7.0f} MB" + (f"{memory['reference']:>9.0f} MB" if reference else "")
+        print(line, flush=True)
+
+    mine, theirs = float_inference(ours, reference, model, len(allowed), arguments.runs)
+    line = f"{'float, one image':<26}{mine:>8.2f} ms"
+    if theirs:
+        line += f"{theirs:>9.2f} ms{theirs / mine:>8.2f}x{1 / 1.3:>7.2f}x   (onnxruntime)"
+    print(line)
+    line = f"{'estimated cycles':<26}{cycles(ours, ours):>11,}"
+    if reference:
+        line += f"{cycles(ours, reference):>12,}{cycles(ours, reference) / cycles(ours, ours):>8.2f}x"
+    print(line)
+    print(f"{'bmodel, bytes':<26}" + "".join(f"{(side.folder / (NAME + '.bmodel')).stat().st_size:>12,}" for side in sides).replace(" ", "", 1))
+
+
+if __name__ == "__main__":
+    main()
