@@ -47,7 +47,7 @@ def Calibrate : ModulePass<"top-calibrate"> {
   let options = [
     Option<"dataset", "dataset", "std::string", "", "Folder of samples: images, npy or npz">,
     Option<"dataList", "data-list", "std::string", "", "File that lists the samples">,
-    Option<"method", "method", "std::string", "\"kl\"", "kl or max">,
+    Option<"method", "method", "std::string", "\"kl\"", "kl, max, mse, percentile9999, aciq_gauss, aciq_laplace or torch_observer_for_cali">,
     Option<"inputNum", "input-num", "int64_t", "0", "How many samples; 0: all">,
     Option<"tuneNum", "tune-num", "int64_t", "5", "How many samples tune the thresholds; 0: none">,
     Option<"histogramBinNum", "histogram-bin-num", "int64_t", "2048", "Bins of a histogram">,

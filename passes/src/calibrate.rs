@@ -54,7 +54,7 @@ pub fn calibrate(program: &Program, weights: &WeightStore, mlir: &str, request: 
     }
     let plan = Plan::new(program.clone(), weights, Options { threads: 1, ..Options::default() }).map_err(crate::text)?;
     let network = PlanNetwork::new(plan);
-    let options = CalibrationOptions { methods: vec![request.method], histogram_bins: request.histogram_bins, input_num: request.input_num, threads: request.threads };
+    let options = CalibrationOptions { methods: request.method.into(), histogram_bins: request.histogram_bins, input_num: request.input_num, threads: request.threads, ..Default::default() };
     let gathered = gather(&network, &loader, &options, &|fraction, what| progress::tell(fraction * 0.7, what)).map_err(crate::text)?;
     let mut rows = gathered.thresholds(request.method).map_err(crate::text)?;
     let tuned = request.method.is_tuned() && request.tune_num > 0;

@@ -29,7 +29,8 @@ struct Arguments {
     /// Bins of a histogram
     #[arg(long, default_value_t = 2048, allow_hyphen_values = true)]
     histogram_bin_num: i64,
-    /// How a threshold is chosen: kl or max (use_kl, use_max)
+    /// How a threshold is chosen: kl, max, mse, percentile9999, aciq_gauss, aciq_laplace or torch_observer_for_cali, each
+    /// also with use_ before it
     #[arg(long, default_value = "kl")]
     cali_method: String,
     /// The table to write
@@ -60,9 +61,6 @@ const LATER: &[&str] = &[
     "--we", "--bc", "--smc", "--sq", "--lwq", "--inference_num", "--bc_inference_num", "--tune_list", "--expected_cos", "--min_layer_cos", "--max_float_layers", "--fp_type", "--post_process",
     "--global_compare_layers", "--quantize_method_list", "--benchmark_method", "--quantize_table", "--part_quantize", "--part_asymmetric", "--mix_mode", "--cluster", "--kurtosis_analysis",
 ];
-
-/// Methods of the documents that come later.
-const LATER_METHODS: &[&str] = &["mse", "percentile9999", "aciq_gauss", "aciq_laplace", "torch_observer_for_cali"];
 
 pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
     cli::refuse_later(&arguments, LATER)?;
@@ -105,10 +103,6 @@ fn request(arguments: &Arguments) -> Result<Request, Failure> {
         return Err(cli::not_yet(&format!("--debug_cmd {command}")));
     }
     tpuc_lowering::Chip::find(&arguments.chip).map_err(|e| Failure::usage(format!("--chip: {e}")))?;
-    let lower = arguments.cali_method.to_ascii_lowercase();
-    if LATER_METHODS.contains(&lower.strip_prefix("use_").unwrap_or(&lower)) {
-        return Err(cli::not_yet(&format!("--cali_method {}", arguments.cali_method)));
-    }
     let method: Method = arguments.cali_method.parse().map_err(|e| Failure::usage(format!("--cali_method: {e}")))?;
     let count = |option: &str, value: i64| usize::try_from(value).map_err(|_| Failure::usage(format!("{option}: {value} is negative")));
     let (dataset, data_list) = (arguments.dataset.clone().unwrap_or_default(), arguments.data_list.clone().unwrap_or_default());

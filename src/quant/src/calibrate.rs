@@ -5,10 +5,13 @@
 
 use crate::collector::{Collector, Halt};
 use crate::error::QuantError;
-use crate::method::Method;
-use crate::network::Network;
+use crate::measure::Wanted;
+use crate::method::{Method, Methods};
+use crate::network::{ElementOrder, Network};
+use crate::places::{calibrated_values, places};
 use crate::source::{Progress, SampleSource};
-use crate::statistics::{Statistics, TensorStatistics};
+use crate::statistics::{Gathering, Statistics, TensorStatistics};
+use crate::torch::ObserverType;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::PoisonError;
@@ -18,7 +21,11 @@ use tpuc_tensor::Tensor;
 #[derive(Debug, Clone, PartialEq)]
 pub struct CalibrationOptions {
     /// The methods that thresholds will be asked for.
-    pub methods: Vec<Method>,
+    pub methods: Methods,
+    /// Thresholds of 4 bits as well.
+    pub int4: bool,
+    /// What [`Method::TorchObserver`] stands for.
+    pub observer: ObserverType,
     /// Bins that histograms start with.
     pub histogram_bins: usize,
     /// How many samples, from the first; 0 or too many: all.
@@ -29,18 +36,12 @@ pub struct CalibrationOptions {
 
 impl Default for CalibrationOptions {
     fn default() -> CalibrationOptions {
-        CalibrationOptions { methods: vec![Method::Kl], histogram_bins: 2048, input_num: 0, threads: crate::default_threads() }
+        CalibrationOptions { methods: Method::Kl.into(), int4: false, observer: ObserverType::default(), histogram_bins: 2048, input_num: 0, threads: crate::default_threads() }
     }
 }
 
 /// Histograms of fewer bins tell nothing about 128 magnitudes, of more are slower than they are worth.
 const HISTOGRAM_BINS: std::ops::RangeInclusive<usize> = 2..=crate::histogram::MAX_BINS;
-
-/// The tensors that get a row in a calibration table: results of ops that have a type, in op order.
-pub fn calibrated_values(program: &Program) -> Vec<ValueId> {
-    let results = program.nodes.iter().flat_map(|node| node.results.iter().copied());
-    results.filter(|&id| program.tensor_type(id).is_some()).collect()
-}
 
 /// Runs the samples and gathers the statistics of every tensor.
 ///
@@ -60,8 +61,12 @@ pub fn gather(network: &impl Network, source: &(impl SampleSource + ?Sized), opt
     let values = calibrated_values(program);
     let mut index_of = vec![None; program.values.len()];
     values.iter().enumerate().for_each(|(index, id)| index_of[id.index()] = Some(index));
-    let empty = |&id: &ValueId| TensorStatistics::new(&program.value(id).name, &options.methods, options.histogram_bins);
-    let pass = Pass { network, source, collector: Collector::new(values.iter().map(empty).collect()), values: &values, index_of };
+    let wanted = Wanted { methods: options.methods, int4: options.int4 };
+    let gathering = Gathering { wanted, histogram_bins: options.histogram_bins, observer: options.observer, samples, ops: program.nodes.len() };
+    let places = places(program, &values);
+    let tensors = values.iter().zip(&places).map(|(&id, &place)| TensorStatistics::new(&program.value(id).name, place, &gathering)).collect();
+    let order = if options.methods.iter().any(Method::needs_row_major) { ElementOrder::RowMajor } else { ElementOrder::Any };
+    let pass = Pass { network, source, collector: Collector::new(tensors, wanted), values: &values, index_of, order };
 
     let next = AtomicUsize::new(0);
     let done = AtomicUsize::new(0);
@@ -96,7 +101,7 @@ pub fn gather(network: &impl Network, source: &(impl SampleSource + ?Sized), opt
     });
     match first_error.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some((_, error)) => Err(error),
-        None => Ok(Statistics { tensors: pass.collector.into_statistics(), samples }),
+        None => Ok(Statistics { tensors: pass.collector.into_statistics(), places, samples }),
     }
 }
 
@@ -108,6 +113,7 @@ struct Pass<'a, N, S: ?Sized> {
     values: &'a [ValueId],
     /// By value: the index of its statistics.
     index_of: Vec<Option<usize>>,
+    order: ElementOrder,
 }
 
 impl<N: Network, S: SampleSource + ?Sized> Pass<'_, N, S> {
@@ -116,7 +122,7 @@ impl<N: Network, S: SampleSource + ?Sized> Pass<'_, N, S> {
         let mut sample = self.collector.start(number);
         let inputs = load(self.source, self.network.program(), number).map_err(Some)?;
         let mut halt = None;
-        let run = self.network.run(&inputs, &mut |id, activation| {
+        let run = self.network.run(&inputs, self.order, &mut |id, activation| {
             let Some(index) = self.index_of.get(id.index()).copied().flatten() else { return true };
             halt = sample.observe(index, activation).err();
             halt.is_none()
@@ -150,7 +156,7 @@ mod tests {
     use crate::testing::{TwoOps, samples};
 
     fn options(threads: usize) -> CalibrationOptions {
-        CalibrationOptions { methods: Method::ALL.to_vec(), threads, ..CalibrationOptions::default() }
+        CalibrationOptions { methods: Method::ALL.into_iter().collect(), threads, ..CalibrationOptions::default() }
     }
 
     #[test]

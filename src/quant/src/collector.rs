@@ -3,7 +3,7 @@
 //! Growing a histogram depends on the order of the samples. So every tensor has a turnstile: sample `k` passes it after
 //! sample `k - 1`. Samples are started in order, hence the smallest one under way never waits, and all get through.
 
-use crate::simd;
+use crate::measure::{Measured, Wanted};
 use crate::statistics::TensorStatistics;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -30,15 +30,16 @@ struct State {
 
 /// Collects the statistics of all tensors from samples that run at the same time.
 pub struct Collector {
+    wanted: Wanted,
     turnstiles: Vec<Turnstile>,
     /// The smallest failed sample.
     failed: AtomicUsize,
 }
 
 impl Collector {
-    pub fn new(tensors: Vec<TensorStatistics>) -> Collector {
+    pub fn new(tensors: Vec<TensorStatistics>, wanted: Wanted) -> Collector {
         let turnstile = |statistics| Turnstile { state: Mutex::new(State { next: 0, statistics }), turn: Condvar::new() };
-        Collector { turnstiles: tensors.into_iter().map(turnstile).collect(), failed: AtomicUsize::new(usize::MAX) }
+        Collector { wanted, turnstiles: tensors.into_iter().map(turnstile).collect(), failed: AtomicUsize::new(usize::MAX) }
     }
 
     /// Starts a sample. Samples must be started in order, without gaps, each by one thread.
@@ -99,12 +100,12 @@ impl Sample<'_> {
         if std::mem::replace(&mut self.seen[tensor], true) {
             return Ok(());
         }
-        let extent = simd::extent(activation);
-        if !extent.absmax.is_finite() {
+        let measured = Measured::new(activation, self.collector.wanted);
+        if !measured.extent.absmax.is_finite() {
             return Err(Halt::NotFinite(tensor));
         }
         let mut state = self.collector.wait_for_turn(tensor, self.number)?;
-        state.statistics.add(activation, extent);
+        state.statistics.add(activation, &measured);
         self.collector.pass(tensor, state);
         Ok(())
     }
@@ -134,9 +135,14 @@ impl Drop for Sample<'_> {
 mod tests {
     use super::*;
     use crate::method::Method;
+    use crate::places::Place;
+    use crate::statistics::Gathering;
+    use crate::torch::ObserverType;
 
     fn collector(tensors: usize) -> Collector {
-        Collector::new((0..tensors).map(|i| TensorStatistics::new(format!("t{i}"), &[Method::Kl], 2048)).collect())
+        let wanted = Wanted { methods: Method::Kl.into(), int4: false };
+        let gathering = Gathering { wanted, histogram_bins: 2048, observer: ObserverType::default(), samples: 20, ops: tensors };
+        Collector::new((0..tensors).map(|i| TensorStatistics::new(format!("t{i}"), Place::default(), &gathering)).collect(), wanted)
     }
 
     fn activation(sample: usize, tensor: usize) -> Vec<f32> {

@@ -3,8 +3,15 @@
 //! In: a histogram of absolute values and its bin width. Out: the threshold, in the activation's unit. The arithmetic and
 //! its float widths follow `spec/calibration.md` section 4.
 
-/// Groups of an 8-bit quantized histogram: one for every magnitude.
-pub const INT8_GROUPS: usize = 128;
+use crate::measure::Bits;
+
+/// Groups of a quantized histogram: one for every magnitude.
+pub fn groups(bits: Bits) -> usize {
+    match bits {
+        Bits::Eight => 128,
+        Bits::Four => 8,
+    }
+}
 
 /// A histogram with more bins is halved until it fits.
 const MAX_BINS: usize = 64 * 2048;

@@ -4,10 +4,11 @@
 //! * [`statistics::Statistics::thresholds`]: the rows of a calibration table by one [`Method`]
 //! * [`tune::tune`]: raises thresholds where that brings the 8-bit ops nearer to the float ones
 //!
-//! A method is a module ([`kl`], [`max`]) that turns what [`statistics`] remember of a tensor into a threshold. What a network
+//! A method is a module ([`kl`], [`max`], [`octav`], [`tails`], [`aciq`], [`torch`]) that turns what [`statistics`] remember of a tensor into a threshold. What a network
 //! must be able to do is [`network::Network`]; samples come from a [`source::SampleSource`], for example
 //! `tpuc_imageio::Loader`. Results do not depend on the number of threads.
 
+pub mod aciq;
 pub mod calibrate;
 pub mod candidates;
 pub mod collector;
@@ -15,18 +16,24 @@ pub mod error;
 pub mod histogram;
 pub mod kl;
 pub mod max;
+pub mod measure;
 pub mod method;
 pub mod network;
+pub mod octav;
+pub mod pairwise;
+pub mod places;
 mod plan_network;
 pub mod simd;
 pub mod source;
 pub mod statistics;
+pub mod tails;
+pub mod torch;
 pub mod tune;
 
 pub use calibrate::{CalibrationOptions, gather};
 pub use error::QuantError;
-pub use method::Method;
-pub use network::{Network, PreparedOp};
+pub use method::{Method, Methods};
+pub use network::{ElementOrder, Network, PreparedOp};
 pub use plan_network::PlanNetwork;
 pub use source::{Progress, SampleSource, no_progress};
 pub use statistics::{Statistics, Warning};
@@ -37,6 +44,8 @@ pub fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+#[cfg(test)]
+mod reference_methods;
 #[cfg(test)]
 mod reference_numbers;
 #[cfg(test)]

@@ -6,14 +6,21 @@ use tpuc_tensor::Tensor;
 /// A network that could not run: what failed and at which layer.
 pub type NetworkError = Box<dyn std::error::Error + Send + Sync>;
 
+/// In which order the elements of an activation are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ElementOrder {
+    /// As they stand in memory.
+    Any,
+    RowMajor,
+}
+
 /// A network with its weights. It runs on several threads at once.
 pub trait Network: Sync {
     fn program(&self) -> &Program;
 
-    /// Runs the whole network. `observe` is called with the elements (in any order, each once) of every result of every op,
-    /// once it is computed; when that returns
-    /// false the run ends early, without an error. `inputs` are the tensors of `program().inputs`.
-    fn run(&self, inputs: &[Tensor], observe: &mut dyn FnMut(ValueId, &[f32]) -> bool) -> Result<(), NetworkError>;
+    /// Runs the whole network. `observe` is called with the elements (each once) of every result of every op, once it is
+    /// computed; when that returns false the run ends early, without an error. `inputs` are the tensors of `program().inputs`.
+    fn run(&self, inputs: &[Tensor], order: ElementOrder, observe: &mut dyn FnMut(ValueId, &[f32]) -> bool) -> Result<(), NetworkError>;
 
     /// One node, made ready to run alone many times.
     fn prepare(&self, node: usize) -> Result<Box<dyn PreparedOp + '_>, NetworkError>;

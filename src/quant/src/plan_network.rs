@@ -1,6 +1,6 @@
 //! An execution plan as a network that can be calibrated.
 
-use crate::network::{Network, NetworkError, PreparedOp};
+use crate::network::{ElementOrder, Network, NetworkError, PreparedOp};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use tpuc_interp::{Executor, Observer, Plan, PreparedNode, Slice, TensorView, Want};
@@ -21,12 +21,13 @@ impl PlanNetwork {
 }
 
 struct Watch<'a> {
+    want: Want,
     observe: &'a mut dyn FnMut(ValueId, &[f32]) -> bool,
 }
 
 impl Observer for Watch<'_> {
     fn wants(&self, _: ValueId) -> Want {
-        Want::AnyOrder
+        self.want
     }
 
     fn tensor(&mut self, value: ValueId, view: TensorView<'_>) -> ControlFlow<()> {
@@ -44,7 +45,7 @@ impl Network for PlanNetwork {
         self.plan.program()
     }
 
-    fn run(&self, inputs: &[Tensor], observe: &mut dyn FnMut(ValueId, &[f32]) -> bool) -> Result<(), NetworkError> {
+    fn run(&self, inputs: &[Tensor], order: ElementOrder, observe: &mut dyn FnMut(ValueId, &[f32]) -> bool) -> Result<(), NetworkError> {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = idle().pop();
         let mut executor = match taken {
@@ -52,7 +53,11 @@ impl Network for PlanNetwork {
             None => self.plan.executor()?,
         };
         let inputs: Vec<&Tensor> = inputs.iter().collect();
-        executor.run(&inputs, &mut Watch { observe })?;
+        let want = match order {
+            ElementOrder::Any => Want::AnyOrder,
+            ElementOrder::RowMajor => Want::RowMajor,
+        };
+        executor.run(&inputs, &mut Watch { want, observe })?;
         idle().push(executor);
         Ok(())
     }

@@ -2,10 +2,11 @@
 //! same activations (numpy 1.24.3 and the KL routine of version 1.30.2).
 
 use crate::histogram::{Histogram, Merge};
+use crate::measure::Bits;
 use crate::{kl, simd};
 
 /// `scale * u^3` with `u` in -1..1 from a linear congruential generator; negative values cut off on demand.
-fn activation(seed: u32, n: usize, scale: f32, relu: bool) -> Vec<f32> {
+pub fn activation(seed: u32, n: usize, scale: f32, relu: bool) -> Vec<f32> {
     let mut state = seed;
     let mut next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -40,7 +41,7 @@ fn check(bins: usize, samples: &[(u32, usize, f32, bool)], expected: &Expected) 
     assert_eq!(histogram.width().to_bits(), expected.width);
     assert_eq!(histogram.counts().iter().sum::<u64>(), expected.sum);
     assert_eq!(checksum, expected.checksum);
-    let threshold = kl::threshold(histogram.counts(), histogram.width(), kl::INT8_GROUPS).unwrap();
+    let threshold = kl::threshold(histogram.counts(), histogram.width(), kl::groups(Bits::Eight)).unwrap();
     assert_eq!(threshold.to_bits(), expected.threshold, "threshold {threshold}");
     assert_eq!(merges.last(), Some(&expected.last));
 }
@@ -96,9 +97,9 @@ fn samples_of_zeros_are_skipped() {
 
 #[test]
 fn an_empty_histogram_has_no_threshold() {
-    assert_eq!(kl::threshold(&[0; 2048], 0.01, kl::INT8_GROUPS), None);
+    assert_eq!(kl::threshold(&[0; 2048], 0.01, kl::groups(Bits::Eight)), None);
     // The first range is empty and has no distribution to compare.
     let mut counts = [0; 256];
     counts[255] = 1;
-    assert_eq!(kl::threshold(&counts, 0.01, kl::INT8_GROUPS), Some(2.56));
+    assert_eq!(kl::threshold(&counts, 0.01, kl::groups(Bits::Eight)), Some(2.56));
 }

@@ -1,6 +1,6 @@
 //! A two-op network for tests: `x -> Relu -> Add(relu, x)`.
 
-use crate::network::{Network, NetworkError, PreparedOp};
+use crate::network::{ElementOrder, Network, NetworkError, PreparedOp};
 use tpuc_ops::{Op, Program, TensorType, ValueId, top};
 use tpuc_tensor::Tensor;
 
@@ -28,7 +28,7 @@ impl Network for TwoOps {
         &self.program
     }
 
-    fn run(&self, inputs: &[Tensor], observe: &mut dyn FnMut(ValueId, &[f32]) -> bool) -> Result<(), NetworkError> {
+    fn run(&self, inputs: &[Tensor], _: ElementOrder, observe: &mut dyn FnMut(ValueId, &[f32]) -> bool) -> Result<(), NetworkError> {
         let mut values = vec![None; self.program.values.len()];
         values[self.program.inputs[0].index()] = inputs.first().cloned();
         for node in &self.program.nodes {

@@ -257,7 +257,7 @@ mod tests {
 
     fn tuned(low: f64, options: &TuneOptions) -> (Vec<Row>, Statistics) {
         let (network, samples) = (TwoOps::new(300), samples(6, 300));
-        let statistics = gather(&network, &samples[..], &CalibrationOptions::default(), &no_progress).unwrap();
+        let statistics = gather(&network, &samples[..], &CalibrationOptions { methods: Method::Max.into(), ..CalibrationOptions::default() }, &no_progress).unwrap();
         let mut thresholds = statistics.thresholds(Method::Max).unwrap();
         thresholds.iter_mut().for_each(|t| t.threshold *= low);
         tune(&network, &samples[..], &statistics, &mut thresholds, options, &no_progress).unwrap();

@@ -2,7 +2,7 @@
 //! what is tested here is calibration alone.
 
 use tpuc_ops::{Op, Program, Source, ValueId, top};
-use tpuc_quant::network::NetworkError;
+use tpuc_quant::network::{ElementOrder, NetworkError};
 use tpuc_quant::{Network, PreparedOp};
 use tpuc_tensor::{Tensor, WeightStore};
 
@@ -22,7 +22,7 @@ impl Network for PlainNetwork {
         &self.program
     }
 
-    fn run(&self, inputs: &[Tensor], observe: &mut dyn FnMut(ValueId, &[f32]) -> bool) -> Result<(), NetworkError> {
+    fn run(&self, inputs: &[Tensor], _: ElementOrder, observe: &mut dyn FnMut(ValueId, &[f32]) -> bool) -> Result<(), NetworkError> {
         let mut values: Vec<Option<Tensor>> = vec![None; self.program.values.len()];
         for (id, tensor) in self.program.inputs.iter().zip(inputs) {
             values[id.index()] = Some(tensor.clone());

@@ -51,7 +51,7 @@ impl Case {
     }
 
     fn gather(&self, threads: usize) -> Statistics {
-        let options = CalibrationOptions { methods: Method::ALL.to_vec(), input_num: SAMPLES, threads, ..CalibrationOptions::default() };
+        let options = CalibrationOptions { methods: Method::ALL.into_iter().collect(), input_num: SAMPLES, threads, ..CalibrationOptions::default() };
         gather(&self.network, &self.loader, &options, &no_progress).unwrap()
     }
 
@@ -89,8 +89,10 @@ impl Case {
 fn reference_tables(name: &str) {
     let Some(case) = Case::open(name) else { return };
     let statistics = case.gather(2);
-    case.compare(&statistics.thresholds(Method::Max).unwrap(), "max");
     case.compare(&statistics.thresholds(Method::Kl).unwrap(), "kl_notune");
+    for method in [Method::Max, Method::Mse, Method::Percentile9999] {
+        case.compare(&statistics.thresholds(method).unwrap(), method.name());
+    }
     case.compare(&case.tuned(&statistics, 2), "kl");
 }
 
