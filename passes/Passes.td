@@ -69,6 +69,20 @@ def ExportCalibrationTable : ModulePass<"export-calibration-table"> {
   let options = [Option<"file", "file", "std::string", "", "Calibration table to write">];
 }
 
+//===-- New weights -------------------------------------------------------------------------------------------------===//
+
+def EqualizeWeights : ModulePass<"top-equalize-weights"> {
+  let summary = "Give the channels of successive convolutions like ranges of weights";
+  let description = [{
+    The new weights get a file of their own (`net_we_top_f32_all_weight.npz`), the module names it. A ReLU with an upper limit between two
+    convolutions does not commute with the factors: such pairs change what the network computes, which a warning says.
+  }];
+  let options = [
+    Option<"skipLimited", "skip-limited", "bool", "false", "Leave pairs alone that have a limited ReLU between them">,
+    Option<"weightFile", "weight-file", "std::string", "", "File name of the new weights">
+  ];
+}
+
 //===-- Lowering ----------------------------------------------------------------------------------------------------===//
 
 def ProcessorAssign : ModulePass<"processor-assign"> {

@@ -1,5 +1,8 @@
 //! Whole pipelines against what the reference made of the kit's networks.
 
+#[path = "kit/new_weights.rs"]
+mod new_weights;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use tpuc_dialects::pass::run_pipeline;

@@ -25,6 +25,8 @@ pub enum QuantError {
     NotGathered(&'static str),
     #[error("{option} is {found}, expected {expected}")]
     Option { option: &'static str, found: String, expected: &'static str },
+    #[error("layer '{layer}': weight '{weight}' {reason}")]
+    Weight { layer: String, weight: String, reason: String },
     #[error("worker threads could not be started: {0}")]
     Threads(String),
 }

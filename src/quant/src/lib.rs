@@ -2,6 +2,7 @@
 //!
 //! * [`calibrate::gather`]: network and samples -> the statistics of every tensor, for all methods in one pass
 //! * [`statistics::Statistics::thresholds`]: the rows of a calibration table by one [`Method`]
+//! * [`equalize::equalize`]: new weights whose channels have like ranges
 //! * [`tune::tune`]: raises thresholds where that brings the 8-bit ops nearer to the float ones
 //!
 //! A method is a module ([`kl`], [`max`], [`octav`], [`tails`], [`aciq`], [`torch`]) that turns what [`statistics`] remember of a tensor into a threshold. What a network
@@ -12,6 +13,7 @@ pub mod aciq;
 pub mod calibrate;
 pub mod candidates;
 pub mod collector;
+pub mod equalize;
 pub mod error;
 pub mod histogram;
 pub mod kl;
