@@ -14,6 +14,7 @@
 mod bm1684x;
 pub mod chip;
 mod error;
+mod float;
 mod lowered;
 mod optimize;
 mod program;
@@ -25,7 +26,7 @@ pub use chip::{Chip, Mode, UnknownChip, UnknownMode};
 pub use error::{LowerError, UnsupportedOp};
 pub use lowered::{Lowered, NewNode, NewWeight, OpContext, Operand, OperandRef};
 pub use optimize::top_optimize;
-pub use program::{lower_op, lower_program, weight_file_name};
+pub use program::{lower_mixed, lower_op, lower_program, weight_file_name};
 pub use quantize::{cast_suffix, quantized_elem};
 pub use ranges::{Range, Ranges};
 pub use table::CalibrationTable;
