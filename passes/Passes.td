@@ -50,6 +50,8 @@ def Calibrate : ModulePass<"top-calibrate"> {
     Option<"method", "method", "std::string", "\"kl\"", "kl, max, mse, percentile9999, aciq_gauss, aciq_laplace or torch_observer_for_cali">,
     Option<"inputNum", "input-num", "int64_t", "0", "How many samples; 0: all">,
     Option<"tuneNum", "tune-num", "int64_t", "5", "How many samples tune the thresholds; 0: none">,
+    Option<"tuneList", "tune-list", "std::string", "", "File that lists the samples that tune">,
+    Option<"debugCmd", "debug-cmd", "std::string", "", "key;key=value: methods, int4, tuning rules">,
     Option<"histogramBinNum", "histogram-bin-num", "int64_t", "2048", "Bins of a histogram">,
     Option<"threads", "threads", "int64_t", "0", "Worker threads; 0: one a processor">,
     Option<"table", "table", "std::string", "", "Calibration table to write">
@@ -67,19 +69,6 @@ def ImportCalibrationTable : ModulePass<"import-calibration-table"> {
 def ExportCalibrationTable : ModulePass<"export-calibration-table"> {
   let summary = "Write the thresholds of the result types as a calibration table";
   let options = [Option<"file", "file", "std::string", "", "Calibration table to write">];
-}
-
-def ImportQuantizeTable : ModulePass<"import-quantize-table"> {
-  let summary = "Write the modes of a quantize table into the ops, as the attribute quantize_mode";
-  let options = [
-    Option<"file", "file", "std::string", "", "Quantize table">,
-    Option<"ignoreUnknownLayers", "ignore-unknown-layers", "bool", "false", "Skip layers that the network does not have">
-  ];
-}
-
-def ExportQuantizeTable : ModulePass<"export-quantize-table"> {
-  let summary = "Write the modes of the ops as a quantize table";
-  let options = [Option<"file", "file", "std::string", "", "Quantize table to write">];
 }
 
 //===-- New weights -------------------------------------------------------------------------------------------------===//

@@ -3,6 +3,7 @@
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::Mutex;
+use std::time::Instant;
 
 /// Shows what the passes tell until it is dropped.
 pub struct Shown(Option<ProgressBar>);
@@ -17,7 +18,7 @@ impl Shown {
         }
         if std::io::stderr().is_terminal() {
             let bar = ProgressBar::new(STEPS);
-            if let Ok(style) = ProgressStyle::with_template("{msg:<12} [{bar:40}] {percent:>3}% {elapsed}") {
+            if let Ok(style) = ProgressStyle::with_template("{msg:<12} [{bar:40}] {percent:>3}% {elapsed}, {eta} left") {
                 bar.set_style(style.progress_chars("##."));
             }
             let listener = bar.clone();
@@ -28,14 +29,15 @@ impl Shown {
             return Shown(Some(bar));
         }
         // A line for each tenth.
-        let last = Mutex::new(0u64);
+        let (last, start) = (Mutex::new(0u64), Instant::now());
         tpuc_passes::set_progress(Some(Box::new(move |fraction, what| {
             let tenth = (fraction.clamp(0.0, 1.0) * 10.0) as u64;
             if let Ok(mut last) = last.lock()
                 && tenth > *last
             {
                 *last = tenth;
-                println!("{what}: {}%", tenth * 10);
+                let left = start.elapsed().as_secs_f64() * (1.0 - fraction) / fraction;
+                println!("{what}: {}%{}", tenth * 10, if fraction < 1.0 { format!(", about {left:.0} s left") } else { String::new() });
             }
         })));
         Shown(None)

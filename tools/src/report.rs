@@ -12,6 +12,13 @@ pub struct Bar {
     pub value: f64,
 }
 
+/// A threshold in a histogram: by which method.
+#[derive(Debug, Clone)]
+pub struct Line {
+    pub name: String,
+    pub threshold: f64,
+}
+
 /// Where the absolute values of a layer lie and where calibration cuts them.
 #[derive(Debug, Clone)]
 pub struct LayerHistogram {
@@ -19,8 +26,18 @@ pub struct LayerHistogram {
     /// Counts of equally wide bins from 0 to `range`.
     pub counts: Vec<f64>,
     pub range: f64,
-    pub threshold: f64,
+    /// The first one is what counts; the others are there for comparison.
+    pub lines: Vec<Line>,
 }
+
+/// Colours of a histogram's lines, the first one for what counts.
+const COLOURS: [&str; 8] = ["#c2410c", "#15803d", "#7c3aed", "#0e7490", "#be185d", "#a16207", "#4b5563", "#1d4ed8"];
+
+/// Sorts a table by the column whose heading is clicked: numbers as numbers, the other way round at the second click.
+const SORT: &str = "<script>document.querySelectorAll('table.sort').forEach(t=>t.querySelectorAll('th').forEach((h,i)=>h.onclick=()=>{\
+const b=t.tBodies[0],v=r=>r.cells[i].textContent,d=h.dataset.d=h.dataset.d=='1'?-1:1;\
+[...b.rows].slice(1).sort((x,y)=>{const p=v(x),q=v(y),m=parseFloat(p),n=parseFloat(q);\
+return d*(isNaN(m)||isNaN(n)?(isNaN(m)-isNaN(n)||p.localeCompare(q)):m-n)}).forEach(r=>b.append(r))}))</script>";
 
 /// A row of a table: its cells.
 pub type Row = Vec<String>;
@@ -51,7 +68,7 @@ fn escape(text: &str) -> String {
 const STYLE: &str = "body{font:14px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#1c2330}\
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.2rem}p{max-width:46rem}table{border-collapse:collapse}\
 td,th{padding:.2rem .7rem;border-bottom:1px solid #dde2ea;text-align:left}td.n{text-align:right;font-variant-numeric:tabular-nums}\
-.chart{overflow-x:auto}svg text{font:11px system-ui,sans-serif;fill:#3b4556}.grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(15rem,1fr));gap:.8rem}\
+.chart{overflow-x:auto}table.sort th{cursor:pointer}svg text{font:11px system-ui,sans-serif;fill:#3b4556}.grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(15rem,1fr));gap:.8rem}\
 figure{margin:0;border:1px solid #dde2ea;border-radius:4px;padding:.4rem}figcaption{font-size:11px;overflow-wrap:anywhere}";
 
 impl Report {
@@ -84,9 +101,21 @@ impl Report {
         tpuc_tensor::file::write(path, page(&self.title, &sections).as_bytes())
     }
 
+    /// A table that a click on a heading sorts.
+    pub fn sortable_table(&mut self, heads: &[String], rows: &[Row]) {
+        self.body().push_str("<div class=chart>");
+        self.table_of_class(" class=sort", &heads.iter().map(String::as_str).collect::<Vec<_>>(), rows);
+        self.body().push_str("</div>");
+        self.body().push_str(SORT);
+    }
+
     /// A table; cells that are numbers stand to the right.
     pub fn table(&mut self, heads: &[&str], rows: &[Row]) {
-        self.body().push_str("<table><tr>");
+        self.table_of_class("", heads, rows);
+    }
+
+    fn table_of_class(&mut self, class: &str, heads: &[&str], rows: &[Row]) {
+        write!(self.body(), "<table{class}><tr>").ok();
         heads.iter().for_each(|h| write!(self.body(), "<th>{}</th>", escape(h)).unwrap_or(()));
         self.body().push_str("</tr>");
         for row in rows {
@@ -119,8 +148,13 @@ impl Report {
         self.body().push_str("</svg></div>");
     }
 
-    /// Small histograms (logarithmic counts) with the threshold as a line; beyond it values saturate.
+    /// Small histograms (logarithmic counts) with thresholds as lines; beyond them values saturate.
     pub fn histograms(&mut self, list: &[LayerHistogram]) {
+        if let Some(first) = list.first() {
+            let name = |(line, colour): (&Line, &&str)| format!("<span style=\"color:{colour}\">&#9632; {}</span> ", escape(&line.name));
+            let legend: String = first.lines.iter().zip(COLOURS.iter().cycle()).map(name).collect();
+            write!(self.body(), "<p>{legend}</p>").ok();
+        }
         self.body().push_str("<div class=grid>");
         for h in list {
             let (width, height) = (220.0, 70.0);
@@ -131,13 +165,21 @@ impl Report {
                 let y = height - (count + 1.0).ln() / top * (height - 4.0);
                 write!(path, "L{:.1} {y:.1}L{:.1} {y:.1}", i as f64 * step, (i + 1) as f64 * step).ok();
             }
-            let x = if h.range > 0.0 { (h.threshold / h.range * width).min(width) } else { 0.0 };
-            write!(
-                self.body(),
-                "<figure><svg viewBox=\"0 0 {width} {height}\" width=\"100%\" role=\"img\"><path d=\"{path}L{width} {height}Z\" fill=\"#9db8d9\"/><line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"0\" y2=\"{height}\" stroke=\"#c2410c\" stroke-width=\"1.5\"/></svg><figcaption>{}<br>threshold {:.5} of {:.5}</figcaption></figure>",
-                escape(&h.layer), h.threshold, h.range
-            )
-            .ok();
+            write!(self.body(), "<figure><svg viewBox=\"0 0 {width} {height}\" width=\"100%\" role=\"img\"><path d=\"{path}L{width} {height}Z\" fill=\"#9db8d9\"/>").ok();
+            // The line that counts is drawn last, above the others.
+            for (i, line) in h.lines.iter().enumerate().rev() {
+                let colour = COLOURS[i % COLOURS.len()];
+                let x = if h.range > 0.0 { (line.threshold / h.range * width).min(width) } else { 0.0 };
+                let thickness = if i == 0 { 1.5 } else { 0.7 };
+                write!(
+                    self.body(),
+                    "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"0\" y2=\"{height}\" stroke=\"{colour}\" stroke-width=\"{thickness}\"><title>{}: {:.5}</title></line>",
+                    escape(&line.name), line.threshold
+                )
+                .ok();
+            }
+            let threshold = h.lines.first().map_or(0.0, |l| l.threshold);
+            write!(self.body(), "</svg><figcaption>{}<br>threshold {threshold:.5} of {:.5}</figcaption></figure>", escape(&h.layer), h.range).ok();
         }
         self.body().push_str("</div>");
     }
@@ -173,11 +215,13 @@ mod tests {
         let mut report = Report::new("a<b");
         report.section("Similarity", "per layer");
         report.bars(&[Bar { layer: "conv<1>".into(), value: 0.99 }], 0.9, 1.0, 4);
-        report.histograms(&[LayerHistogram { layer: "x".into(), counts: vec![1.0, 0.0], range: 2.0, threshold: 1.0 }]);
+        report.histograms(&[LayerHistogram { layer: "x".into(), counts: vec![1.0, 0.0], range: 2.0, lines: vec![Line { name: "kl".into(), threshold: 1.0 }] }]);
         report.table(&["photo", "cos"], &[vec!["a.jpg".into(), "0.5".into()]]);
         let html = page(&report.title, &report.sections);
         assert!(html.contains("conv&lt;1&gt;") && html.contains("x1=\"110.0\"") && html.contains("<td class=n>0.5</td>"));
         assert!(!html.contains("http"));
+        report.sortable_table(&["a".into()], &[vec!["1".into()]]);
+        assert!(page(&report.title, &report.sections).contains("<table class=sort><tr><th>a</th></tr>"));
     }
 
     #[test]

@@ -171,9 +171,15 @@ fn usage_errors_come_before_the_work() {
     let calibrate = |more: &[&str], code, expected: &str| desk.fails("run_calibration", &[&["tiny.mlir", "-o", "t"], more].concat(), code, expected);
     calibrate(&[], 2, "give --dataset");
     calibrate(&["--dataset", "missing"], 1, "missing");
-    calibrate(&["--dataset", ".", "--cali_method", "use_mse"], 2, "--cali_method use_mse is not supported yet");
     calibrate(&["--dataset", ".", "--cali_method", "mean"], 2, "expected one of: kl, max");
-    calibrate(&["--dataset", ".", "--search", "search_threshold"], 2, "--search search_threshold is not supported yet");
+    calibrate(&["--dataset", ".", "--cali_method", "use_msee"], 2, "did you mean 'mse'?");
+    calibrate(&["--dataset", ".", "--debug_cmd", "tune_stepz=3"], 2, "did you mean 'tune_steps'?");
+    calibrate(&["--dataset", ".", "--search", "search_treshold"], 2, "did you mean 'search_threshold'?");
+    calibrate(&["--dataset", ".", "--chip", "bm1684y"], 2, "did you mean 'bm1684x'?");
+    calibrate(&["--dataset", ".", "--input_num", "-1"], 2, "--input_num: -1 is negative");
+    calibrate(&["--dataset", ".", "--histogram_bin_num", "1"], 2, "should be from 2 to 8000000");
+    calibrate(&["--dataset", ".", "--debug_cmd", "input_calibration_table=x", "--tune_num", "0"], 2, "--tune_num of 1 or more");
+    calibrate(&["--dataset", ".", "-o", "x.npz/t"], 1, "cannot write there");
     calibrate(&["--dataset", ".", "--we"], 2, "--we is not supported yet");
     assert_eq!(desk.files(), ["n.onnx", "tiny.mlir", "tiny_top_f32_all_weight.npz", "x.npz"]);
 }

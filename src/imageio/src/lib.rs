@@ -18,11 +18,12 @@ mod png_info;
 pub mod preprocess;
 pub mod python_random;
 pub mod resize;
+pub mod resize_pillow;
 pub mod samples;
 
 pub use crate::image::{Image, ImageError};
 pub use decode::{ColorMode, Limits};
 pub use preprocess::{
-    ChannelFormat, KeepRatioMode, PadType, PixelFormat, Preprocess, PreprocessError,
+    ChannelFormat, KeepRatioMode, PadType, PixelFormat, Preprocess, PreprocessError, Resizer,
 };
 pub use samples::{Loader, NetInput, SampleError, SampleKind, Samples};

@@ -6,6 +6,7 @@
 use crate::decode::{self, ColorMode};
 use crate::image::{Image, ImageError};
 use crate::resize;
+use crate::resize_pillow;
 use std::ops::Range;
 use std::path::Path;
 use std::str::FromStr;
@@ -72,6 +73,14 @@ macro_rules! words {
     };
 }
 
+/// Whose bilinear resizing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Resizer {
+    #[default]
+    OpenCv,
+    Pillow,
+}
+
 words!(PixelFormat, "pixel_format", "rgb" => Rgb, "bgr" => Bgr, "gray" => Gray, "rgba" => Rgba, "bgra" => Bgra);
 words!(ChannelFormat, "channel_format", "nchw" => Nchw, "nhwc" => Nhwc);
 words!(KeepRatioMode, "keep_ratio_mode", "letterbox" => Letterbox, "short_side_scale" => ShortSideScale);
@@ -119,6 +128,7 @@ pub struct Preprocess {
     pub scale: Vec<f32>,
     pub pixel_format: PixelFormat,
     pub channel_format: ChannelFormat,
+    pub resizer: Resizer,
 }
 
 /// Preprocessing attributes that make no sense, or a picture that cannot be read.
@@ -185,6 +195,7 @@ impl Preprocess {
             scale: vec![1.0; 3],
             pixel_format: PixelFormat::Bgr,
             channel_format: ChannelFormat::Nchw,
+            resizer: Resizer::OpenCv,
         }
     }
 
@@ -281,7 +292,11 @@ impl Preprocess {
             return Ok(());
         }
         let (visible_h, visible_w) = (rows.len(), columns.len());
-        let resized = resize::window(image, size[1], size[0], columns, rows);
+        let window = match self.resizer {
+            Resizer::OpenCv => resize::window,
+            Resizer::Pillow => resize_pillow::window,
+        };
+        let resized = window(image, size[1], size[0], columns, rows);
         for y in 0..visible_h {
             let pixels = resized.row(y);
             let start = (top + y) * net_w + left;

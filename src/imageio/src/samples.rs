@@ -346,6 +346,11 @@ impl Loader {
         self.groups
     }
 
+    /// How many samples make one batch.
+    pub fn per_group(&self) -> usize {
+        self.per_group
+    }
+
     pub fn samples(&self) -> &Samples {
         &self.samples
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use tpuc_imageio::decode::{self, ColorMode, Limits, decode_bytes, decode_file};
 use tpuc_imageio::resize::{resize, window};
-use tpuc_imageio::{Image, ImageError, Loader, NetInput, PixelFormat, Preprocess, Samples};
+use tpuc_imageio::{Image, ImageError, Loader, NetInput, PixelFormat, Preprocess, Resizer, Samples};
 
 fn here(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -119,6 +119,7 @@ fn preprocessed_files_equal_the_reference() {
             scale: vec![0.0171, 0.0175, 0.0174, 0.00392],
             pixel_format: parse(words[9]),
             channel_format: parse(words[10]),
+            resizer: Resizer::OpenCv,
         };
         let out = preprocess
             .run(&here("data").join(words[0]))

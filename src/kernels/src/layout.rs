@@ -60,6 +60,10 @@ pub fn transpose<T: Element>(x: &[T], rows: usize, columns: usize, y: &mut [T]) 
             let c1 = (c0 + TILE).min(count);
             for r0 in (0..rows).step_by(TILE) {
                 let r1 = (r0 + TILE).min(rows);
+                if let (TILE, TILE) = (r1 - r0, c1 - c0) {
+                    whole_tile::<T, TILE>(&x[r0 * columns + first + c0..], columns, &mut part[c0 * rows + r0..], rows);
+                    continue;
+                }
                 for c in c0..c1 {
                     let out = &mut part[c * rows + r0..c * rows + r1];
                     for (out, row) in out.iter_mut().zip(r0..r1) {
@@ -69,6 +73,19 @@ pub fn transpose<T: Element>(x: &[T], rows: usize, columns: usize, y: &mut [T]) 
             }
         }
     });
+}
+
+/// A square tile, by way of an array that fits into the fastest cache. `x` and `y` start at the tile.
+fn whole_tile<T: Element, const TILE: usize>(x: &[T], x_stride: usize, y: &mut [T], y_stride: usize) {
+    let mut tile = [[T::default(); TILE]; TILE];
+    for (row, x) in tile.iter_mut().zip(x.chunks(x_stride)) {
+        row.copy_from_slice(&x[..TILE]);
+    }
+    for (c, y) in y.chunks_mut(y_stride).take(TILE).enumerate() {
+        for (y, row) in y[..TILE].iter_mut().zip(&tile) {
+            *y = row[c];
+        }
+    }
 }
 
 /// Few rows, as of pictures: one pass per row.

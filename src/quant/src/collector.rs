@@ -3,7 +3,7 @@
 //! Growing a histogram depends on the order of the samples. So every tensor has a turnstile: sample `k` passes it after
 //! sample `k - 1`. Samples are started in order, hence the smallest one under way never waits, and all get through.
 
-use crate::measure::{Measured, Wanted};
+use crate::measure::{Meter, Wanted};
 use crate::statistics::TensorStatistics;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -44,7 +44,7 @@ impl Collector {
 
     /// Starts a sample. Samples must be started in order, without gaps, each by one thread.
     pub fn start(&self, sample: usize) -> Sample<'_> {
-        Sample { collector: self, number: sample, seen: vec![false; self.turnstiles.len()], finished: false }
+        Sample { collector: self, number: sample, meter: Meter::new(self.wanted), seen: vec![false; self.turnstiles.len()], finished: false }
     }
 
     /// Whether an earlier sample than this failed.
@@ -89,6 +89,7 @@ impl Collector {
 pub struct Sample<'a> {
     collector: &'a Collector,
     number: usize,
+    meter: Meter,
     seen: Vec<bool>,
     finished: bool,
 }
@@ -100,7 +101,7 @@ impl Sample<'_> {
         if std::mem::replace(&mut self.seen[tensor], true) {
             return Ok(());
         }
-        let measured = Measured::new(activation, self.collector.wanted);
+        let measured = self.meter.measure(activation);
         if !measured.extent.absmax.is_finite() {
             return Err(Halt::NotFinite(tensor));
         }

@@ -9,6 +9,16 @@ pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
 pub enum QuantError {
     #[error("there are no calibration samples")]
     NoSamples,
+    #[error("no samples: give a dataset or a data_list")]
+    NoDataset,
+    #[error("{samples} samples do not fill a batch of {batch}")]
+    NoBatch { samples: usize, batch: usize },
+    #[error(transparent)]
+    Samples(#[from] tpuc_imageio::SampleError),
+    #[error(transparent)]
+    Plan(#[from] tpuc_interp::InterpError),
+    #[error(transparent)]
+    Table(#[from] tpuc_lowering::table::TableError),
     #[error("sample {sample} ({what}) could not be read: {source}")]
     Sample { sample: usize, what: String, source: SourceError },
     #[error("sample {sample} ({what}): tensor '{tensor}' has an element that is infinite or not a number; a threshold needs finite activations")]

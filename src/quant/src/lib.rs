@@ -1,5 +1,6 @@
 //! Post-training quantization on plans, without MLIR: thresholds from calibration samples, and their tuning.
 //!
+//! * [`session::Session`]: a calibration from the choice of samples to the rows of a table
 //! * [`calibrate::gather`]: network and samples -> the statistics of every tensor, for all methods in one pass
 //! * [`statistics::Statistics::thresholds`]: the rows of a calibration table by one [`Method`]
 //! * [`equalize::equalize`]: new weights whose channels have like ranges
@@ -13,10 +14,12 @@ pub mod aciq;
 pub mod calibrate;
 pub mod candidates;
 pub mod collector;
+pub mod debug_cmd;
 pub mod equalize;
 pub mod error;
 pub mod histogram;
 pub mod kl;
+pub mod loss;
 pub mod max;
 pub mod measure;
 pub mod method;
@@ -25,6 +28,7 @@ pub mod octav;
 pub mod pairwise;
 pub mod places;
 mod plan_network;
+pub mod session;
 pub mod simd;
 pub mod source;
 pub mod statistics;
@@ -32,11 +36,14 @@ pub mod tails;
 pub mod torch;
 pub mod tune;
 
+pub use candidates::Rules;
 pub use calibrate::{CalibrationOptions, gather};
+pub use debug_cmd::DebugCommand;
 pub use error::QuantError;
 pub use method::{Method, Methods};
 pub use network::{ElementOrder, Network, PreparedOp};
 pub use plan_network::PlanNetwork;
+pub use session::{Outcome, Request, Session};
 pub use source::{Progress, SampleSource, no_progress};
 pub use statistics::{Statistics, Warning};
 pub use tune::{TuneOptions, tune};

@@ -1,8 +1,9 @@
 //! What is measured of one sample's activation on its own, whatever other samples hold.
 
+use crate::aciq;
 use crate::method::{Method, Methods};
+use crate::octav::Octav;
 use crate::simd::{self, Extent};
-use crate::{aciq, octav};
 
 /// Quantized types that thresholds are wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,10 +43,6 @@ impl Pair {
             Bits::Four => self.four,
         }
     }
-
-    fn of(wanted: Wanted, method: Method, threshold: impl Fn(u32) -> f64) -> Option<Pair> {
-        wanted.methods.contains(method).then(|| Pair { eight: threshold(8), four: if wanted.int4 { threshold(4) } else { 0.0 } })
-    }
 }
 
 /// Extent and thresholds of one activation.
@@ -57,18 +54,38 @@ pub struct Measured {
     pub aciq_laplace: Option<Pair>,
 }
 
-impl Measured {
+/// Measures one activation after the other.
+#[derive(Debug)]
+pub struct Meter {
+    wanted: Wanted,
+    octav: Octav,
+}
+
+impl Meter {
+    pub fn new(wanted: Wanted) -> Meter {
+        Meter { wanted, octav: Octav::default() }
+    }
+
     /// Only the extent where elements are infinite or not numbers.
-    pub fn new(activation: &[f32], wanted: Wanted) -> Measured {
+    pub fn measure(&mut self, activation: &[f32]) -> Measured {
         let extent = simd::extent(activation);
         if !extent.absmax.is_finite() || activation.is_empty() {
             return Measured { extent, mse: None, aciq_gauss: None, aciq_laplace: None };
         }
         Measured {
             extent,
-            mse: Pair::of(wanted, Method::Mse, |bits| octav::threshold(activation, extent.min, bits)),
-            aciq_gauss: Pair::of(wanted, Method::AciqGauss, |bits| aciq::gauss(extent.min, extent.max, activation.len(), bits)),
-            aciq_laplace: Pair::of(wanted, Method::AciqLaplace, |bits| aciq::laplace(activation, bits)),
+            mse: self.pair(Method::Mse, |meter, bits| meter.octav.threshold(activation, extent.min, bits)),
+            aciq_gauss: self.pair(Method::AciqGauss, |_, bits| aciq::gauss(extent.min, extent.max, activation.len(), bits)),
+            aciq_laplace: self.pair(Method::AciqLaplace, |_, bits| aciq::laplace(activation, bits)),
         }
+    }
+
+    fn pair(&mut self, method: Method, threshold: impl Fn(&mut Meter, u32) -> f64) -> Option<Pair> {
+        if !self.wanted.methods.contains(method) {
+            return None;
+        }
+        let eight = threshold(self, Bits::Eight.count());
+        let four = if self.wanted.int4 { threshold(self, Bits::Four.count()) } else { 0.0 };
+        Some(Pair { eight, four })
     }
 }

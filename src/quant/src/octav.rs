@@ -4,7 +4,7 @@
 //! Newton's on the error as a function of the clipping threshold (Sakr et al., "Optimal Clipping and Magnitude-aware
 //! Differentiation for Improved Quantization-aware Training"); its float widths and stop rule follow `spec/calibration.md` section 4.
 
-use crate::pairwise;
+use crate::{pairwise, simd};
 
 const ITERATIONS: usize = 20;
 
@@ -17,68 +17,63 @@ const UNSIGNED: f32 = 1e-6;
 /// The threshold of an activation without any element other than zero.
 const ALL_ZEROS: f64 = 1.0;
 
-/// The threshold of one activation with the smallest element `min`, for a type of `bits` bits.
-pub fn threshold(activation: &[f32], min: f32, bits: u32) -> f64 {
-    let levels = if min.abs() < UNSIGNED { 4.0 } else { 1.0 };
-    // The share of an unclipped element in the error, relative to a clipped one.
-    let rounding = 1.0 / 4f64.powi(bits as i32) / 3.0 / levels;
-    let filled = activation.iter().filter(|v| **v != 0.0).count();
-    if filled == 0 {
-        return ALL_ZEROS;
-    }
-    let mut s = f64::from(pairwise::sum_of(activation, f32::abs)) / filled as f64;
-    let mut above = Above::new(activation);
-    for _ in 0..ITERATIONS {
-        let clipped = above.than(s as f32);
-        let kept = (activation.len() - clipped.len()) as f64;
-        let next = f64::from(pairwise::sum_of(clipped, |v| v)) / (rounding * kept + clipped.len() as f64);
-        if (next - s).abs() < CONVERGED {
-            break;
+/// Thresholds of one activation after the other; memory is used again.
+#[derive(Debug, Default)]
+pub struct Octav {
+    scratch: Vec<f32>,
+}
+
+impl Octav {
+    /// The threshold of one activation with the smallest element `min`, for a type of `bits` bits.
+    pub fn threshold(&mut self, activation: &[f32], min: f32, bits: u32) -> f64 {
+        let levels = if min.abs() < UNSIGNED { 4.0 } else { 1.0 };
+        // The share of an unclipped element in the error, relative to a clipped one.
+        let rounding = 1.0 / 4f64.powi(bits as i32) / 3.0 / levels;
+        let filled = simd::count_filled(activation);
+        if filled == 0 {
+            return ALL_ZEROS;
         }
-        s = next;
+        let mut s = f64::from(pairwise::sum_of(activation, f32::abs)) / filled as f64;
+        let mut above = Above::new(activation, &mut self.scratch);
+        for _ in 0..ITERATIONS {
+            let clipped = above.than(s as f32);
+            let kept = (activation.len() - clipped.len()) as f64;
+            let next = f64::from(pairwise::sum_of(clipped, |v| v)) / (rounding * kept + clipped.len() as f64);
+            if (next - s).abs() < CONVERGED {
+                break;
+            }
+            s = next;
+        }
+        s
     }
-    s
 }
 
 /// Magnitudes above a limit in their order. A higher limit looks only at those above the last one.
 struct Above<'a> {
     activation: &'a [f32],
     limit: Option<f32>,
-    magnitudes: Vec<f32>,
+    magnitudes: &'a mut Vec<f32>,
+    /// How many of them count.
+    kept: usize,
 }
 
 impl<'a> Above<'a> {
-    fn new(activation: &'a [f32]) -> Above<'a> {
-        Above { activation, limit: None, magnitudes: Vec::new() }
+    fn new(activation: &'a [f32], magnitudes: &'a mut Vec<f32>) -> Above<'a> {
+        let room = activation.len() + simd::LANES;
+        if magnitudes.len() < room {
+            magnitudes.resize(room, 0.0);
+        }
+        Above { activation, limit: None, magnitudes, kept: 0 }
     }
 
     fn than(&mut self, limit: f32) -> &[f32] {
-        match self.limit {
-            Some(last) if limit >= last => {
-                let kept = compact(&mut self.magnitudes, limit);
-                self.magnitudes.truncate(kept);
-            }
-            _ => {
-                self.magnitudes.clear();
-                self.magnitudes.extend(self.activation.iter().map(|v| v.abs()));
-                let kept = compact(&mut self.magnitudes, limit);
-                self.magnitudes.truncate(kept);
-            }
-        }
+        self.kept = match self.limit {
+            Some(last) if limit >= last => simd::keep_above(self.magnitudes, self.kept, limit),
+            _ => simd::magnitudes_above(self.activation, limit, self.magnitudes),
+        };
         self.limit = Some(limit);
-        &self.magnitudes
+        &self.magnitudes[..self.kept]
     }
-}
-
-/// Moves the elements above a limit to the front, without a branch that could be mispredicted; returns how many there are.
-fn compact(values: &mut [f32], limit: f32) -> usize {
-    let mut kept = 0;
-    for i in 0..values.len() {
-        let v = values[i];
-        values[kept] = v;
-        kept += usize::from(v > limit);
-    }
-    kept
 }
 
 #[cfg(test)]
@@ -88,7 +83,8 @@ mod tests {
     #[test]
     fn limits_may_fall_again() {
         let x = [3.0, -1.0, 0.0, 2.0, -4.0];
-        let mut above = Above::new(&x);
+        let mut magnitudes = Vec::new();
+        let mut above = Above::new(&x, &mut magnitudes);
         assert_eq!(above.than(1.5), [3.0, 2.0, 4.0]);
         assert_eq!(above.than(2.5), [3.0, 4.0]);
         assert_eq!(above.than(0.5), [3.0, 1.0, 2.0, 4.0]);
@@ -96,7 +92,8 @@ mod tests {
 
     #[test]
     fn zeros_and_single_elements() {
-        assert_eq!(threshold(&[0.0, -0.0], 0.0, 8), 1.0);
-        assert_eq!(threshold(&[2.5], 2.5, 8), 2.5);
+        let mut octav = Octav::default();
+        assert_eq!(octav.threshold(&[0.0, -0.0], 0.0, 8), 1.0);
+        assert_eq!(octav.threshold(&[2.5], 2.5, 8), 2.5);
     }
 }

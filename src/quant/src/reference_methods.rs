@@ -1,12 +1,13 @@
 //! Thresholds of generated activations against numbers of other programs for the same activations: numpy 1.24.3 with the
 //! reference's formulas of version 1.30.2, and the observers of PyTorch 2.14. Every bit counts.
 
-use crate::measure::{Measured, Wanted};
+use crate::measure::{Meter, Wanted};
 use crate::method::Method;
 use crate::reference_numbers::activation;
 use crate::tails::Tails;
 use crate::torch::{Observer, ObserverType};
-use crate::{octav, simd};
+use crate::octav::Octav;
+use crate::simd;
 
 /// Thresholds of 8 and of 4 bits, as bits.
 type Expected = [u64; 2];
@@ -14,7 +15,7 @@ type Expected = [u64; 2];
 fn check_averaged((seed, n, scale, relu): (u32, usize, f32, bool), mse: Expected, gauss: Expected, laplace: Expected) {
     let x = activation(seed, n, scale, relu);
     let methods = [Method::Mse, Method::AciqGauss, Method::AciqLaplace].into_iter().collect();
-    let measured = Measured::new(&x, Wanted { methods, int4: true });
+    let measured = Meter::new(Wanted { methods, int4: true }).measure(&x);
     for (pair, expected) in [(measured.mse, mse), (measured.aciq_gauss, gauss), (measured.aciq_laplace, laplace)] {
         let pair = pair.unwrap();
         assert_eq!([pair.eight.to_bits(), pair.four.to_bits()], expected, "{pair:?}");
@@ -53,7 +54,7 @@ fn averaged_thresholds_of_a_few_values() {
 
 #[test]
 fn the_least_squared_error_of_zeros() {
-    assert_eq!(octav::threshold(&activation(4, 300, 0.0, false), 0.0, 8), 1.0);
+    assert_eq!(Octav::default().threshold(&activation(4, 300, 0.0, false), 0.0, 8), 1.0);
 }
 
 /// Number of the op and of all ops, and the percentiles of minimum, maximum and magnitudes as bits.

@@ -2,7 +2,8 @@
 //!
 //! Every function gives the same bits on every machine: elementwise results do not depend on the vector width, and
 //! sums keep a fixed number of partial sums. This is the one place of the crate with `unsafe`: the calls into code that
-//! was compiled for a wider vector unit, each behind the check that this unit is there, and one conversion of bounded floats.
+//! was compiled for a wider vector unit, each behind the check that this unit is there, one conversion of bounded floats,
+//! and the stores of [`keep_above`].
 
 /// Defines a function once and compiles it for the baseline, AVX2 and AVX-512; the best one that is there runs.
 macro_rules! multiversion {
@@ -42,7 +43,8 @@ pub struct Extent {
     pub absmax: f32,
 }
 
-const LANES: usize = 16;
+/// Elements of the widest vector.
+pub const LANES: usize = 16;
 
 multiversion! {
     /// The extent of an activation. Zeros count as +0. An empty activation has `min = +inf, max = -inf, absmax = 0`.
@@ -88,6 +90,81 @@ multiversion! {
             *bin = if magnitude == 0.0 { discard } else { index };
         }
     }
+}
+
+multiversion! {
+    /// How many elements are not zero.
+    pub fn count_filled(x: &[f32]) -> usize {
+        // Blocks whose count fits into the lanes of the counters.
+        let in_block = |block: &[f32]| block.iter().map(|v| u32::from(*v != 0.0)).sum::<u32>() as usize;
+        x.chunks(1 << 16).map(in_block).sum()
+    }
+}
+
+/// Writes the magnitudes above a limit to the front of `out`, in their order; returns how many there are. `out` is at least as
+/// long as `x` and 16 elements more.
+pub fn magnitudes_above(x: &[f32], limit: f32, out: &mut [f32]) -> usize {
+    assert!(out.len() >= x.len() + LANES, "room for {} elements", x.len() + LANES);
+    // SAFETY: `x` is readable, and `out` has room for it and one vector.
+    unsafe { compact(x.as_ptr(), x.len(), limit, out.as_mut_ptr()) }
+}
+
+/// Moves the magnitudes above a limit among the first `len` of `values` to the front, in their order; returns how many there are.
+/// `values` has 16 elements more.
+pub fn keep_above(values: &mut [f32], len: usize, limit: f32) -> usize {
+    assert!(values.len() >= len + LANES, "room for {} elements", len + LANES);
+    let at = values.as_mut_ptr();
+    // SAFETY: `values` is readable and has room. What is written lies before what is still to be read: the vector stored after
+    // elements up to `i + 16` were loaded ends at most there.
+    unsafe { compact(at, len, limit, at) }
+}
+
+/// # Safety
+/// `x` holds `len` elements, `out` has room for 16 more. They may be the same memory, from the same start.
+unsafe fn compact(x: *const f32, len: usize, limit: f32, out: *mut f32) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx512f") {
+        // SAFETY: the feature was just detected; the caller vouches for the pointers.
+        return unsafe { compact_avx512(x, len, limit, out) };
+    }
+    // SAFETY: the caller vouches for the pointers.
+    unsafe { compact_from(x, 0, len, limit, out, 0) }
+}
+
+/// The elements from `start`, one by one, without a branch that could be mispredicted.
+///
+/// # Safety
+/// As [`compact`].
+unsafe fn compact_from(x: *const f32, start: usize, len: usize, limit: f32, out: *mut f32, mut kept: usize) -> usize {
+    for i in start..len {
+        // SAFETY: `i < len`, and `kept <= i`.
+        unsafe {
+            let v = (*x.add(i)).abs();
+            *out.add(kept) = v;
+            kept += usize::from(v > limit);
+        }
+    }
+    kept
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+unsafe fn compact_avx512(x: *const f32, len: usize, limit: f32, out: *mut f32) -> usize {
+    use std::arch::x86_64::*;
+    let limits = _mm512_set1_ps(limit);
+    let (mut i, mut kept) = (0, 0);
+    while i + LANES <= len {
+        // SAFETY: 16 elements are left to be read; `kept <= i`, so there is room for 16.
+        unsafe {
+            let v = _mm512_abs_ps(_mm512_loadu_ps(x.add(i)));
+            let above = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(v, limits);
+            _mm512_storeu_ps(out.add(kept), _mm512_maskz_compress_ps(above, v));
+            kept += above.count_ones() as usize;
+        }
+        i += LANES;
+    }
+    // SAFETY: the caller vouches for the pointers.
+    unsafe { compact_from(x, i, len, limit, out, kept) }
 }
 
 multiversion! {
@@ -167,6 +244,21 @@ mod tests {
         let mut out = [0.0; 6];
         fake_quantize(&[0.5, 1.5, 2.5, 200.0, -200.0, -0.4], 1.0, &mut out);
         assert_eq!(out, [0.0, 2.0, 2.0, 127.0, -128.0, 0.0]);
+    }
+
+    #[test]
+    fn magnitudes_are_kept_in_order() {
+        let x: Vec<f32> = (0..1000).map(|i| ((i * 7919) % 1009) as f32 - 500.0).collect();
+        let above = |limit: f32| x.iter().map(|v| v.abs()).filter(|v| *v > limit).collect::<Vec<_>>();
+        let mut out = vec![0.0; x.len() + 16];
+        let kept = magnitudes_above(&x, 200.0, &mut out);
+        assert_eq!(out[..kept], above(200.0));
+        let kept = keep_above(&mut out, kept, 450.0);
+        assert_eq!(out[..kept], above(450.0));
+        // SAFETY: both vectors are long enough.
+        let plain = unsafe { compact_from(x.as_ptr(), 0, x.len(), 200.0, out.as_mut_ptr(), 0) };
+        assert_eq!(out[..plain], above(200.0));
+        assert_eq!(count_filled(&[0.0, -0.0, 1.0, f32::MIN_POSITIVE / 2.0]), 2);
     }
 
     #[test]

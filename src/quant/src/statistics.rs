@@ -232,6 +232,11 @@ impl Statistics {
         self.tensors.par_iter().zip(spared).map(one).collect()
     }
 
+    /// The absolute maxima of the rows.
+    pub fn absmax(&self) -> Vec<f64> {
+        self.tensors.iter().map(|t| f64::from(t.absmax())).collect()
+    }
+
     pub fn warnings(&self) -> Vec<Warning> {
         let of = |t: &TensorStatistics| {
             let zeros = (t.samples > 0 && t.is_zero()).then(|| Warning::AllZeros { tensor: t.name.clone() });
@@ -245,13 +250,14 @@ impl Statistics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::Meter;
     use crate::method::Methods;
 
     fn statistics(methods: impl IntoIterator<Item = Method>, samples: &[&[f32]]) -> TensorStatistics {
         let wanted = Wanted { methods: methods.into_iter().collect(), int4: true };
         let gathering = Gathering { wanted, histogram_bins: 2048, observer: ObserverType::default(), samples: samples.len(), ops: 1 };
         let mut statistics = TensorStatistics::new("t", Place::default(), &gathering);
-        samples.iter().for_each(|x| statistics.add(x, &Measured::new(x, wanted)));
+        samples.iter().for_each(|x| statistics.add(x, &Meter::new(wanted).measure(x)));
         statistics
     }
 

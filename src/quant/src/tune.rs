@@ -10,12 +10,11 @@
 //! one op, not whole networks.
 
 use crate::calibrate::load;
-use crate::candidates::{Candidates, Reference, as_written};
+use crate::candidates::{Reference, Rules, Search, as_written, means};
 use crate::error::QuantError;
 use crate::network::{Network, NetworkError, PreparedOp};
 use crate::simd;
 use crate::source::{Progress, SampleSource};
-use crate::statistics::Statistics;
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,30 +26,29 @@ use tpuc_tensor::{DType, Data, Tensor};
 pub struct TuneOptions {
     /// How many samples, from the first (fewer if there are fewer). 0: no tuning.
     pub tune_num: usize,
-    /// Steps from the untuned threshold to the absolute maximum.
-    pub steps: usize,
-    /// A tensor whose threshold is not further than this from its absolute maximum stays.
-    pub min_difference: f64,
+    pub rules: Rules,
+    /// Inputs that were computed from quantized activations all the way, instead of float ones.
+    pub quantized_inputs: bool,
     /// Worker threads; the result does not depend on it.
     pub threads: usize,
 }
 
 impl Default for TuneOptions {
     fn default() -> TuneOptions {
-        TuneOptions { tune_num: 5, steps: 21, min_difference: 0.01, threads: crate::default_threads() }
+        TuneOptions { tune_num: 5, rules: Rules::default(), quantized_inputs: false, threads: crate::default_threads() }
     }
 }
 
-/// Tunes the thresholds of a network from its first samples. `statistics` are those that the thresholds came from.
+/// Tunes the thresholds of a network from its first samples. `absmax` are the absolute maxima of the same rows.
 pub fn tune(
     network: &impl Network,
     source: &(impl SampleSource + ?Sized),
-    statistics: &Statistics,
+    absmax: &[f64],
     thresholds: &mut [Row],
     options: &TuneOptions,
     progress: Progress,
 ) -> Result<(), QuantError> {
-    if options.steps == 0 {
+    if options.rules.steps == 0 {
         return Err(QuantError::Option { option: "tune_steps", found: "0".into(), expected: "1 or more" });
     }
     let samples = options.tune_num.min(source.count());
@@ -61,9 +59,10 @@ pub fn tune(
     let pool = pool.map_err(|e| QuantError::Threads(e.to_string()))?;
     pool.install(|| {
         let program = network.program();
-        let live = (0..samples).into_par_iter().map(|sample| inputs_of(source, program, sample)).collect::<Result<_, _>>()?;
+        let live = (0..samples).into_par_iter().map(|sample| inputs_of(source, program, sample)).collect::<Result<Vec<_>, _>>()?;
         let what = (0..samples).map(|sample| source.describe(sample)).collect();
-        Tuner { network, program, options, rows: rows(program, statistics, thresholds), live, what }.run(thresholds, progress)
+        let quantized = if options.quantized_inputs { live.clone() } else { Vec::new() };
+        Tuner { network, program, options, rows: rows(program, absmax, thresholds), live, quantized, what }.run(thresholds, progress)
     })
 }
 
@@ -73,19 +72,20 @@ struct Tunable {
     index: usize,
     /// The untuned threshold as it is written in the table.
     untuned: f64,
+    current: f64,
     absmax: f64,
     tuned: bool,
 }
 
-fn rows(program: &Program, statistics: &Statistics, thresholds: &[Row]) -> HashMap<ValueId, Tunable> {
-    let absmax: HashMap<&str, f32> = statistics.tensors.iter().map(|t| (t.name.as_str(), t.absmax())).collect();
+fn rows(program: &Program, absmax: &[f64], thresholds: &[Row]) -> HashMap<ValueId, Tunable> {
     let names = program.names();
-    let row = |(index, t): (usize, &Row)| {
-        let (&id, &absmax) = (names.get(t.name.as_str())?, absmax.get(t.name.as_str())?);
+    let row = |(index, (row, &absmax)): (usize, (&Row, &f64))| {
+        let &id = names.get(row.name.as_str())?;
         let is_float = program.tensor_type(id)?.elem.storage() == DType::F32;
-        is_float.then(|| (id, Tunable { index, untuned: as_written(t.threshold), absmax: f64::from(absmax), tuned: false }))
+        let untuned = as_written(row.threshold);
+        is_float.then_some((id, Tunable { index, untuned, current: untuned, absmax, tuned: false }))
     };
-    thresholds.iter().enumerate().filter_map(row).collect()
+    thresholds.iter().zip(absmax).enumerate().filter_map(row).collect()
 }
 
 /// Float activations of one sample that are still needed, by value.
@@ -118,6 +118,8 @@ struct Tuner<'a, N> {
     rows: HashMap<ValueId, Tunable>,
     /// By sample.
     live: Vec<Live>,
+    /// The same computed from quantized activations, by sample; empty if nobody wants them.
+    quantized: Vec<Live>,
     /// By sample: its name in errors.
     what: Vec<String>,
 }
@@ -128,8 +130,9 @@ impl<N: Network> Tuner<'_, N> {
             progress(node as f64 / self.program.nodes.len() as f64, "tuning");
             self.run_float(node)?;
             self.tune_inputs(node, thresholds)?;
+            self.run_quantized(node)?;
             for id in dead {
-                self.live.iter_mut().for_each(|live| live[id.index()] = None);
+                self.live.iter_mut().chain(&mut self.quantized).for_each(|live| live[id.index()] = None);
             }
         }
         progress(1.0, "tuning");
@@ -156,11 +159,25 @@ impl<N: Network> Tuner<'_, N> {
             Ok(results)
         };
         let results = self.live.par_iter().enumerate().map(run).collect::<Result<Vec<_>, QuantError>>()?;
-        for (live, results) in self.live.iter_mut().zip(results) {
-            for (id, result) in self.program.nodes[node].results.iter().zip(results) {
-                live[id.index()] = Some(Arc::new(result));
-            }
+        store(&mut self.live, &self.program.nodes[node].results, results);
+        Ok(())
+    }
+
+    /// Computes the results of a node from quantized activations, with the thresholds of now.
+    fn run_quantized(&mut self, node: usize) -> Result<(), QuantError> {
+        if self.quantized.is_empty() {
+            return Ok(());
         }
+        let op = self.network.prepare(node).map_err(self.at(node))?;
+        let thresholds: Vec<Option<f64>> = self.program.nodes[node].operands.iter().map(|id| self.rows.get(id).map(|row| row.current)).collect();
+        let run = |(sample, live): (usize, &Live)| {
+            let fail = |source| QuantError::Run { sample, what: self.what[sample].clone(), source };
+            let mut scratch = Scratch::default();
+            scratch.run(&*op, &self.operands(node, live), &thresholds).map_err(fail)?;
+            Ok(scratch.results)
+        };
+        let results = self.quantized.par_iter().enumerate().map(run).collect::<Result<Vec<_>, QuantError>>()?;
+        store(&mut self.quantized, &self.program.nodes[node].results, results);
         Ok(())
     }
 
@@ -176,39 +193,54 @@ impl<N: Network> Tuner<'_, N> {
         let chosen = if untuned.is_empty() { inputs.iter().take(1).copied().collect() } else { untuned };
         for id in chosen {
             let row = &self.rows[&id];
-            if let Some(candidates) = Candidates::new(row.untuned, row.absmax, self.options.steps, self.options.min_difference) {
-                let best = self.best(node, &inputs, candidates)?;
-                let threshold = &mut thresholds[row.index].threshold;
-                // A second look at a tensor may raise its threshold, never lower it.
-                if best > as_written(*threshold) {
-                    *threshold = best;
-                }
-            }
-            if let Some(row) = self.rows.get_mut(&id) {
-                row.tuned = true;
+            let found = match Search::new(self.options.rules, row.untuned, row.absmax) {
+                Some(search) => self.best(node, &inputs, search)?,
+                None => row.untuned,
+            };
+            let Some(row) = self.rows.get_mut(&id) else { continue };
+            row.tuned = true;
+            // A second look at a tensor may raise its threshold, never lower it.
+            if found > row.current {
+                row.current = found;
+                thresholds[row.index].threshold = found;
             }
         }
         Ok(())
     }
 
-    /// The candidate with which a node's results come nearest to the float ones over the samples, all of `inputs` quantized
+    /// The threshold with which a node's results come nearest to the float ones over the samples, all of `inputs` quantized
     /// with it.
-    fn best(&self, node: usize, inputs: &[ValueId], candidates: Candidates) -> Result<f64, QuantError> {
+    fn best(&self, node: usize, inputs: &[ValueId], mut search: Search) -> Result<f64, QuantError> {
         let op = self.network.prepare(node).map_err(self.at(node))?;
         let float_results = |live| self.program.nodes[node].results.iter().filter_map(move |id| activation(live, *id)).collect();
         let references: Vec<Reference> = self.live.iter().map(|live| Reference::new(float_results(live))).collect();
         let samples = self.live.len();
-        let distance = |scratch: &mut Scratch, task: usize| {
-            let (candidate, sample) = (candidates.get(task / samples), task % samples);
-            let fail = |source| QuantError::Run { sample, what: self.what[sample].clone(), source };
-            let operands = self.operands(node, &self.live[sample]);
-            let is_input: Vec<bool> = self.program.nodes[node].operands.iter().map(|id| inputs.contains(id)).collect();
-            let results = scratch.run(&*op, &operands, &is_input, candidate).map_err(fail)?;
-            Ok(references[sample].distance(results.iter().filter_map(Tensor::as_f32)))
-        };
-        let tasks = (0..candidates.count() * samples).into_par_iter();
-        let distances = tasks.map_init(Scratch::default, distance).collect::<Result<Vec<f64>, QuantError>>()?;
-        Ok(candidates.best(&distances, samples))
+        let from = if self.quantized.is_empty() { &self.live } else { &self.quantized };
+        let is_input: Vec<bool> = self.program.nodes[node].operands.iter().map(|id| inputs.contains(id)).collect();
+        loop {
+            let candidates: Vec<f64> = search.grid().iter().collect();
+            let distance = |scratch: &mut Scratch, task: usize| {
+                let (candidate, sample) = (candidates[task / samples], task % samples);
+                let fail = |source| QuantError::Run { sample, what: self.what[sample].clone(), source };
+                let thresholds: Vec<Option<f64>> = is_input.iter().map(|is_input| is_input.then_some(candidate)).collect();
+                let results = scratch.run(&*op, &self.operands(node, &from[sample]), &thresholds).map_err(fail)?;
+                Ok(references[sample].distance(results.iter().filter_map(Tensor::as_f32)))
+            };
+            let tasks = (0..candidates.len() * samples).into_par_iter();
+            let distances = tasks.map_init(Scratch::default, distance).collect::<Result<Vec<f64>, QuantError>>()?;
+            if !search.take(&means(&distances, samples)) {
+                return Ok(search.best());
+            }
+        }
+    }
+}
+
+/// Keeps a node's results of every sample.
+fn store(live: &mut [Live], ids: &[ValueId], results: Vec<Vec<Tensor>>) {
+    for (live, results) in live.iter_mut().zip(results) {
+        for (id, result) in ids.iter().zip(results) {
+            live[id.index()] = Some(Arc::new(result));
+        }
     }
 }
 
@@ -226,22 +258,21 @@ struct Scratch {
 }
 
 impl Scratch {
-    /// Runs an op with the operands marked in `is_input` fake-quantized by a threshold.
-    fn run(&mut self, op: &dyn PreparedOp, operands: &[Option<&Tensor>], is_input: &[bool], threshold: f64) -> Result<&[Tensor], NetworkError> {
+    /// Runs an op with the operands that have a threshold fake-quantized by it.
+    fn run(&mut self, op: &dyn PreparedOp, operands: &[Option<&Tensor>], thresholds: &[Option<f64>]) -> Result<&[Tensor], NetworkError> {
         self.quantized.resize(operands.len(), None);
-        let scale = (127.0 / threshold) as f32;
-        for ((quantized, operand), _) in self.quantized.iter_mut().zip(operands).zip(is_input).filter(|(_, is_input)| **is_input) {
-            let Some((tensor, x)) = operand.and_then(|t| Some((t, t.as_f32()?))) else { continue };
+        for ((quantized, operand), threshold) in self.quantized.iter_mut().zip(operands).zip(thresholds) {
+            let Some((threshold, (tensor, x))) = threshold.zip(operand.and_then(|t| Some((t, t.as_f32()?)))) else { continue };
             let mut values = match quantized.take().map(Tensor::into_data) {
                 Some(Data::F32(values)) => values,
                 _ => Vec::new(),
             };
             values.resize(x.len(), 0.0);
-            simd::fake_quantize(x, scale, &mut values);
+            simd::fake_quantize(x, (127.0 / threshold) as f32, &mut values);
             *quantized = Some(Tensor::f32(tensor.shape(), values)?);
         }
-        let pick = |((quantized, operand), is_input): ((_, &Option<_>), &bool)| if *is_input { Option::as_ref(quantized) } else { *operand };
-        let operands: Vec<Option<&Tensor>> = self.quantized.iter().zip(operands).zip(is_input).map(pick).collect();
+        let pick = |((quantized, operand), threshold): ((_, &Option<_>), &Option<f64>)| if threshold.is_some() { Option::as_ref(quantized) } else { *operand };
+        let operands: Vec<Option<&Tensor>> = self.quantized.iter().zip(operands).zip(thresholds).map(pick).collect();
         op.run(&operands, &mut self.results)?;
         Ok(&self.results)
     }
@@ -252,6 +283,7 @@ mod tests {
     use super::*;
     use crate::calibrate::{CalibrationOptions, gather};
     use crate::method::Method;
+    use crate::statistics::Statistics;
     use crate::source::no_progress;
     use crate::testing::{TwoOps, samples};
 
@@ -260,7 +292,7 @@ mod tests {
         let statistics = gather(&network, &samples[..], &CalibrationOptions { methods: Method::Max.into(), ..CalibrationOptions::default() }, &no_progress).unwrap();
         let mut thresholds = statistics.thresholds(Method::Max).unwrap();
         thresholds.iter_mut().for_each(|t| t.threshold *= low);
-        tune(&network, &samples[..], &statistics, &mut thresholds, options, &no_progress).unwrap();
+        tune(&network, &samples[..], &statistics.absmax(), &mut thresholds, options, &no_progress).unwrap();
         (thresholds, statistics)
     }
 
@@ -275,12 +307,18 @@ mod tests {
 
     #[test]
     fn thresholds_near_the_maximum_and_no_samples_change_nothing() {
-        let near = TuneOptions { min_difference: 100.0, ..TuneOptions::default() };
+        let near = TuneOptions { rules: Rules { min_difference: 100.0, ..Rules::default() }, ..TuneOptions::default() };
         let none = TuneOptions { tune_num: 0, ..TuneOptions::default() };
         for options in [near, none] {
             let (thresholds, statistics) = tuned(0.25, &options);
             thresholds.iter().zip(&statistics.tensors).for_each(|(t, s)| assert_eq!(t.threshold, 0.25 * f64::from(s.absmax())));
         }
+    }
+
+    #[test]
+    fn quantized_inputs_tune_as_well() {
+        let (thresholds, statistics) = tuned(0.25, &TuneOptions { quantized_inputs: true, ..TuneOptions::default() });
+        assert!(thresholds[1].threshold > 0.3 * f64::from(statistics.tensors[1].absmax()));
     }
 
     #[test]

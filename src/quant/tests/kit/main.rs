@@ -58,7 +58,7 @@ impl Case {
     fn tuned(&self, statistics: &Statistics, threads: usize) -> Vec<Row> {
         let mut thresholds = statistics.thresholds(Method::Kl).unwrap();
         let options = TuneOptions { threads, ..TuneOptions::default() };
-        tune(&self.network, &self.loader, statistics, &mut thresholds, &options, &no_progress).unwrap();
+        tune(&self.network, &self.loader, &statistics.absmax(), &mut thresholds, &options, &no_progress).unwrap();
         thresholds
     }
 

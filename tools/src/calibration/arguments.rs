@@ -1,0 +1,156 @@
+//! The command line of `run_calibration`.
+
+use crate::cli::{self, Failure};
+use std::path::PathBuf;
+use std::str::FromStr;
+use tpuc_quant::{DebugCommand, Method, Request};
+use tpuc_tensor::text::nearest;
+
+/// Run samples through a Top network and write the threshold of every tensor.
+#[derive(clap::Parser)]
+#[command(name = "run_calibration", version, rename_all = "snake_case", args_override_self = true)]
+pub struct Arguments {
+    /// The Top MLIR file
+    pub mlir: PathBuf,
+    /// Folder of samples: pictures, npy or npz files
+    #[arg(long)]
+    pub dataset: Option<PathBuf>,
+    /// File that lists the samples, one a line; several inputs separated by commas
+    #[arg(long)]
+    pub data_list: Option<PathBuf>,
+    /// How many samples; 0: all
+    #[arg(long, default_value_t = 0, allow_hyphen_values = true)]
+    input_num: i64,
+    /// File that lists the samples which tune, instead of the first ones of the others
+    #[arg(long)]
+    tune_list: Option<PathBuf>,
+    /// How many samples tune the thresholds; 0: no tuning
+    #[arg(long, default_value_t = 5, allow_hyphen_values = true)]
+    tune_num: i64,
+    /// Bins of a histogram
+    #[arg(long, default_value_t = 2048, allow_hyphen_values = true)]
+    histogram_bin_num: i64,
+    /// How a threshold is chosen: kl, max, mse, percentile9999, aciq_gauss, aciq_laplace or torch_observer_for_cali, each
+    /// also with use_ before it
+    #[arg(long, default_value = "kl")]
+    cali_method: String,
+    /// search_threshold: calibrate with several methods and keep the one whose INT8 network is nearest to the float one
+    #[arg(long, default_value = "False")]
+    pub search: String,
+    /// How many samples compare the networks of a search
+    #[arg(long, default_value_t = 30, allow_hyphen_values = true)]
+    inference_num: i64,
+    /// How the networks of search_threshold are compared: cos or snr
+    #[arg(long, default_value = "cos")]
+    pub benchmark_method: String,
+    /// The chip that the network is meant for
+    #[arg(long, alias = "processor", default_value = "bm1684x")]
+    pub chip: String,
+    /// The table to write
+    #[arg(short = 'o', long = "calibration_table", alias = "output")]
+    pub calibration_table: PathBuf,
+    /// Layers that stay float: read by searches
+    #[arg(long)]
+    pub quantize_table: Option<PathBuf>,
+    /// Tensors that a search compares instead of the outputs: layer1,layer2 or layer1:0.3,layer2:0.7
+    #[arg(long, default_value = "")]
+    pub global_compare_layers: String,
+    /// key;key=value: a method, int4, fp8, tune_steps, min_tuned_diff, find_lower_th, not_use_fp32_tensor_as_ref,
+    /// input_calibration_table, print_debug_info, use_pil_resize, Observer_type, dump_list
+    #[arg(long, default_value = "")]
+    debug_cmd: String,
+    /// Also write a page with the histogram of every tensor and the thresholds of all methods
+    #[arg(long)]
+    pub report: Option<PathBuf>,
+    /// Worker threads; 0: one a processor
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// Print errors only
+    #[arg(long)]
+    pub quiet: bool,
+    #[arg(long, hide = true)]
+    transformer: Option<String>,
+    #[arg(long, hide = true, num_args = 0..=1)]
+    debug_log: Option<Option<String>>,
+    // What the searches of mixed precision and bias correction read; without them it changes nothing.
+    #[arg(long, hide = true)]
+    expected_cos: Option<f64>,
+    #[arg(long, hide = true)]
+    min_layer_cos: Option<f64>,
+    #[arg(long, hide = true)]
+    max_float_layers: Option<usize>,
+    #[arg(long, hide = true)]
+    bc_inference_num: Option<usize>,
+    #[arg(long, hide = true)]
+    fp_type: Option<String>,
+    #[arg(long, hide = true)]
+    quantize_method_list: Option<String>,
+}
+
+/// Documented options that come with a later version.
+pub const LATER: &[&str] =
+    &["--we", "--bc", "--smc", "--sq", "--lwq", "--post_process", "--part_quantize", "--part_asymmetric", "--mix_mode", "--cluster", "--kurtosis_analysis"];
+
+/// The chips of the documents. A calibration is the same for all of them.
+const CHIPS: [&str; 11] = ["bm1684x", "bm1684", "bm1688", "bm1690", "cv183x", "cv182x", "cv181x", "cv180x", "cv184x", "cv186x", "sg2262"];
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    Calibrate,
+    SearchThreshold,
+}
+
+impl Arguments {
+    pub fn task(&self) -> Result<Task, Failure> {
+        const SEARCHES: [&str; 5] = ["False", "search_threshold", "search_qtable", "fast_search", "mix_search"];
+        match self.search.to_ascii_lowercase().as_str() {
+            "false" => Ok(Task::Calibrate),
+            "search_threshold" => Ok(Task::SearchThreshold),
+            "search_qtable" | "fast_search" | "mix_search" => Err(cli::not_yet(&format!("--search {}", self.search))),
+            other => Err(Failure::usage(format!("--search: unknown search '{}'{}; expected one of: {}", self.search, meant(other, &SEARCHES), SEARCHES.join(", ")))),
+        }
+    }
+
+    /// Checks everything that can be checked without reading files.
+    pub fn request(&self) -> Result<Request, Failure> {
+        // A search of mixed precision reads it; the documents also give it elsewhere.
+        self.transformer.as_deref().map(|t| cli::boolean("--transformer", t)).transpose()?;
+        if !CHIPS.iter().any(|c| c.eq_ignore_ascii_case(&self.chip)) {
+            return Err(Failure::usage(format!("--chip: unknown chip '{}'{}; known chips: {}", self.chip, meant(&self.chip, &CHIPS), CHIPS.join(", "))));
+        }
+        let debug = DebugCommand::parse(&self.debug_cmd).map_err(|e| Failure::usage(format!("--debug_cmd: {e}")))?;
+        let method = Method::from_str(&self.cali_method).map_err(|e| Failure::usage(format!("--cali_method: {e}")))?;
+        let path = |path: &Option<PathBuf>| path.clone().unwrap_or_default();
+        let (dataset, data_list) = (path(&self.dataset), path(&self.data_list));
+        if dataset.as_os_str().is_empty() && data_list.as_os_str().is_empty() {
+            return Err(Failure::usage("no samples: give --dataset FOLDER or --data_list FILE"));
+        }
+        let tune_num = count("--tune_num", self.tune_num)?;
+        if debug.input_table.is_some() && tune_num == 0 {
+            return Err(Failure::usage("--debug_cmd: input_calibration_table tunes a table, which needs --tune_num of 1 or more"));
+        }
+        let histogram_bins = match self.histogram_bin_num {
+            n @ 2..=8_000_000 => n as usize,
+            n => return Err(Failure::usage(format!("--histogram_bin_num: {n} should be from 2 to 8000000"))),
+        };
+        let threads = if self.threads == 0 { tpuc_quant::default_threads() } else { self.threads };
+        let input_num = count("--input_num", self.input_num)?;
+        Ok(Request { dataset, data_list, tune_list: path(&self.tune_list), method, debug, input_num, tune_num, histogram_bins, threads, ..Request::default() })
+    }
+
+    pub fn inference_num(&self) -> Result<usize, Failure> {
+        match count("--inference_num", self.inference_num)? {
+            0 => Err(Failure::usage("--inference_num: 0 samples, expected at least 1")),
+            n => Ok(n),
+        }
+    }
+}
+
+fn count(option: &str, value: i64) -> Result<usize, Failure> {
+    usize::try_from(value).map_err(|_| Failure::usage(format!("{option}: {value} is negative")))
+}
+
+fn meant(word: &str, known: &[&str]) -> String {
+    nearest(&word.to_ascii_lowercase(), known.iter().copied()).map(|n| format!(", did you mean '{n}'?")).unwrap_or_default()
+}
