@@ -205,6 +205,50 @@ fn broken_files() {
     assert!(!desk.path("t.bmodel").exists() && !desk.path("n.mlir").exists());
 }
 
+#[test]
+fn calibration_says_what_is_wrong_with_samples() {
+    let desk = tiny();
+    let sample = |folder: &str, name: &str, values: [f32; 4]| {
+        std::fs::create_dir_all(desk.path(folder)).unwrap();
+        let tensor = Tensor::f32(&[1, 4], values.to_vec()).unwrap();
+        npz::write_npz(&desk.path(folder).join(name), [("x", &tensor)].into_iter()).unwrap();
+    };
+    sample("good", "a.npz", [1.0, -2.0, 3.0, 0.5]);
+    sample("good", "b.npz", [0.5, 0.25, -1.0, 2.0]);
+    sample("nan", "a.npz", [1.0, f32::NAN, 0.0, 0.0]);
+    sample("zeros", "a.npz", [0.0; 4]);
+    sample("constant", "a.npz", [0.5; 4]);
+    sample("mixed", "a.npz", [1.0; 4]);
+    desk.write("mixed/b.npy", b"");
+    desk.npz("good.npz", &[("x", &[1.0; 3])]);
+    std::fs::create_dir_all(desk.path("empty")).unwrap();
+    desk.write("list", b"good/a.npz\ngood/c.npz\ngood/b.npz\ngood/d.npz\n");
+    desk.write("short", b"good.npz\n");
+    let fails = |more: &[&str], code, expected: &str| desk.fails("run_calibration", &[&["tiny.mlir", "-o", "t", "--quiet"], more].concat(), code, expected);
+    fails(&["--dataset", "empty"], 1, "empty: no sample files in this directory");
+    fails(&["--dataset", "nan"], 1, "sample 0 (nan/a.npz): tensor 'x' has an element that is infinite or not a number");
+    fails(&["--dataset", "mixed"], 1, "samples must be of one kind");
+    fails(&["--data_list", "list"], 1, "2 of the listed files are missing: line 2: good/c.npz line 4: good/d.npz");
+    fails(&["--data_list", "short"], 1, "has shape [3], expected [1, 4]");
+    fails(&["--dataset", "good", "--tune_list", "nowhere"], 1, "nowhere: no such file");
+    fails(&["--dataset", "good", "--debug_cmd", "input_calibration_table=nowhere"], 1, "nowhere: no such file");
+    assert!(!desk.path("t").exists());
+
+    let warned = |more: &[&str], expected: &str| {
+        let output = desk.output("run_calibration", &[&["tiny.mlir", "-o", "t", "--quiet"], more].concat());
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && err.contains(expected), "{more:?}: {err}");
+    };
+    warned(&["--dataset", "zeros"], "warning: layer x is all zeros in every sample");
+    warned(&["--dataset", "constant"], "warning: layer x is 0.5 everywhere in every sample");
+    warned(&["--dataset", "good", "--input_num", "9"], "--input_num asks for 9 samples, there are 2: all of them are used");
+    let said = desk.runs("run_calibration", &["tiny.mlir", "-o", "t", "--dataset", "good", "--report", "r.html", "--debug_cmd", "print_debug_info;dump_list"]);
+    assert!(said.contains("real input_num = 2") && said.contains("Tensors that lose most:") && said.contains("Tuning raised "), "{said}");
+    assert!(desk.path("selected_image_list.txt").exists());
+    let page = std::fs::read_to_string(desk.path("r.html")).unwrap();
+    assert!(page.contains("<table class=sort>") && page.contains("percentile9999") && page.contains("aciq_laplace dB"));
+}
+
 /// The documented journey on a network of the kit, against what the reference made of it.
 #[test]
 fn kit_network_from_onnx_to_bmodel() {

@@ -16,7 +16,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::PoisonError;
 use tpuc_ops::{Program, ValueId};
-use tpuc_tensor::Tensor;
+use tpuc_tensor::{DType, Tensor};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct CalibrationOptions {
@@ -146,7 +146,28 @@ pub(crate) fn load(source: &(impl SampleSource + ?Sized), program: &Program, sam
     if inputs.len() != program.inputs.len() {
         return Err(QuantError::InputCount { sample, what: source.describe(sample), found: inputs.len(), expected: program.inputs.len() });
     }
-    Ok(inputs)
+    inputs.into_iter().zip(&program.inputs).map(|(tensor, &id)| fitted(program, id, tensor).map_err(|(found, expected)| {
+        let tensor = program.value(id).name.clone();
+        QuantError::ElementType { sample, what: source.describe(sample), tensor, found, expected }
+    })).collect()
+}
+
+/// A tensor with the elements that an input wants: numbers become floats, and whole numbers integers. The error is the element
+/// types found and expected.
+fn fitted(program: &Program, id: ValueId, tensor: Tensor) -> Result<Tensor, (DType, DType)> {
+    let (found, expected) = (tensor.dtype(), program.tensor_type(id).map_or(DType::F32, |t| t.elem.storage()));
+    let converted = match expected {
+        _ if found == expected => return Ok(tensor),
+        DType::F32 => Tensor::f32(tensor.shape(), tensor.to_f32()).ok(),
+        DType::I32 => {
+            let whole = |v: &f32| v.fract() == 0.0 && v.abs() <= 2f32.powi(24);
+            let integers = tensor.to_i64().or_else(|| tensor.as_f32().filter(|x| x.iter().all(whole)).map(|x| x.iter().map(|&v| v as i64).collect()));
+            let narrow = |list: Vec<i64>| list.into_iter().map(|v| i32::try_from(v).ok()).collect::<Option<Vec<i32>>>();
+            integers.and_then(narrow).and_then(|list| Tensor::i32(tensor.shape(), list).ok())
+        }
+        _ => None,
+    };
+    converted.ok_or((found, expected))
 }
 
 #[cfg(test)]
@@ -204,6 +225,19 @@ mod tests {
         let bins = CalibrationOptions { histogram_bins: 1, ..options(1) };
         let error = gather(&network, &samples(1, 4)[..], &bins, &no_progress).unwrap_err();
         assert_eq!(error.to_string(), "histogram_bin_num is 1, expected 2 to 8000000");
+    }
+
+    #[test]
+    fn numbers_of_other_types_are_converted() {
+        let program = TwoOps::new(2).program;
+        let id = program.inputs[0];
+        let whole = Tensor::i64(&[1, 2], vec![-3, 70_000]).unwrap();
+        assert_eq!(fitted(&program, id, whole.clone()).unwrap().to_f32(), [-3.0, 70_000.0]);
+        let mut integers = Program::new("integers");
+        let id = integers.add_input("ids", tpuc_ops::TensorType::new(&[1, 2], tpuc_ops::Elem::Plain(DType::I32)));
+        assert_eq!(fitted(&integers, id, whole).unwrap().as_i32(), Some(&[-3, 70_000][..]));
+        assert_eq!(fitted(&integers, id, Tensor::f32(&[1, 2], vec![0.0, 7.0]).unwrap()).unwrap().as_i32(), Some(&[0, 7][..]));
+        assert_eq!(fitted(&integers, id, Tensor::f32(&[1, 2], vec![0.0, 0.5]).unwrap()).unwrap_err(), (DType::F32, DType::I32));
     }
 
     #[test]

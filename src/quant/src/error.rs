@@ -19,7 +19,7 @@ pub enum QuantError {
     Plan(#[from] tpuc_interp::InterpError),
     #[error(transparent)]
     Table(#[from] tpuc_lowering::table::TableError),
-    #[error("sample {sample} ({what}) could not be read: {source}")]
+    #[error("sample {sample}: {source}")]
     Sample { sample: usize, what: String, source: SourceError },
     #[error("sample {sample} ({what}): tensor '{tensor}' has an element that is infinite or not a number; a threshold needs finite activations")]
     NotFinite { sample: usize, what: String, tensor: String },
@@ -27,6 +27,8 @@ pub enum QuantError {
     Run { sample: usize, what: String, source: NetworkError },
     #[error("sample {sample} ({what}) has {found} tensors, the network has {expected} inputs")]
     InputCount { sample: usize, what: String, found: usize, expected: usize },
+    #[error("sample {sample} ({what}): input '{tensor}' has elements of type {found}, which do not fit into {expected}")]
+    ElementType { sample: usize, what: String, tensor: String, found: tpuc_tensor::DType, expected: tpuc_tensor::DType },
     #[error("layer '{layer}': {source}")]
     Op { layer: String, source: NetworkError },
     #[error("tensor '{0}' has no statistics: no sample produced it")]

@@ -18,10 +18,12 @@ pub const SMALLEST_THRESHOLD: f32 = 1e-5;
 const UNCOUNTED_KL: f32 = 1.0;
 
 /// Something that the user should know about the data.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Warning {
     /// The tensor is zero in all samples.
     AllZeros { tensor: String },
+    /// The tensor has one value in all samples.
+    Constant { tensor: String, value: f32 },
     /// A sample is so much larger than those before it that their histogram was dropped.
     HistogramRestarted { tensor: String, sample: usize },
 }
@@ -30,6 +32,7 @@ impl std::fmt::Display for Warning {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Warning::AllZeros { tensor } => write!(f, "layer {tensor} is all zeros in every sample: is the input data right?"),
+            Warning::Constant { tensor, value } => write!(f, "layer {tensor} is {value} everywhere in every sample: is the input data right?"),
             Warning::HistogramRestarted { tensor, sample } => {
                 write!(f, "layer {tensor}: sample {sample} is so much larger than those before it that their histogram was dropped: reorder or replace the samples")
             }
@@ -68,6 +71,8 @@ impl Averaged {
 pub struct TensorStatistics {
     pub name: String,
     pub samples: usize,
+    /// Elements of all samples.
+    pub elements: usize,
     pub min: f32,
     pub max: f32,
     /// Gathered for [`Method::Kl`] only.
@@ -91,6 +96,7 @@ impl TensorStatistics {
         TensorStatistics {
             name: name.into(),
             samples: 0,
+            elements: 0,
             min: f32::INFINITY,
             max: f32::NEG_INFINITY,
             histogram,
@@ -124,6 +130,7 @@ impl TensorStatistics {
             self.restarts.push(self.samples);
         }
         self.samples += 1;
+        self.elements += activation.len();
     }
 
     fn is_zero(&self) -> bool {
@@ -239,7 +246,12 @@ impl Statistics {
 
     pub fn warnings(&self) -> Vec<Warning> {
         let of = |t: &TensorStatistics| {
-            let zeros = (t.samples > 0 && t.is_zero()).then(|| Warning::AllZeros { tensor: t.name.clone() });
+            let is_constant = t.min == t.max && t.elements > 1;
+            let zeros = match (t.samples > 0 && t.is_zero(), is_constant) {
+                (true, _) => Some(Warning::AllZeros { tensor: t.name.clone() }),
+                (false, true) => Some(Warning::Constant { tensor: t.name.clone(), value: t.min }),
+                (false, false) => None,
+            };
             let restarts = t.restarts.iter().map(|&sample| Warning::HistogramRestarted { tensor: t.name.clone(), sample }).collect::<Vec<_>>();
             zeros.into_iter().chain(restarts).collect::<Vec<_>>()
         };
@@ -299,6 +311,8 @@ mod tests {
             assert!(threshold(&s, method).is_finite(), "{method}");
         }
         assert_eq!((threshold(&s, Method::Kl), threshold(&s, Method::Percentile9999)), (0.75, 0.75));
+        let all = Statistics { tensors: vec![s], places: vec![Place::default()], samples: 2 };
+        assert_eq!(all.warnings(), [Warning::Constant { tensor: "t".into(), value: 0.75 }]);
     }
 
     #[test]
