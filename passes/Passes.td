@@ -71,6 +71,19 @@ def ExportCalibrationTable : ModulePass<"export-calibration-table"> {
   let options = [Option<"file", "file", "std::string", "", "Calibration table to write">];
 }
 
+def ImportQuantizeTable : ModulePass<"import-quantize-table"> {
+  let summary = "Write the modes of a quantize table into the ops, as the attribute quantize_mode";
+  let options = [
+    Option<"file", "file", "std::string", "", "Quantize table">,
+    Option<"ignoreUnknownLayers", "ignore-unknown-layers", "bool", "false", "Skip layers that the network does not have">
+  ];
+}
+
+def ExportQuantizeTable : ModulePass<"export-quantize-table"> {
+  let summary = "Write the modes of the ops as a quantize table";
+  let options = [Option<"file", "file", "std::string", "", "Quantize table to write">];
+}
+
 //===-- New weights -------------------------------------------------------------------------------------------------===//
 
 def EqualizeWeights : ModulePass<"top-equalize-weights"> {

@@ -1,13 +1,13 @@
 //! `convert-top-to-tpu`: every op lowered for the module's chip and mode.
 
-use crate::ConvertTopToTpuOptions;
+use crate::{ConvertTopToTpuOptions, ImportQuantizeTableOptions};
 use crate::processor_assign::assigned;
 use tpuc_dialects::pass::PassModule;
-use tpuc_ops::Attr;
+use tpuc_lowering::Mode;
+use tpuc_ops::{Attr, Program};
 
 pub fn run(module: &PassModule, options: &ConvertTopToTpuOptions) -> Result<(), String> {
     for (name, asked) in [
-        ("qtable", !options.qtable.is_empty()),
         ("asymmetric", options.asymmetric),
         ("doWinograd", options.do_winograd),
         ("q_group_size", options.q_group_size != 0),
@@ -19,10 +19,15 @@ pub fn run(module: &PassModule, options: &ConvertTopToTpuOptions) -> Result<(), 
             return Err(format!("option {name} is not supported yet"));
         }
     }
+    if !options.qtable.is_empty() {
+        let import = ImportQuantizeTableOptions { file: options.qtable.clone(), ignore_unknown_layers: false };
+        crate::import_quantize_table::run(module, &import)?;
+    }
     let program = module.program().map_err(crate::text)?;
     let weights = module.weights().map_err(crate::text)?;
     let (chip, mode) = assigned(&program)?;
-    let (mut lowered, weights) = tpuc_lowering::lower_program(&program, &weights, chip, mode).map_err(crate::text)?;
+    let modes = modes(&program, mode)?;
+    let (mut lowered, weights) = tpuc_lowering::lower_mixed(&program, &weights, chip, mode, |node| modes[node]).map_err(crate::text)?;
     if !options.weight_file_name.is_empty() {
         lowered.attrs.insert("module.weight_file".into(), Attr::Str(options.weight_file_name.clone()));
     }
@@ -31,4 +36,13 @@ pub fn run(module: &PassModule, options: &ConvertTopToTpuOptions) -> Result<(), 
         module.set_weights(file, weights);
     }
     Ok(())
+}
+
+/// The mode of each op: its own, or the module's.
+fn modes(program: &Program, mode: Mode) -> Result<Vec<Mode>, String> {
+    let of = |node: usize| match program.nodes[node].op.quantize_mode() {
+        Some(word) => word.parse().map_err(|e| format!("layer '{}': {e}", program.node_name(node))),
+        None => Ok(mode),
+    };
+    (0..program.nodes.len()).map(of).collect()
 }

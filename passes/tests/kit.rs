@@ -270,3 +270,31 @@ fn int8_tensors_and_bmodels_are_exact() {
         println!();
     }
 }
+
+/// Tensors of the half-float networks: sums in another order may round to the neighbouring half float, nothing more.
+#[test]
+fn half_float_tensors_equal_the_references() {
+    for case in CASES.iter().filter(|c| c.name != "efflite0") {
+        for mode in ["F16", "BF16"] {
+            let context = context();
+            let Some(mut module) = top_module(&context, case) else { continue };
+            run_pipeline(&mut module, &format!("builtin.module(processor-assign{{chip=bm1684x mode={mode}}},processor-top-optimize,convert-top-to-tpu)")).unwrap();
+            let ours = all_tensors(&module, &input_of(case)[0].1);
+            let theirs = npz::read_npz(&shared(&format!("{}/{}_bm1684x_{}_tpu_outputs.npz", case.folder, case.name, mode.to_lowercase())).unwrap()).unwrap();
+            let (mut elements, mut different, mut worst) = (0, 0, 0f32);
+            for (name, theirs) in &theirs {
+                let bits = if mode == "F16" { 11 } else { 8 };
+                for (a, b) in ours[name].to_f32().iter().zip(theirs.to_f32()) {
+                    elements += 1;
+                    if *a != b {
+                        different += 1;
+                        let ulp = (b.abs().max(2f32.powi(-14)).log2().floor() - (bits - 1) as f32).exp2();
+                        worst = worst.max((a - b).abs() / ulp);
+                    }
+                }
+            }
+            println!("{} {mode}: {} tensors, {different} of {elements} elements differ, by {worst} ulp at most", case.name, theirs.len());
+            assert!(different * 1000 <= elements, "{} {mode}", case.name);
+        }
+    }
+}

@@ -276,6 +276,9 @@ fn op_enum(out: &mut String, ops: &[OpDef]) {
         writeln!(out, "            Op::{}(op) => op.to_attrs(),", variant(op)).ok();
     }
     out.push_str("        };\n        list.sort_by_key(|(name, _)| *name);\n        list\n    }\n");
+    let with_mode: Vec<_> = ops.iter().filter(|op| op.attributes.iter().any(|a| a.name == "quantize_mode")).map(|op| format!("Op::{}(op)", variant(op))).collect();
+    writeln!(out, "    /// The mode in which a Top op is to be lowered, where one is set.\n    pub fn quantize_mode(&self) -> Option<&str> {{\n        match self {{\n            {} => op.quantize_mode.as_deref(),\n            _ => None,\n        }}\n    }}", with_mode.iter().map(|p| p.as_str()).collect::<Vec<_>>().join(" => op.quantize_mode.as_deref(),\n            ")).ok();
+    writeln!(out, "    /// Sets or clears that mode; false for ops that have none.\n    pub fn set_quantize_mode(&mut self, mode: Option<String>) -> bool {{\n        match self {{\n            {} => op.quantize_mode = mode,\n            _ => return false,\n        }}\n        true\n    }}", with_mode.iter().map(|p| p.as_str()).collect::<Vec<_>>().join(" => op.quantize_mode = mode,\n            ")).ok();
     out.push_str("    /// The op of this name with these attributes.\n    pub fn from_attrs(name: &str, attributes: &[(String, attr::Attr)]) -> Result<Op, OpError> {\n        let result = match name {\n");
     for op in ops {
         writeln!(out, "            \"{}.{}\" => {}::{}::from_attrs(attributes).map(Op::{}),", op.dialect, op.mnemonic, op.dialect, rust_name(&op.mnemonic), variant(op)).ok();

@@ -1,9 +1,9 @@
 //! Cast.
 
 use crate::error::InterpError;
-use crate::kernel::{Prepared, Request, boxed, operand};
-use crate::view::{self, ElementType};
-use tpuc_kernels::cast::{dequantize, quantize};
+use crate::kernel::{Prepared, Request, boxed, half_float, operand};
+use crate::view::{self, ElementType, SliceMut};
+use tpuc_kernels::cast::{dequantize, dequantize_half, quantize, quantize_half};
 use tpuc_ops::{Elem, tpu};
 
 pub(crate) fn prepare(op: &tpu::Cast, request: &Request<'_>) -> Result<Prepared, InterpError> {
@@ -20,12 +20,29 @@ pub(crate) fn prepare(op: &tpu::Cast, request: &Request<'_>) -> Result<Prepared,
     };
     let kernel = match (request.element(0)?, request.result_element()?) {
         (ElementType::F32, ElementType::I8 | ElementType::U8) => {
-            let scale = scale(to)?;
-            boxed(move |operands, y, _| quantize(operand(operands, 0)?.floats()?, scale, y.ints()?))
+            let (scale, half) = (scale(to)?, half_float(&from));
+            boxed(move |operands, y, _| match half {
+                None => quantize(operand(operands, 0)?.floats()?, scale, y.ints()?),
+                Some(half) => quantize_half(operand(operands, 0)?.floats()?, half, scale, y.ints()?),
+            })
         }
         (ElementType::I8 | ElementType::U8, ElementType::F32) => {
-            let scale = scale(from)?;
-            boxed(move |operands, y, _| dequantize(operand(operands, 0)?.ints()?, scale, y.floats()?))
+            let (scale, half) = (scale(from)?, half_float(&to));
+            boxed(move |operands, y, _| match half {
+                None => dequantize(operand(operands, 0)?.ints()?, scale, y.floats()?),
+                Some(half) => dequantize_half(operand(operands, 0)?.ints()?, scale, half, y.floats()?),
+            })
+        }
+        (ElementType::F32, ElementType::F32) => {
+            let half = half_float(&to);
+            boxed(move |operands, y, _| {
+                let y = y.floats()?;
+                view::copy(&shape, layout, operand(operands, 0)?, layout, SliceMut::F32(&mut *y))?;
+                if let Some(half) = half {
+                    half.round_slice(y);
+                }
+                Ok(())
+            })
         }
         (a, b) if a == b && scale(from)? == scale(to)? => boxed(move |operands, y, _| view::copy(&shape, layout, operand(operands, 0)?, layout, y)),
         (a, b) => return Err(request.unsupported(format!("from {} to {} does not run", a.dtype(), b.dtype()))),

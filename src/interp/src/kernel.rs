@@ -4,9 +4,10 @@ use crate::error::InterpError;
 use crate::view::{ElementType, Slice, SliceMut};
 use crate::{Options, add, affine, cast, conv, matmul, pad, pool, relu, reshape, softmax};
 use std::sync::Arc;
+use tpuc_kernels::cast::HalfFloat;
 use tpuc_kernels::{KernelError, Layout, Workspace};
 use tpuc_ops::{Elem, Op, TensorType, ValueType};
-use tpuc_tensor::{Data, Tensor};
+use tpuc_tensor::{DType, Data, Tensor};
 
 /// An op ready to run.
 pub(crate) struct Prepared {
@@ -27,6 +28,30 @@ where
 {
     fn run(&self, operands: &[Option<Slice<'_>>], result: SliceMut<'_>, workspace: &mut Workspace) -> Result<(), KernelError> {
         self(operands, result, workspace)
+    }
+}
+
+/// Rounds what a kernel computed in f32 to the half floats of its result type.
+struct Rounded {
+    kernel: Box<dyn Kernel>,
+    half: HalfFloat,
+}
+
+impl Kernel for Rounded {
+    fn run(&self, operands: &[Option<Slice<'_>>], result: SliceMut<'_>, workspace: &mut Workspace) -> Result<(), KernelError> {
+        let values = result.floats()?;
+        self.kernel.run(operands, SliceMut::F32(&mut *values), workspace)?;
+        self.half.round_slice(values);
+        Ok(())
+    }
+}
+
+/// The half float type of an element type, if it is one.
+pub(crate) fn half_float(elem: &Elem) -> Option<HalfFloat> {
+    match elem.storage() {
+        DType::F16 => Some(HalfFloat::F16),
+        DType::BF16 => Some(HalfFloat::BF16),
+        _ => None,
     }
 }
 
@@ -84,7 +109,7 @@ impl Request<'_> {
         self.element_of("a result", self.result)
     }
 
-    /// Whether the activations at these operands and the result are f32 (true) or all 8-bit with zero point 0 (false).
+    /// Whether the activations at these operands and the result are floats (true) or all 8-bit with zero point 0 (false).
     pub fn is_float(&self, activations: &[usize]) -> Result<bool, InterpError> {
         let mut types = vec![self.result];
         for &index in activations {
@@ -100,7 +125,7 @@ impl Request<'_> {
             return Ok(false);
         }
         let list: Vec<&str> = types.iter().map(|t| t.elem.storage().name()).collect();
-        Err(self.unsupported(format!("runs in f32 or in 8-bit integers with zero point 0, found {}", list.join(", "))))
+        Err(self.unsupported(format!("runs in floats or in 8-bit integers with zero point 0, found {}", list.join(", "))))
     }
 
     pub fn constant(&self, index: usize) -> Option<&Tensor> {
@@ -168,8 +193,19 @@ pub(crate) fn check_size(op: &'static str, ty: &TensorType) -> Result<(), Interp
     }
 }
 
-/// Prepares an op. The result type must be that of the program.
+/// Prepares an op. The result type must be that of the program; a result of half floats is computed in f32 and rounded
+/// once.
 pub(crate) fn prepare(request: &Request<'_>) -> Result<Prepared, InterpError> {
+    let prepared = prepare_exact(request)?;
+    Ok(match half_float(&request.result.elem) {
+        // Casts round by themselves.
+        Some(half) if !matches!(request.op, Op::TpuCast(_)) => Prepared { kernel: Box::new(Rounded { kernel: prepared.kernel, half }), ..prepared },
+        _ => prepared,
+    })
+}
+
+/// Prepares an op whose result is not rounded yet.
+fn prepare_exact(request: &Request<'_>) -> Result<Prepared, InterpError> {
     for ty in request.operands.iter().filter_map(ValueType::tensor).chain([request.result]) {
         check_size(request.op.name(), ty)?;
     }
@@ -195,6 +231,17 @@ pub(crate) fn prepare(request: &Request<'_>) -> Result<Prepared, InterpError> {
         Op::TopSoftmax(op) => softmax::prepare_top(op, request),
         Op::TpuSoftmax(op) => softmax::prepare_tpu(op, request),
         Op::TpuCast(op) => cast::prepare(op, request),
+    }
+}
+
+/// A weight as kernels read it: half floats widened.
+pub(crate) fn widened(tensor: &Arc<Tensor>) -> Arc<Tensor> {
+    match tensor.data() {
+        Data::F16(_) | Data::BF16(_) => match Tensor::f32(tensor.shape(), tensor.to_f32()) {
+            Ok(wide) => Arc::new(wide),
+            Err(_) => Arc::clone(tensor),
+        },
+        _ => Arc::clone(tensor),
     }
 }
 

@@ -1,7 +1,7 @@
 //! One op that runs alone, many times, on any tensors of its operand types.
 
 use crate::error::InterpError;
-use crate::kernel::{Prepared, Request, prepare};
+use crate::kernel::{Prepared, Request, prepare, widened};
 use crate::plan::in_layout;
 use crate::view::{self, ElementType, Slice};
 use crate::Options;
@@ -40,7 +40,8 @@ impl PreparedNode {
         let [ValueType::Tensor(result_type)] = results else { return Err(fail("needs one result")) };
         // Activations come in row-major order; a kernel that can work in either order should take them so.
         let available = vec![Layout::RowMajor; operands.len()];
-        let request = Request { op, operands, result: result_type, constants, available: &available, options };
+        let constants: Vec<Option<Arc<Tensor>>> = constants.iter().map(|c| c.as_ref().map(widened)).collect();
+        let request = Request { op, operands, result: result_type, constants: &constants, available: &available, options };
         let result = request.result_element().map_err(|e| e.at(name))?;
         let prepared = prepare(&request).map_err(|e| e.at(name))?;
         let mut activations = Vec::with_capacity(operands.len());

@@ -1,7 +1,7 @@
 //! From a program to a flat list of steps over shared buffers.
 
 use crate::error::InterpError;
-use crate::kernel::{Kernel, Request, check_size, is_alias, prepare};
+use crate::kernel::{Kernel, Request, check_size, is_alias, prepare, widened};
 use crate::node::PreparedNode;
 use crate::view::{self, ElementType, Slice};
 use crate::{Executor, Options};
@@ -183,7 +183,7 @@ fn constants(program: &Program, weights: &WeightStore) -> Result<Vec<Option<Arc<
                 let (expected, found) = (format!("{expected} elements"), format!("shape {:?}", tensor.shape()));
                 return Err(InterpError::Weight { layer: program.node_name(index).into(), weight: value.name.clone(), expected, found });
             }
-            constants[id.index()] = Some(Arc::clone(tensor));
+            constants[id.index()] = Some(widened(tensor));
         }
     }
     Ok(constants)

@@ -23,7 +23,8 @@ pub(crate) enum SliceMut<'a> {
     I32(&'a mut [i32]),
 }
 
-/// The element types that activations may have.
+/// The element types that activations have in memory. Half floats are f32 here, whose values the narrow type can hold
+/// (but for those few ops that leave their results unrounded: [`crate::kernel`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ElementType {
     F32,
@@ -35,11 +36,11 @@ pub(crate) enum ElementType {
 impl ElementType {
     pub fn of(dtype: DType) -> Option<ElementType> {
         match dtype {
-            DType::F32 => Some(ElementType::F32),
+            DType::F32 | DType::F16 | DType::BF16 => Some(ElementType::F32),
             DType::I8 => Some(ElementType::I8),
             DType::U8 => Some(ElementType::U8),
             DType::I32 => Some(ElementType::I32),
-            DType::F64 | DType::F16 | DType::BF16 | DType::I64 | DType::U64 | DType::U32 | DType::I16 | DType::U16 | DType::Bool => None,
+            DType::F64 | DType::I64 | DType::U64 | DType::U32 | DType::I16 | DType::U16 | DType::Bool => None,
         }
     }
 

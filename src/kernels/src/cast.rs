@@ -1,7 +1,72 @@
-//! Between floats and 8-bit integers.
+//! Between floats of any width and 8-bit integers. Half floats are held as f32 values that the narrow type can hold.
 
 use crate::cpu::vectorized;
 use crate::{Int8, Ints, IntsMut, KernelError, expect_length, threads};
+use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
+
+/// A float type that values are rounded to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HalfFloat {
+    F16,
+    BF16,
+}
+
+impl HalfFloat {
+    /// The nearest value of the type, halves to even.
+    pub fn round(self, x: f32) -> f32 {
+        match self {
+            HalfFloat::F16 => f16::from_f32(x).to_f32(),
+            HalfFloat::BF16 => bf16::from_f32(x).to_f32(),
+        }
+    }
+
+    /// Rounds every element.
+    pub fn round_slice(self, values: &mut [f32]) {
+        threads::for_parts(values, 1, |_, part| match self {
+            HalfFloat::F16 => round_f16(part),
+            HalfFloat::BF16 => round_bf16(part),
+        });
+    }
+}
+
+/// In pieces, through the conversion instructions of the processor where it has them.
+fn round_f16(values: &mut [f32]) {
+    let mut narrow = [f16::ZERO; 512];
+    for piece in values.chunks_mut(narrow.len()) {
+        let narrow = &mut narrow[..piece.len()];
+        narrow.convert_from_f32_slice(piece);
+        narrow.convert_to_f32_slice(piece);
+    }
+}
+
+vectorized! {
+    fn round_bf16(values: &mut [f32]) {
+        for x in values {
+            let bits = x.to_bits();
+            // NaN stays NaN: rounding its bits could carry into the sign.
+            let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) & 0xffff_0000;
+            *x = f32::from_bits(if x.is_nan() { bits } else { rounded });
+        }
+    }
+}
+
+/// As [`quantize`], in half precision: the reciprocal of the scale and the product are rounded to `half` before the
+/// product is rounded to an integer.
+pub fn quantize_half(x: &[f32], half: HalfFloat, scale: f64, y: IntsMut<'_>) -> Result<(), KernelError> {
+    expect_length("results of a cast", x.len(), y.len())?;
+    let factor = half.round((1.0 / scale) as f32);
+    let mut products: Vec<f32> = x.iter().map(|x| x * factor).collect();
+    half.round_slice(&mut products);
+    quantize(&products, 1.0, y)
+}
+
+/// `q * scale` with the scale and the product rounded to `half`.
+pub fn dequantize_half(x: Ints<'_>, scale: f64, half: HalfFloat, y: &mut [f32]) -> Result<(), KernelError> {
+    dequantize(x, f64::from(half.round(scale as f32)), y)?;
+    half.round_slice(y);
+    Ok(())
+}
 
 /// `saturate(round(x * (1 / scale)))`, halves away from zero; the reciprocal and the product are in f32
 /// (`spec/lowering.md` section 3). NaN becomes the lowest value.
@@ -54,6 +119,35 @@ vectorized! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn half_floats_round_to_even_in_pieces_as_alone() {
+        let mut state = 1u32;
+        let mut next = || {
+            state = state.wrapping_mul(1664525).wrapping_add(1013904223);
+            f32::from_bits(state)
+        };
+        let values: Vec<f32> = (0..5000).map(|_| next()).chain([0.0, -0.0, 65504.0, 65520.0, 1e-8, f32::INFINITY, 2049.0, 1.0039062]).collect();
+        for half in [HalfFloat::F16, HalfFloat::BF16] {
+            let mut rounded = values.clone();
+            half.round_slice(&mut rounded);
+            for (x, y) in values.iter().zip(&rounded) {
+                assert!(y.to_bits() == half.round(*x).to_bits() || (x.is_nan() && y.is_nan()), "{half:?} {x}: {y}");
+            }
+        }
+        assert_eq!(HalfFloat::F16.round(2049.0), 2048.0);
+    }
+
+    #[test]
+    fn casts_in_half_precision_round_twice() {
+        // 1 / 0.3 is 3.3333333; in f16 3.3339844, so that 0.45 times it is 1.5 (f16) instead of 1.5002.
+        let mut q = [0i8; 2];
+        quantize_half(&[0.45, 0.44995117], HalfFloat::F16, 0.3, IntsMut::I8(&mut q)).unwrap();
+        assert_eq!(q, [2, 2]);
+        let mut x = [0.0; 1];
+        dequantize_half(Ints::I8(&[3]), 0.1, HalfFloat::F16, &mut x).unwrap();
+        assert_eq!(x, [f16::from_f32(3.0 * f16::from_f32(0.1).to_f32()).to_f32()]);
+    }
 
     #[test]
     fn halves_away_and_saturation() {

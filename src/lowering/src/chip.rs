@@ -91,7 +91,7 @@ pub struct UnknownChip {
 }
 
 impl Chip {
-    pub const BM1684X: Chip = Chip { name: "bm1684x", fallback: DType::F16, modes: &[Mode::Int8], lower: crate::bm1684x::lower };
+    pub const BM1684X: Chip = Chip { name: "bm1684x", fallback: DType::F16, modes: &[Mode::Int8, Mode::F16, Mode::BF16, Mode::F32], lower: crate::bm1684x::lower };
 
     pub const ALL: &'static [Chip] = &[Chip::BM1684X];
 

@@ -16,6 +16,8 @@ pub struct Operand {
     pub ty: ValueType,
     /// The data, if the operand is a weight.
     pub weight: Option<Arc<Tensor>>,
+    /// The element type in which the value is computed below Top; that of `ty` where it is not lowered yet.
+    pub computed: Elem,
 }
 
 /// One Top op and all that decides what it becomes: its operands (types with ranges, weights), its result's range, the
@@ -82,7 +84,7 @@ impl<'a> OpContext<'a> {
                 Source::Weight => Some(find_weight(weights, name, &value.name, &value.ty)?),
                 Source::Argument(_) | Source::None | Source::Op { .. } => None,
             };
-            Ok(Operand { name: value.name.clone(), ty: value.ty.clone(), weight })
+            Ok(Operand { name: value.name.clone(), ty: value.ty.clone(), weight, computed: value.ty.tensor().map_or(Elem::F32, |t| t.elem) })
         };
         let operands = program.nodes[node].operands.iter().map(operand).collect::<Result<_, LowerError>>()?;
         let result = program.nodes[node].results.first().and_then(|&r| program.tensor_type(r));

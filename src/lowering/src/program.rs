@@ -28,8 +28,13 @@ pub fn weight_file_name(model: &str, chip: &Chip, mode: Mode) -> String {
 /// one cast per type, right behind it, named `<value><first reader>_<type>`; results of the network get `<value>_f32`.
 /// Errors name all unsupported ops, else all layers without a range.
 pub fn lower_program(program: &Program, weights: &WeightStore, chip: &Chip, mode: Mode) -> Result<(Program, WeightStore), LowerError> {
+    lower_mixed(program, weights, chip, mode, |_| mode)
+}
+
+/// As [`lower_program`], each node in a mode of its own; `mode` is that of the module.
+pub fn lower_mixed(program: &Program, weights: &WeightStore, chip: &Chip, mode: Mode, of_node: impl Fn(usize) -> Mode) -> Result<(Program, WeightStore), LowerError> {
     program.check()?;
-    let lowered = lower_all(program, weights, chip, mode)?;
+    let lowered = lower_all(program, weights, chip, mode, of_node)?;
     let casts = Casts::wanted(program, &lowered);
     let mut out = Emitter::new(program, &lowered);
     out.emit(program, lowered, &casts);
@@ -42,13 +47,26 @@ pub fn lower_program(program: &Program, weights: &WeightStore, chip: &Chip, mode
 }
 
 /// Every op lowered, or one error for all that cannot be.
-fn lower_all(program: &Program, weights: &WeightStore, chip: &Chip, mode: Mode) -> Result<Vec<Lowered>, LowerError> {
-    let mut all = Vec::with_capacity(program.nodes.len());
+fn lower_all(program: &Program, weights: &WeightStore, chip: &Chip, mode: Mode, of_node: impl Fn(usize) -> Mode) -> Result<Vec<Lowered>, LowerError> {
+    let mut all: Vec<Lowered> = Vec::with_capacity(program.nodes.len());
+    // By value: the element type in which it is computed.
+    let mut elems: Vec<Option<Elem>> = vec![None; program.values.len()];
     let mut unsupported = Vec::new();
     let mut missing: Vec<String> = Vec::new();
     for node in 0..program.nodes.len() {
-        match OpContext::of(program, weights, node, chip, mode).and_then(|context| lower_op(&context)) {
-            Ok(lowered) => all.push(lowered),
+        let context = OpContext::of(program, weights, node, chip, of_node(node)).map(|mut context| {
+            for (operand, id) in context.operands.iter_mut().zip(&program.nodes[node].operands) {
+                operand.computed = elems[id.index()].unwrap_or(operand.computed);
+            }
+            context
+        });
+        match context.and_then(|context| lower_op(&context)) {
+            Ok(lowered) => {
+                for (&result, &new) in program.nodes[node].results.iter().zip(&lowered.results) {
+                    elems[result.index()] = Some(lowered.nodes[new].ty.elem);
+                }
+                all.push(lowered);
+            }
             Err(LowerError::Unsupported { ops, .. }) => unsupported.extend(ops),
             Err(LowerError::MissingThresholds { layers }) => missing.extend(layers),
             Err(other) => return Err(other),
@@ -82,7 +100,7 @@ impl Casts {
         }
         for &output in &program.outputs {
             let (_, elem) = computed(program, lowered, output);
-            if elem.scale().is_some() {
+            if !same(&elem, &Elem::F32) {
                 casts.want(program, lowered, output, &Elem::F32, "");
             }
         }
@@ -92,10 +110,15 @@ impl Casts {
     fn want(&mut self, program: &Program, lowered: &[Lowered], value: ValueId, elem: &Elem, reader: &str) {
         let (name, computed) = computed(program, lowered, value);
         let list = &mut self.of[value.index()];
-        if computed != *elem && list.iter().all(|(e, _)| e != elem) {
+        if !same(&computed, elem) && list.iter().all(|(e, _)| e != elem) {
             list.push((*elem, format!("{name}{reader}_{}", cast_suffix(elem))));
         }
     }
+}
+
+/// Whether no cast is needed between two element types: a range beside a float type changes nothing.
+fn same(a: &Elem, b: &Elem) -> bool {
+    a == b || (a.scale().is_none() && b.scale().is_none() && a.storage() == b.storage())
 }
 
 /// Name and element type in which a value of the Top program is computed after lowering.

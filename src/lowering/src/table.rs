@@ -69,7 +69,7 @@ pub enum TableError {
 /// So many unknown layers are listed and looked up: a table of another model has no layer that was meant.
 const LISTED: usize = 10;
 
-fn listed(layers: &[UnknownLayer]) -> String {
+pub(crate) fn listed(layers: &[UnknownLayer]) -> String {
     let mut text = layers.iter().take(LISTED).map(UnknownLayer::to_string).collect::<Vec<_>>().join("; ");
     if layers.len() > LISTED {
         let _ = write!(text, "; and {} more", layers.len() - LISTED);
@@ -173,8 +173,10 @@ impl CalibrationTable {
                 continue;
             }
             if line.starts_with('#') {
-                block = Block::opened_by(line).unwrap_or(block);
-                table.header.read_line(line);
+                // What a header line says opens no block, whatever name or text it holds.
+                if !table.header.read_line(line) {
+                    block = Block::opened_by(line).unwrap_or(block);
+                }
                 continue;
             }
             match block {
@@ -270,10 +272,10 @@ impl CalibrationTable {
 }
 
 impl Header {
-    /// Takes what a comment line says.
-    fn read_line(&mut self, line: &str) {
+    /// Takes what a comment line says; false if it is no line of a header.
+    fn read_line(&mut self, line: &str) -> bool {
         self.is_fp8 |= line.contains("#tpu-mlir-fp8");
-        let Some((key, value)) = line.trim_start_matches('#').trim_start().split_once(':') else { return };
+        let Some((key, value)) = line.trim_start_matches('#').trim_start().split_once(':') else { return false };
         let (value, number) = (value.trim(), value.trim().parse().ok());
         match key {
             "mlir version" => value.trim_end_matches("cali version 1.0").trim_end().clone_into(&mut self.version),
@@ -283,8 +285,9 @@ impl Header {
             "histogram number" => self.histogram_number = number,
             "sample number" => self.sample_number = number,
             "tune number" => self.tune_number = number,
-            _ => {}
+            _ => return false,
         }
+        true
     }
 }
 
@@ -395,6 +398,13 @@ r1_Relu 8.1360035 -0.0000000 8.1360035
         assert_eq!(table.get("a").unwrap().threshold, 2.0);
         let warnings: Vec<String> = table.warnings.iter().map(ToString::to_string).collect();
         assert_eq!(warnings, ["line 1: layer 'input' has infinite values and is left without a threshold", "line 3: layer 'a' is there already; the later row counts"]);
+    }
+
+    #[test]
+    fn header_lines_open_no_block() {
+        let table = CalibrationTable::parse("# mlir: net#int4_op\na 1 -1 1\n").unwrap();
+        assert_eq!((table.rows().len(), table.header.mlir.as_str()), (1, "net#int4_op"));
+        assert_eq!(CalibrationTable::parse(&table.to_text()).unwrap().rows().len(), 1);
     }
 
     #[test]

@@ -78,6 +78,7 @@ pub(super) fn int8(context: &OpContext, op: &top::Conv) -> Result<Lowered, Lower
         dilations: op.dilations.clone(),
         inserts: op.inserts.clone(),
         do_relu: op.do_relu,
+        do_winograd: Some(false),
         with_bias: bias.is_some(),
         dynweight_reorderd: op.dynweight_reorderd,
         weight_is_coeff: op.weight_is_coeff,
@@ -124,10 +125,11 @@ mod tests {
             name: name.into(),
             ty: TensorType::f32(shape).into(),
             weight: Some(Arc::new(Tensor::f32(&[data.len()], data).unwrap())),
+            computed: Elem::F32,
         };
-        let bias = bias.map_or(Operand { name: "none".into(), ty: ValueType::None, weight: None }, |b| weight("b", &[channels], b));
+        let bias = bias.map_or(Operand { name: "none".into(), ty: ValueType::None, weight: None, computed: Elem::F32 }, |b| weight("b", &[channels], b));
         let operands = vec![
-            Operand { name: "x".into(), ty: calibrated(&[1, depth, 4, 4], -input, input).into(), weight: None },
+            Operand { name: "x".into(), ty: calibrated(&[1, depth, 4, 4], -input, input).into(), weight: None, computed: Elem::F32 },
             weight("w", &[channels, depth, 1, 1], filter),
             bias,
         ];

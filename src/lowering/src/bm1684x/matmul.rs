@@ -61,7 +61,7 @@ pub(super) fn int8(context: &OpContext, op: &top::MatMul) -> Result<Lowered, Low
         keep_dims: op.keep_dims,
         do_relu: op.do_relu,
         is_lora: op.is_lora,
-        cal_i8: true,
+        cal_i8: Some(true),
         left_reuse: 1,
         dq_type: op.dq_type.clone(),
         q_group_size: op.q_group_size,

@@ -7,18 +7,30 @@ mod add;
 mod conv;
 mod matmul;
 mod movement;
-mod pool;
+pub(crate) mod pool;
 mod softmax;
 
 use crate::chip::Mode;
 use crate::error::LowerError;
+use crate::float;
 use crate::lowered::{Lowered, OpContext};
 use tpuc_ops::Op;
+use tpuc_tensor::DType;
 
 pub(crate) fn lower(context: &OpContext) -> Result<Lowered, LowerError> {
     match context.mode {
         Mode::Int8 => lower_int8(context),
-        mode @ (Mode::F16 | Mode::BF16 | Mode::F32) => Err(LowerError::Mode { chip: context.chip.name, mode, modes: context.chip.modes }),
+        Mode::F16 | Mode::BF16 | Mode::F32 => float::lower(context, float_type(context.op, context.mode)),
+    }
+}
+
+/// The type in which an op computes in a float mode. The chip has no half-float form of functions that it sums from series
+/// or divides in, nor of means in f16.
+fn float_type(op: &Op, mode: Mode) -> DType {
+    match (mode, op) {
+        (Mode::BF16, _) => DType::BF16,
+        (Mode::F16, Op::TopAvgPool(_)) | (Mode::F32 | Mode::Int8, _) => DType::F32,
+        (Mode::F16, _) => DType::F16,
     }
 }
 
@@ -33,7 +45,10 @@ fn lower_int8(context: &OpContext) -> Result<Lowered, LowerError> {
         Op::TopRelu(op) => movement::relu(context, op),
         Op::TopPad(op) => movement::pad(context, op),
         Op::TopReshape(op) => movement::reshape(context, op),
-        Op::TopSoftmax(op) => softmax::int8(context, op),
+        Op::TopSoftmax(op) => match softmax::is_integer(context, op) {
+            true => softmax::int8(context, op),
+            false => float::lower(context, context.chip.fallback),
+        },
         Op::TopScale(_) | Op::TopBatchNorm(_) => Err(context.unsupported("top_optimize turns it into a convolution; its scale and bias must be weights")),
         Op::TopClip(_) => Err(context.unsupported("needs float arithmetic")),
         Op::TopNone(_) | Op::TopWeight(_) => Err(context.unsupported("a constant is not computed")),

@@ -66,7 +66,7 @@ pub(super) fn max_int8(context: &OpContext, op: &top::MaxPool) -> Result<Lowered
 }
 
 /// Padding with which the floor of the division gives the result's size: `ceil_mode` is not known below Top.
-fn floor_pads(context: &OpContext, ceil: Option<bool>, kernel: &[i64], strides: &[i64], pads: &[i64]) -> Result<Vec<i64>, LowerError> {
+pub(crate) fn floor_pads(context: &OpContext, ceil: Option<bool>, kernel: &[i64], strides: &[i64], pads: &[i64]) -> Result<Vec<i64>, LowerError> {
     let input = &context.tensor(0)?.shape;
     let mut pads = pads.to_vec();
     if ceil != Some(true) || pads.len() != 4 || strides.len() != 2 || input.len() < 2 {
@@ -82,7 +82,7 @@ fn floor_pads(context: &OpContext, ceil: Option<bool>, kernel: &[i64], strides: 
     Ok(pads)
 }
 
-fn round_mode(context: &OpContext, word: &str) -> Result<tpu::RoundMode, LowerError> {
+pub(crate) fn round_mode(context: &OpContext, word: &str) -> Result<tpu::RoundMode, LowerError> {
     let unknown = || context.unsupported(format!("unknown round mode '{word}', expected one of {}", tpu::RoundMode::CASES.join(", ")));
     tpu::RoundMode::from_case(word).ok_or_else(unknown)
 }

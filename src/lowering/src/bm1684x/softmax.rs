@@ -7,18 +7,18 @@ use tpuc_ops::attr::EnumAttribute;
 use tpuc_ops::{TensorType, top, tpu};
 use tpuc_tensor::Data;
 
+/// Whether there is an integer form: over axis 1 of at most four dimensions, and not its logarithm.
+pub(super) fn is_integer(context: &OpContext, op: &top::Softmax) -> bool {
+    let rank = context.operands.first().and_then(|o| o.ty.tensor()).map_or(0, |t| t.shape.len()) as i64;
+    let axis = if op.axis < 0 { i64::from(op.axis) + rank } else { i64::from(op.axis) };
+    axis == 1 && rank <= 4 && !op.log
+}
+
 /// `p = table[max - x] / (sum * s_out)` with `table[d] = exp(-beta s_in d)` in f32, over axis 1 of four dimensions;
 /// tensors of fewer dimensions are reshaped around it.
 pub(super) fn int8(context: &OpContext, op: &top::Softmax) -> Result<Lowered, LowerError> {
     let input_type = context.tensor(0)?;
     let rank = input_type.shape.len();
-    let axis = if op.axis < 0 { i64::from(op.axis) + rank as i64 } else { i64::from(op.axis) };
-    if op.log {
-        return Err(context.unsupported("the logarithm of a softmax needs float arithmetic"));
-    }
-    if axis != 1 || rank > 4 {
-        return Err(context.unsupported(format!("axis {} of {rank} dimensions needs float arithmetic; axis 1 of at most 4 does not", op.axis)));
-    }
     let round_mode = tpu::RoundMode::from_case(&op.round_mode).ok_or_else(|| context.unsupported(format!("unknown round mode '{}'", op.round_mode)))?;
     let (input, output) = (context.operand_elem(0)?, context.result_elem()?);
     let scale = input.scale().unwrap_or(1.0);

@@ -8,9 +8,9 @@ mod reader;
 use reader::Module;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use tpuc_lowering::{CalibrationTable, Chip, LowerError, Mode, OpContext, Ranges, lower_op, lower_program, top_optimize};
+use tpuc_lowering::{CalibrationTable, Chip, Mode, OpContext, Ranges, lower_op, lower_program, top_optimize};
 use tpuc_ops::{Attr, Elem, Op, Program, Source, TensorType, ValueType};
-use tpuc_tensor::{Tensor, WeightStore};
+use tpuc_tensor::{Data, Tensor, WeightStore};
 
 fn shared(path: &str) -> Option<PathBuf> {
     let file = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")).join(path);
@@ -69,6 +69,33 @@ fn assert_same(ours: &Program, reference: &Module, but: &[&str]) {
     }
     assert_eq!(values(ours, &ours.outputs), values(&program, &program.outputs));
     assert_eq!(ours.attrs, program.attrs);
+}
+
+#[test]
+fn networks_lower_to_half_floats_as_the_reference_lowers_them() {
+    for (mode, suffix) in [(Mode::F16, "f16"), (Mode::BF16, "bf16")] {
+        for name in ["cnn_res", "mbv2_tiny"] {
+            let file = |suffix: &str| format!("kit/{name}/{name}{suffix}");
+            let Some(top) = module(&file(".mlir")) else { return };
+            let weights = WeightStore::load(&shared(&file("_top_f32_all_weight.npz")).unwrap()).unwrap();
+            let (program, weights) = top_optimize(&top.program(), &weights).unwrap();
+            let (ours, our_weights) = lower_program(&program, &weights, &Chip::BM1684X, mode).unwrap();
+            assert_same(&ours, &module(&file(&format!("_bm1684x_{suffix}_tpu.mlir"))).unwrap(), &[]);
+            let reference = WeightStore::load(&shared(&file(&format!("_bm1684x_{suffix}_tpu_weights.npz"))).unwrap()).unwrap();
+            assert_eq!(our_weights.len(), reference.len());
+            for (weight, tensor) in reference.iter() {
+                // The reference stores half floats by their bits.
+                let ours = our_weights.get(weight).unwrap();
+                let same = match (ours.data(), tensor.data()) {
+                    (Data::F16(a), Data::U16(b)) => a.iter().map(|v| v.to_bits()).eq(b.iter().copied()),
+                    (Data::BF16(a), Data::U16(b)) => a.iter().map(|v| v.to_bits()).eq(b.iter().copied()),
+                    (a, b) => a == b,
+                };
+                assert!(same, "{name} {weight}: {} {}", ours.dtype(), tensor.dtype());
+            }
+            println!("{name} {mode}: {} ops, {} weights equal", ours.nodes.len(), reference.len());
+        }
+    }
 }
 
 #[test]
@@ -218,13 +245,13 @@ fn all_unsupported_ops_and_all_missing_thresholds_are_named() {
     let x = program.add_input("x", ty.clone());
     let input = program.push(top::Input::default(), &[x], "in", ty.clone());
     let clip = program.push(top::Clip { min: -1.0, max: 1.0, ..Default::default() }, &[input], "clip", ty.clone());
-    let soft = program.push(top::Softmax { axis: 3, ..Default::default() }, &[clip], "soft", ty.clone());
+    let soft = program.push(top::AvgPool { kernel_shape: vec![2; 2], strides: vec![2; 2], pads: vec![0; 4], is_adaptive: true, ..Default::default() }, &[clip], "pool", TensorType::f32(&[1, 3, 2, 2]));
     program.outputs = vec![soft];
     let message = |p: &Program| lower_program(p, &WeightStore::new(), &Chip::BM1684X, Mode::Int8).unwrap_err().to_string();
     assert_eq!(
         message(&program),
         "bm1684x INT8: 2 ops are unsupported: 'clip' (top.Clip: needs float arithmetic), \
-         'soft' (top.Softmax: axis 3 of 4 dimensions needs float arithmetic; axis 1 of at most 4 does not)"
+         'pool' (top.AvgPool: adaptive pooling needs float arithmetic)"
     );
     let pads = |p: &mut Program, from, name: &str| p.push(top::Relu::default(), &[from], name, TensorType::f32(&[1, 3, 4, 4]));
     let mut program = Program::new("net");
@@ -234,9 +261,8 @@ fn all_unsupported_ops_and_all_missing_thresholds_are_named() {
     let b = pads(&mut program, a, "b");
     program.outputs = vec![b];
     assert_eq!(message(&program), "no threshold for 2 layers: 'in', 'a'; calibrate, or give a calibration table that has them");
-    let error = lower_program(&program, &WeightStore::new(), &Chip::BM1684X, Mode::F16).unwrap_err();
-    assert!(matches!(error, LowerError::Mode { .. }));
-    assert_eq!(error.to_string(), "chip bm1684x has no mode F16; it has INT8");
+    // Floats need no thresholds.
+    lower_program(&program, &WeightStore::new(), &Chip::BM1684X, Mode::F16).unwrap();
 }
 
 /// A value that two ops and the network's results want: one cast a type, right behind it.

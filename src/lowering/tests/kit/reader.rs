@@ -131,6 +131,7 @@ fn dtype(text: &str) -> DType {
     match text {
         "f32" => DType::F32,
         "f16" => DType::F16,
+        "bf16" => DType::BF16,
         "i8" | "si8" => DType::I8,
         "u8" | "ui8" => DType::U8,
         "i32" => DType::I32,

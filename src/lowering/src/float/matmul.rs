@@ -1,0 +1,31 @@
+//! Matrix product.
+
+use super::{elem, operand};
+use crate::error::LowerError;
+use crate::lowered::{Lowered, OpContext, OperandRef};
+use tpuc_ops::{top, tpu};
+use tpuc_tensor::DType;
+
+/// Both operands and the bias in the type.
+pub(super) fn float(context: &OpContext, op: &top::MatMul, dtype: DType) -> Result<Lowered, LowerError> {
+    let mut lowered = Lowered::default();
+    let left = operand(context, &mut lowered, 0, dtype)?;
+    let right = operand(context, &mut lowered, 1, dtype)?;
+    let bias = operand(context, &mut lowered, 2, dtype)?;
+    let matmul = tpu::MatMul {
+        left_transpose: op.left_transpose,
+        right_transpose: op.right_transpose,
+        output_transpose: op.output_transpose,
+        hdim_is_batch: op.hdim_is_batch,
+        keep_dims: op.keep_dims,
+        do_relu: op.do_relu,
+        relu_limit: op.relu_limit,
+        is_lora: op.is_lora,
+        left_reuse: 1,
+        dq_type: op.dq_type.clone(),
+        q_group_size: op.q_group_size,
+        ..Default::default()
+    };
+    lowered.push(matmul, vec![left, right, bias, OperandRef::None, OperandRef::None], context.name, context.result_type(elem(dtype)));
+    Ok(lowered.finish())
+}

@@ -1,0 +1,65 @@
+//! What an op becomes where it computes in floats: f32, f16 or bf16. The chips share these rules and differ only in which
+//! op runs in which type.
+//!
+//! Operands and result have the type; sums are in f32 and rounded once. Biases of convolutions stay f32.
+
+mod add;
+mod conv;
+mod matmul;
+mod movement;
+mod pool;
+mod softmax;
+
+use crate::error::LowerError;
+use crate::lowered::{Lowered, NewWeight, OpContext, OperandRef};
+use crate::quantize::weight;
+use half::{bf16, f16};
+use tpuc_ops::{Elem, Op};
+use tpuc_tensor::{DType, Data};
+
+/// Lowers an op to float arithmetic in `dtype` (F32, F16 or BF16).
+pub(crate) fn lower(context: &OpContext, dtype: DType) -> Result<Lowered, LowerError> {
+    match context.op {
+        Op::TopInput(op) => movement::input(context, op),
+        Op::TopConv(op) => conv::float(context, op, dtype),
+        Op::TopMatMul(op) => matmul::float(context, op, dtype),
+        Op::TopAdd(op) => add::float(context, op, dtype),
+        Op::TopAvgPool(op) => pool::average(context, op, dtype),
+        Op::TopMaxPool(op) => pool::max(context, op, dtype),
+        Op::TopRelu(op) => movement::relu(context, op, dtype),
+        Op::TopPad(op) => movement::pad(context, op, dtype),
+        Op::TopReshape(op) => movement::reshape(context, op, dtype),
+        Op::TopSoftmax(op) => softmax::float(context, op, dtype),
+        Op::TopScale(_) | Op::TopBatchNorm(_) => Err(context.unsupported("top_optimize turns it into a convolution; its scale and bias must be weights")),
+        Op::TopNone(_) | Op::TopWeight(_) => Err(context.unsupported("a constant is not computed")),
+        _ => Err(context.unsupported("has no float form yet")),
+    }
+}
+
+/// The element type of a float type.
+pub(crate) fn elem(dtype: DType) -> Elem {
+    Elem::Plain(dtype)
+}
+
+/// A float weight under its own name in f32, else `<name>_f16` or `<name>_bf16`, each value rounded to the nearest.
+pub(crate) fn float_weight(name: &str, shape: &[i64], values: Vec<f32>, dtype: DType) -> NewWeight {
+    match dtype {
+        DType::F16 => weight(format!("{name}_f16"), shape, Data::F16(values.into_iter().map(f16::from_f32).collect())),
+        DType::BF16 => weight(format!("{name}_bf16"), shape, Data::BF16(values.into_iter().map(bf16::from_f32).collect())),
+        _ => weight(name.to_owned(), shape, Data::F32(values)),
+    }
+}
+
+/// An operand in a float type: the weight in it, or the value with a cast where it is computed in another.
+pub(crate) fn operand(context: &OpContext, lowered: &mut Lowered, index: usize, dtype: DType) -> Result<OperandRef, LowerError> {
+    if context.is_absent(index) {
+        return Ok(OperandRef::None);
+    }
+    match context.weight(index).transpose()? {
+        None => Ok(OperandRef::Operand { index, elem: elem(dtype) }),
+        Some(values) => {
+            let shape = &context.tensor(index)?.shape;
+            Ok(lowered.weight(float_weight(&context.operands[index].name, shape, values, dtype)))
+        }
+    }
+}
