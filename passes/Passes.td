@@ -98,6 +98,26 @@ def EqualizeWeights : ModulePass<"top-equalize-weights"> {
   ];
 }
 
+def CorrectBias : ModulePass<"top-correct-bias"> {
+  let summary = "Add to the biases of convolutions what quantization shifts their results by";
+  let description = [{
+    Runs samples through the network in INT8 (with the thresholds of `table`) and in the chip's float type. The new weights get a file of
+    their own (`net_bc_top_f32_all_weight.npz`), the module names it.
+  }];
+  let options = [
+    Option<"table", "table", "std::string", "", "Calibration table">,
+    Option<"qtable", "qtable", "std::string", "", "Quantize table: layers that do not run in INT8">,
+    Option<"dataset", "dataset", "std::string", "", "Folder of samples: images, npy or npz">,
+    Option<"dataList", "data-list", "std::string", "", "File that lists the samples">,
+    Option<"inputNum", "input-num", "int64_t", "30", "How many samples; 0: all">,
+    Option<"chip", "chip", "std::string", "\"bm1684x\"", "The chip: bm1684x">,
+    Option<"expectedCos", "expected-cos", "double", "0.99", "Outputs that are more similar need no correction">,
+    Option<"minLayerCos", "min-layer-cos", "double", "0.99", "Layers that are at least this similar keep their bias">,
+    Option<"threads", "threads", "int64_t", "0", "Worker threads; 0: one a processor">,
+    Option<"weightFile", "weight-file", "std::string", "", "File name of the new weights">
+  ];
+}
+
 //===-- Lowering ----------------------------------------------------------------------------------------------------===//
 
 def ProcessorAssign : ModulePass<"processor-assign"> {

@@ -6,6 +6,7 @@
 pub mod calibrate;
 mod codegen;
 mod convert_top_to_tpu;
+pub mod correct_bias;
 mod edit;
 mod equalize_weights;
 mod export_calibration_table;

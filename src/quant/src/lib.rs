@@ -3,6 +3,7 @@
 //! * [`session::Session`]: a calibration from the choice of samples to the rows of a table
 //! * [`calibrate::gather`]: network and samples -> the statistics of every tensor, for all methods in one pass
 //! * [`statistics::Statistics::thresholds`]: the rows of a calibration table by one [`Method`]
+//! * [`correct_bias::correct_bias`]: new biases that take back what quantization shifts
 //! * [`equalize::equalize`]: new weights whose channels have like ranges
 //! * [`tune::tune`]: raises thresholds where that brings the 8-bit ops nearer to the float ones
 //!
@@ -14,7 +15,9 @@ pub mod aciq;
 pub mod calibrate;
 pub mod candidates;
 pub mod collector;
+pub mod correct_bias;
 pub mod debug_cmd;
+pub mod deployed;
 pub mod equalize;
 pub mod error;
 pub mod histogram;
