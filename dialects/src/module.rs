@@ -126,6 +126,19 @@ impl<'c> Module<'c> {
         text
     }
 
+    /// Adds attributes for readers that passes do not look at: some to the module, and `attribute` to each op whose name `of_ops` has.
+    pub fn annotate(&mut self, of_module: &[(&str, Attr)], of_ops: &HashMap<&str, Attr>, attribute: &str) {
+        let context = unsafe { mlirOperationGetContext(self.raw()) };
+        let set = |op: MlirOperation, name: &str, value: &Attr| unsafe { mlirOperationSetAttributeByName(op, string_ref(name), convert::to_attribute(context, value)) };
+        of_module.iter().for_each(|(name, value)| set(self.raw(), name, value));
+        for op in operations(self.raw()).into_iter().flat_map(operations) {
+            let names = convert::location_names(unsafe { mlirOperationGetLocation(op) });
+            if let Some(value) = names.first().and_then(|n| of_ops.get(n.as_str())) {
+                set(op, attribute, value);
+            }
+        }
+    }
+
     /// Writes the text to `path` and the weights beside it, each whole or not at all. Weights that were read from that very
     /// file and never replaced are left alone.
     pub fn write(&self, path: &Path) -> Result<(), ModuleError> {

@@ -1,8 +1,9 @@
 //! `classify`: what a classifier sees in a photograph, printed and drawn on the picture.
 
-use crate::cli::{self, Failure};
+use crate::cli::{self, Failure, Talk};
 use crate::network::{Network, extension};
 use crate::run::{Engine, Model};
+use serde_json::json;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use tpuc_imageio::decode::{ColorMode, decode_file};
@@ -47,6 +48,8 @@ struct Arguments {
     /// What executes a bmodel
     #[arg(long, value_enum, default_value_t)]
     runner: Engine,
+    #[command(flatten)]
+    talk: Talk,
 }
 
 pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
@@ -81,20 +84,32 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
     }
     let tensor = Tensor::f32(&shape, values.repeat(elements / values.len())).map_err(Failure::work)?;
     let outputs = model.run(&[(name, tensor)])?;
-    let lines = top(&outputs, arguments.top, labels.as_deref(), shape.first().copied().unwrap_or(1))?;
-    println!("Top-{}", lines.len());
-    lines.iter().for_each(|line| println!("{line}"));
+    let classes = top(&outputs, arguments.top, labels.as_deref(), shape.first().copied().unwrap_or(1))?;
+    let lines: Vec<String> = classes.iter().map(|c| format!("{:>6.2}%  {}", c.probability * 100.0, c.label)).collect();
+    let talk = arguments.talk;
+    talk.say(format_args!("Top-{}", lines.len()));
+    lines.iter().for_each(|line| talk.say(line));
     if let Some(output) = &arguments.output {
         let mut picture = decode_file(&arguments.input, ColorMode::Bgr).map_err(|e| named(&e))?;
         annotate::draw_lines(&mut picture, &lines);
         annotate::save(&picture, output)?;
-        println!("Saving {}", output.display());
+        talk.say(format_args!("Saving {}", output.display()));
     }
+    let list: Vec<_> = classes.iter().map(|c| json!({ "class": c.class, "label": c.label, "probability": cli::number(c.probability.into()), "score": cli::number(c.score.into()) })).collect();
+    talk.result("classify", true, json!({ "model": arguments.model, "input": arguments.input, "output": arguments.output, "classes": list }));
     Ok(())
 }
 
-/// The most probable classes of the first picture of a batch, as text: score and name.
-fn top(outputs: &[(String, Tensor)], count: usize, labels: Option<&[String]>, batch: usize) -> Result<Vec<String>, Failure> {
+/// A class and what the network says about it.
+struct Class {
+    class: usize,
+    label: String,
+    score: f32,
+    probability: f32,
+}
+
+/// The most probable classes of the first picture of a batch.
+fn top(outputs: &[(String, Tensor)], count: usize, labels: Option<&[String]>, batch: usize) -> Result<Vec<Class>, Failure> {
     let [(name, tensor)] = outputs else {
         return Err(Failure::work(format!("the model has {} outputs, a classifier has one", outputs.len())));
     };
@@ -109,7 +124,7 @@ fn top(outputs: &[(String, Tensor)], count: usize, labels: Option<&[String]>, ba
     order.sort_by(|&a, &b| key(b).total_cmp(&key(a)));
     let probabilities = probabilities(scores);
     let label = |i: usize| labels.map_or_else(|| format!("class {i}"), |l| l[i].clone());
-    Ok(order.into_iter().take(count).map(|i| format!("{:>6.2}%  {}", probabilities[i] * 100.0, label(i))).collect())
+    Ok(order.into_iter().take(count).map(|i| Class { class: i, label: label(i), score: scores[i], probability: probabilities[i] }).collect())
 }
 
 /// Scores that are no probabilities yet go through a softmax.

@@ -33,11 +33,20 @@ macro_rules! work_from {
         }
     )*};
 }
+impl From<tpuc_frontend::ImportError> for Failure {
+    fn from(error: tpuc_frontend::ImportError) -> Failure {
+        match error {
+            // What the command line says does not fit the model.
+            tpuc_frontend::ImportError::Option { reason } => Failure::Usage(reason),
+            other => Failure::Work(other.to_string()),
+        }
+    }
+}
+
 work_from!(
     tpuc_bmodel::BmodelError,
     tpuc_codegen::CodegenError,
     tpuc_dialects::ModuleError,
-    tpuc_frontend::ImportError,
     tpuc_imageio::ImageError,
     tpuc_imageio::PreprocessError,
     tpuc_interp::InterpError,
@@ -45,20 +54,68 @@ work_from!(
     tpuc_tensor::file::FileError,
 );
 
-/// One line on stderr and the exit code.
-pub fn report(program: &str, failure: &Failure) -> ExitCode {
-    let line = |text: &str| text.lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join(" ");
-    match failure {
-        Failure::Usage(text) => {
-            eprintln!("{program}: error: {}", line(text));
-            ExitCode::from(2)
-        }
-        Failure::Work(text) => {
-            eprintln!("{program}: error: {}", line(text));
-            ExitCode::from(1)
-        }
-        Failure::Said(code) => ExitCode::from(*code),
+/// One line on stderr and the exit code; with `--json` the same as an object on stdout.
+pub fn report(program: &str, failure: &Failure, json: bool) -> ExitCode {
+    let (text, code) = match failure {
+        Failure::Usage(text) => (text, 2),
+        Failure::Work(text) => (text, 1),
+        Failure::Said(code) => return ExitCode::from(*code),
+    };
+    let text = one_line(text);
+    eprintln!("{program}: error: {text}");
+    if json {
+        println!("{}", serde_json::json!({ "command": program, "ok": false, "exit_code": code, "error": text }));
     }
+    ExitCode::from(code)
+}
+
+/// A text without line breaks and control characters (names in hostile files have them).
+pub fn one_line(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join(" ");
+    lines.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// How a command tells its results: as text, not at all, or as one JSON object.
+#[derive(clap::Args, Debug, Clone, Copy, Default)]
+pub struct Talk {
+    /// Print nothing but errors
+    #[arg(long, global = true)]
+    pub quiet: bool,
+    /// Print the result as one JSON object instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+impl Talk {
+    /// No text is wanted.
+    pub fn is_silent(self) -> bool {
+        self.quiet || self.json
+    }
+
+    /// A line of text for people.
+    pub fn say(self, text: impl std::fmt::Display) {
+        if !self.is_silent() {
+            println!("{text}");
+        }
+    }
+
+    /// The result for programs: `fields` (an object), behind the command's name and `"ok"`.
+    pub fn result(self, command: &str, ok: bool, fields: serde_json::Value) {
+        if self.json {
+            let mut object = serde_json::Map::new();
+            object.insert("command".into(), command.into());
+            object.insert("ok".into(), ok.into());
+            if let serde_json::Value::Object(fields) = fields {
+                object.extend(fields);
+            }
+            println!("{}", serde_json::Value::Object(object));
+        }
+    }
+}
+
+/// A number for JSON, which knows no infinities: they become texts, `"inf"`, `"-inf"` and `"nan"`.
+pub fn number(value: f64) -> serde_json::Value {
+    serde_json::Number::from_f64(value).map_or_else(|| value.to_string().to_ascii_lowercase().into(), Into::into)
 }
 
 /// `/usr/bin/model_deploy.py` -> `model_deploy`.
@@ -89,6 +146,29 @@ pub fn refuse_later(arguments: &[String], later: &[&str]) -> Result<(), Failure>
     }
 }
 
+/// An option of the documents that this version does not have, and its values that ask for what happens anyway.
+pub struct Later(pub &'static str, pub &'static [&'static str]);
+
+/// Takes such options out of a command line where they ask for nothing new; one line says so where they do.
+pub fn without_later(arguments: Vec<String>, later: &[Later]) -> Result<Vec<String>, Failure> {
+    let mut kept = Vec::with_capacity(arguments.len());
+    let mut rest = arguments.into_iter().peekable();
+    while let Some(argument) = rest.next() {
+        let (name, value) = argument.split_once('=').map_or((argument.as_str(), None), |(n, v)| (n, Some(v.to_owned())));
+        let Some(Later(option, harmless)) = later.iter().find(|l| l.0 == name) else {
+            kept.push(argument);
+            continue;
+        };
+        let value = value.or_else(|| if harmless.is_empty() { None } else { rest.next() });
+        match value {
+            Some(v) if harmless.iter().any(|h| h.eq_ignore_ascii_case(&v)) => {}
+            Some(v) if !harmless.is_empty() => return Err(not_yet(&format!("{option} {v}"))),
+            _ => return Err(not_yet(option)),
+        }
+    }
+    Ok(kept)
+}
+
 /// A documented thing that comes with a later version.
 pub fn not_yet(what: &str) -> Failure {
     Failure::usage(format!("{what} is not supported yet"))
@@ -103,9 +183,26 @@ pub fn check_input(path: &Path) -> Result<(), Failure> {
     std::fs::File::open(path).map(drop).map_err(fail)
 }
 
+/// Several input files in one option: `a.jpg,b.jpg`. What is a file as it stands is one, whatever its name.
+pub fn files(texts: &[String]) -> Vec<String> {
+    let split = |text: &String| if Path::new(text).is_file() { vec![text.clone()] } else { list(text) };
+    texts.iter().flat_map(split).collect()
+}
+
 /// `a,b,c` as a list without empty entries.
 pub fn list(text: &str) -> Vec<String> {
     text.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect()
+}
+
+/// Names that an option gives and that are not there: a warning, as scripts of other versions have such. `-` stands for none.
+pub fn warn_of_unknown<'a>(talk: Talk, option: &str, names: &[String], known: impl Iterator<Item = &'a str> + Clone) {
+    for name in names.iter().filter(|n| *n != "-" && !known.clone().any(|k| k == n.as_str())) {
+        let nearest = tpuc_tensor::text::nearest(name, known.clone());
+        let hint = nearest.map(|n| format!("; the nearest name is '{n}'")).unwrap_or_default();
+        if !talk.quiet {
+            eprintln!("warning: {option}: there is no tensor '{name}'{hint}");
+        }
+    }
 }
 
 /// `1.5,2,3` as numbers; the error names the option.
@@ -150,8 +247,11 @@ pub fn check_output(path: &Path) -> Result<(), Failure> {
     };
     let fail = |e: std::io::Error| Failure::work(format!("{}: cannot write there: {}", path.display(), tpuc_tensor::file::io_reason(&e)));
     std::fs::create_dir_all(&folder).map_err(fail)?;
-    if path.is_dir() {
-        return Err(Failure::work(format!("{}: is a directory, expected a file name", path.display())));
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => return Err(Failure::work(format!("{}: is a directory, expected a file name", path.display()))),
+        // A device or a pipe: written as it is.
+        Ok(found) if !found.is_file() => return Ok(()),
+        _ => {}
     }
     let probe = folder.join(format!(".tpuc-{}.probe", std::process::id()));
     std::fs::File::create(&probe).map_err(fail)?;

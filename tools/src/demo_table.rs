@@ -1,11 +1,12 @@
 //! `demo_table`: a float classifier and its bmodel side by side on labelled photographs. One process loads both once.
 
 use crate::classify;
-use crate::cli::{self, Failure};
+use crate::cli::{self, Failure, Talk};
 use crate::compare::compare;
 use crate::network::Network;
 use crate::report::Report;
 use crate::run::{Engine, Model, PlanRunner};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use tpuc_tensor::Tensor;
 
@@ -31,6 +32,8 @@ struct Arguments {
     /// What executes the bmodel
     #[arg(long, value_enum, default_value_t)]
     runner: Engine,
+    #[command(flatten)]
+    talk: Talk,
 }
 
 /// What came out for one photograph.
@@ -111,19 +114,22 @@ fn show(arguments: &Arguments, rows: &[Row], names: &[String]) -> Result<(), Fai
     let width = |i: usize| cells.iter().map(|c| c[i].chars().count()).chain([heads[i].len()]).max().unwrap_or(0);
     let widths: Vec<usize> = (0..heads.len()).map(width).collect();
     let line = |cells: &[String]| cells.iter().zip(&widths).map(|(c, &w)| format!("{c:<w$}")).collect::<Vec<_>>().join("  ").trim_end().to_owned();
-    println!("{}", line(&heads.map(str::to_owned)));
-    cells.iter().for_each(|row| println!("{}", line(row)));
+    let talk = arguments.talk;
+    talk.say(line(&heads.map(str::to_owned)));
+    cells.iter().for_each(|row| talk.say(line(row)));
 
     let percent = |right: usize| format!("{right} of {} ({:.1} %)", rows.len(), 100.0 * right as f64 / rows.len() as f64);
     let (float, chip) = (rows.iter().filter(|r| r.float == r.label).count(), rows.iter().filter(|r| r.chip == r.label).count());
     let mean = rows.iter().map(|r| r.cosine).sum::<f64>() / rows.len() as f64;
     let summary = format!("top-1: float {}, INT8 {}; mean cosine {mean:.6}", percent(float), percent(chip));
-    println!("{summary}");
+    talk.say(&summary);
     if let Some(path) = &arguments.report {
         let mut page = Report::new(&format!("{}", arguments.model.display()));
         page.section("Photographs", &summary);
         page.table(&heads, &cells);
         page.write(path)?;
     }
+    let list: Vec<_> = rows.iter().map(|r| json!({ "photo": r.photo, "label": r.label, "float": r.float, "int8": r.chip, "cosine": cli::number(r.cosine) })).collect();
+    talk.result("demo_table", true, json!({ "model": arguments.model, "float_right": float, "int8_right": chip, "mean_cosine": cli::number(mean), "photos": list }));
     Ok(())
 }

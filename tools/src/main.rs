@@ -66,25 +66,43 @@ fn main() -> ExitCode {
     let Some(command) = COMMANDS.iter().find(|c| c.name == name) else {
         return help(&name);
     };
+    let json = arguments.iter().any(|a| a == "--json");
     explain_panics(&name);
+    clean_up_when_interrupted(&name);
     match std::panic::catch_unwind(|| (command.run)(arguments)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(failure)) => cli::report(&name, &failure),
+        Ok(Err(failure)) => cli::report(&name, &failure, json),
         // The hook has said what happened.
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-/// The exit code that shells give for a program ended by a closed pipe.
+/// The exit codes that shells give for a program ended by a closed pipe and by an interrupt.
 const BROKEN_PIPE: i32 = 141;
+const INTERRUPTED: i32 = 130;
+
+/// Ctrl-C, a hang-up or a polite kill leave no half-written file behind.
+fn clean_up_when_interrupted(name: &str) {
+    let name = name.to_owned();
+    // Without a handler the signals end the program as they always do.
+    let _ = ctrlc::set_handler(move || {
+        tpuc_tensor::file::remove_temporaries();
+        eprintln!("{name}: interrupted");
+        std::process::exit(INTERRUPTED);
+    });
+}
 
 /// A mistake of ours is one line too; and who closes the pipe that we print to (`| head`) has seen enough.
 fn explain_panics(name: &str) {
     let name = name.to_owned();
     std::panic::set_hook(Box::new(move |panic| {
         let text = panic.payload_as_str().unwrap_or("unknown");
-        if text.starts_with("failed printing to std") {
+        if text.starts_with("failed printing to stderr") || (text.starts_with("failed printing to") && text.contains("Broken pipe")) {
             std::process::exit(BROKEN_PIPE);
+        }
+        if let Some(reason) = text.strip_prefix("failed printing to stdout: ") {
+            eprintln!("{name}: error: standard output: cannot write: {reason}");
+            std::process::exit(1);
         }
         let place = panic.location().map(|l| format!(" ({}:{})", l.file(), l.line())).unwrap_or_default();
         eprintln!("{name}: internal error: {}{place}", text.replace('\n', " "));

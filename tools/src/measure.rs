@@ -1,10 +1,11 @@
 //! `measure`: figures about one model for benchmarks: the time of a run without loading, and estimated cycles.
 
-use crate::cli::{self, Failure};
+use crate::cli::{self, Failure, Talk};
 use crate::inputs;
 use crate::model_tool::{self, Place};
 use crate::network::extension;
 use crate::run::{Engine, Model};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tpuc_imageio::samples::NetInput;
@@ -27,6 +28,8 @@ struct Arguments {
     /// What executes a bmodel
     #[arg(long, value_enum, default_value_t)]
     runner: Engine,
+    #[command(flatten)]
+    talk: Talk,
 }
 
 pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
@@ -35,14 +38,23 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
     if arguments.repeat == 0 {
         return Err(Failure::usage("--repeat: expected at least 1"));
     }
+    let mut fields = json!({ "model": arguments.model, "cycles": null, "median_ms": null, "best_ms": null });
     if extension(&arguments.model) == "bmodel" {
-        println!("cycles {}", cycles(&arguments.model)?);
+        let cycles = cycles(&arguments.model)?;
+        arguments.talk.say(format_args!("cycles {cycles}"));
+        fields["cycles"] = json!(cycles);
     }
     if let Some(input) = &arguments.input {
-        let mut times = times(&arguments, &cli::list(input))?;
+        let files = cli::files(std::slice::from_ref(input));
+        files.iter().try_for_each(|f| cli::check_input(f.as_ref()))?;
+        let mut times = times(&arguments, &files)?;
         times.sort_by(f64::total_cmp);
-        println!("median {:.3} ms of {}, best {:.3} ms", times[times.len() / 2], times.len(), times[0]);
+        let (median, best) = (times[times.len() / 2], times[0]);
+        arguments.talk.say(format_args!("median {median:.3} ms of {}, best {best:.3} ms", times.len()));
+        fields["median_ms"] = json!(median);
+        fields["best_ms"] = json!(best);
     }
+    arguments.talk.result("measure", true, fields);
     Ok(())
 }
 

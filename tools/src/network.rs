@@ -5,7 +5,7 @@ use std::path::Path;
 use tpuc_dialects::{Module, pass};
 use tpuc_frontend::{ImportOptions, Imported};
 use tpuc_imageio::samples::NetInput;
-use tpuc_ops::{Attr, Program};
+use tpuc_ops::{Attr, Program, ValueId};
 use tpuc_tensor::WeightStore;
 
 /// A network and its weights.
@@ -53,6 +53,12 @@ pub fn attribute<'p>(program: &'p Program, name: &str) -> &'p str {
         Some(Attr::Str(text)) => text,
         _ => "",
     }
+}
+
+/// Names and shapes of values, for programs.
+pub fn tensors(program: &Program, values: &[ValueId]) -> Vec<serde_json::Value> {
+    let one = |&v: &ValueId| serde_json::json!({ "name": program.value(v).name, "shape": program.tensor_type(v).map(|t| t.dims()) });
+    values.iter().map(one).collect()
 }
 
 /// An imported network as a module, canonicalized.

@@ -39,6 +39,13 @@ const b=t.tBodies[0],v=r=>r.cells[i].textContent,d=h.dataset.d=h.dataset.d=='1'?
 [...b.rows].slice(1).sort((x,y)=>{const p=v(x),q=v(y),m=parseFloat(p),n=parseFloat(q);\
 return d*(isNaN(m)||isNaN(n)?(isNaN(m)-isNaN(n)||p.localeCompare(q)):m-n)}).forEach(r=>b.append(r))}))</script>";
 
+/// Values in order, drawn as a line.
+#[derive(Debug, Clone)]
+pub struct Curve {
+    pub name: &'static str,
+    pub values: Vec<f32>,
+}
+
 /// A row of a table: its cells.
 pub type Row = Vec<String>;
 
@@ -107,6 +114,30 @@ impl Report {
         self.table_of_class(" class=sort", &heads.iter().map(String::as_str).collect::<Vec<_>>(), rows);
         self.body().push_str("</div>");
         self.body().push_str(SORT);
+    }
+
+    /// Writes the page, and nothing of what was there.
+    pub fn replace(&self, path: &Path) -> Result<(), FileError> {
+        tpuc_tensor::file::write(path, page(&self.title, &self.sections).as_bytes())
+    }
+
+    /// Curves over each other on one scale; neighbouring values are `step` elements apart.
+    pub fn curves(&mut self, curves: &[Curve], step: usize) {
+        let (width, height, left) = (1000.0, 260.0, 70.0);
+        let finite = || curves.iter().flat_map(|c| &c.values).copied().filter(|v| v.is_finite());
+        let (low, high) = finite().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+        let (low, high) = if low < high { (low, high) } else { (low.min(0.0), low.max(0.0) + 1.0) };
+        let y = |v: f32| height - f64::from((v - low) / (high - low)) * height + 8.0;
+        let count = curves.iter().map(|c| c.values.len()).max().unwrap_or(0);
+        write!(self.body(), "<div class=chart><svg width=\"{}\" height=\"{}\" role=\"img\">", left + width + 10.0, height + 34.0).ok();
+        [low, high].iter().for_each(|&v| write!(self.body(), "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{v:.5}</text>", left - 6.0, y(v) + 4.0).unwrap_or(()));
+        for (curve, colour) in curves.iter().zip(["#3f74b5", "#c2410c"]) {
+            let points = curve.values.iter().enumerate().filter(|(_, v)| v.is_finite());
+            let points: String = points.map(|(i, &v)| format!("{:.1},{:.1} ", left + i as f64 / count.max(2) as f64 * width, y(v))).collect();
+            write!(self.body(), "<polyline points=\"{points}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1\" opacity=\".8\"><title>{}</title></polyline>", curve.name).ok();
+        }
+        let legend = curves.iter().zip(["blue", "orange"]).map(|(c, colour)| format!("{} {colour}", c.name)).collect::<Vec<_>>().join(", ");
+        write!(self.body(), "<text x=\"{left}\" y=\"{}\">0</text><text x=\"{}\" y=\"{0}\" text-anchor=\"end\">{}</text><text x=\"{}\" y=\"{0}\">{legend}</text></svg></div>", height + 26.0, left + width, count * step, left + 40.0).ok();
     }
 
     /// A table; cells that are numbers stand to the right.

@@ -73,6 +73,13 @@ impl PlanRunner {
         Ok(self.outputs.iter().zip(results).map(|((name, scale), tensor)| (name.clone(), as_f32(tensor, *scale))).collect())
     }
 
+    /// The outputs as they are stored: quantized ones as integers.
+    pub fn run_raw(&mut self, given: &[NamedTensor]) -> Result<Vec<NamedTensor>, Failure> {
+        let inputs = self.arrange(given)?;
+        let results = self.executor.outputs(&inputs.iter().collect::<Vec<_>>())?;
+        Ok(self.outputs.iter().map(|(name, _)| name.clone()).zip(results).collect())
+    }
+
     /// Every tensor as f32, in execution order.
     pub fn run_all(&mut self, given: &[NamedTensor]) -> Result<Vec<NamedTensor>, Failure> {
         let inputs = self.arrange(given)?;
@@ -131,6 +138,14 @@ impl Model {
                 let outputs = runner.run(given)?;
                 Ok(dequantize_all(runner.outputs(), outputs))
             }
+        }
+    }
+
+    /// The outputs as they are stored: quantized ones as integers.
+    pub fn run_raw(&mut self, given: &[NamedTensor]) -> Result<Vec<NamedTensor>, Failure> {
+        match self {
+            Model::Plan(plan) => plan.run_raw(given),
+            Model::Device(runner) => Ok(runner.run(given)?),
         }
     }
 }

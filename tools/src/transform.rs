@@ -1,10 +1,11 @@
 //! `model_transform`: a trained network becomes a Top module.
 
-use crate::cli::{self, Failure};
+use crate::cli::{self, Failure, Later, Talk};
 use crate::compare::{Summary, compare};
 use crate::inputs;
-use crate::network::{Network, canonical, extension};
+use crate::network::{Network, attribute, canonical, extension, tensors};
 use crate::run::PlanRunner;
+use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -30,6 +31,9 @@ struct Arguments {
     /// Shapes of the inputs in order, such as [[1,3,224,224]]
     #[arg(long)]
     input_shapes: Option<String>,
+    /// Element types of the inputs in order, comma separated: float32
+    #[arg(long)]
+    input_types: Option<String>,
     /// Names of tensors that become the outputs, comma separated
     #[arg(long)]
     output_names: Option<String>,
@@ -57,11 +61,14 @@ struct Arguments {
     /// bgr, rgb, gray, rgba or bgra
     #[arg(long, default_value = "bgr")]
     pixel_format: String,
-    /// Order of the dimensions of the input: nchw or nhwc
+    /// The inputs that pictures become, counted from 1, comma separated: 1,3; left out: all
+    #[arg(long, default_value = "")]
+    preprocess_list: String,
+    /// Order of the dimensions of the input: nchw or nhwc; none: no pictures
     #[arg(long, default_value = "nchw")]
     channel_format: String,
     /// A picture, npy or npz file to run the network on, one an input, comma separated
-    #[arg(long, value_delimiter = ',', num_args = 1..)]
+    #[arg(long, num_args = 1..)]
     test_input: Vec<String>,
     /// The npz file to write with every tensor of that run
     #[arg(long)]
@@ -75,63 +82,121 @@ struct Arguments {
     /// Do not run the network on the test input
     #[arg(long)]
     not_inference: bool,
-    /// Also write the network as imported: <name>_origin.mlir
+    /// Also write the network as imported, <mlir>_origin.mlir, and its tensors, <model_name>_ref_outputs.npz
     #[arg(long)]
     debug: bool,
-    /// Print errors only
+    /// Accepted: results of earlier runs are not kept, the check is always made
     #[arg(long)]
-    quiet: bool,
-    /// Accepted; graphs are simplified by passes of our own
-    #[arg(long, hide = true)]
-    onnx_sim: Option<String>,
+    cache_skip: bool,
+    #[command(flatten)]
+    talk: Talk,
 }
 
 const DEFAULT_MEAN: &str = "0.0,0.0,0.0";
 const DEFAULT_SCALE: &str = "1.0,1.0,1.0";
 
-const LATER: &[&str] = &[
-    "--model_data", "--model_extern", "--preprocess_list", "--add_postprocess", "--dynamic", "--dynamic_shape_input_names", "--shape_influencing_input_names", "--input_types", "--path_custom_op",
-    "--path_yaml", "--yuv_type", "--patterns_count", "--replace_topk_indices", "--cache_skip",
+/// Documented options that ask for something else than what this version does.
+const LATER: &[Later] = &[
+    Later("--model_data", &[""]),
+    Later("--model_extern", &[]),
+    Later("--add_postprocess", &[""]),
+    Later("--pruning", &[""]),
+    Later("--onnx_sim", &[""]),
+    Later("--do_onnx_sim", &["true", "1"]),
+    Later("--dump_final_opt", &[]),
+    Later("--dynamic", &[]),
+    Later("--dynamic_shape_input_names", &[]),
+    Later("--shape_influencing_input_names", &[]),
+    Later("--path_custom_op", &[]),
+    Later("--path_yaml", &[]),
+    Later("--op_custom_shape", &[]),
+    Later("--yuv_type", &[""]),
+    Later("--patterns_count", &[]),
+    Later("--enable_maskrcnn", &[]),
+    Later("--replace_topk_indices", &["false", "0"]),
+    Later("--use_rewriter_config", &[]),
+    Later("--struct_optimize", &["0"]),
+    Later("--debug_cmd", &[""]),
+    Later("--log_level", &["0"]),
 ];
 
 pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
-    cli::refuse_later(&arguments, LATER)?;
-    let arguments = cli::parse::<Arguments>(arguments)?;
+    let mut arguments = cli::parse::<Arguments>(cli::without_later(arguments, LATER)?)?;
+    arguments.test_input = cli::files(&arguments.test_input);
     let tolerance = cli::tolerance(&arguments.tolerance)?;
     let options = import_options(&arguments)?;
     check_files(&arguments)?;
+    if arguments.cache_skip && !arguments.test_input.is_empty() {
+        arguments.talk.say("--cache_skip: results of earlier runs are not kept, the check is made");
+    }
 
     let imported = tpuc_frontend::import(&arguments.model_def, &options)?;
     let context = tpuc_dialects::context();
-    let folder = arguments.mlir.parent().unwrap_or(Path::new("")).to_path_buf();
     let module = canonical(&context, &imported)?;
     let network = Network::of(&module)?;
-    let mut tested = None;
-    if !arguments.test_input.is_empty() {
-        let given = inputs::load(&network.inputs()?, &arguments.test_input)?;
-        let all = if arguments.not_inference { Vec::new() } else { check(&arguments, &imported, &network, &given, tolerance)? };
-        tested = Some((given, all));
-    }
+    let tested = if arguments.test_input.is_empty() { None } else { Some(test(&arguments, &imported, &network, tolerance)?) };
+    let mut files = Files::default();
     if arguments.debug {
         let origin = tpuc_dialects::context();
         let text = tpuc_dialects::Module::from_program(&origin, &imported.program, imported.weights.clone())?.text();
-        tpuc_tensor::file::write(&folder.join(format!("{}_origin.mlir", arguments.model_name)), text.as_bytes())?;
+        let path = arguments.mlir.with_extension("");
+        let path = path.with_file_name(format!("{}_origin.mlir", path.file_name().unwrap_or_default().display()));
+        tpuc_tensor::file::write(&path, text.as_bytes())?;
+        files.0.push(path);
     }
     module.write(&arguments.mlir)?;
-    if let Some((given, all)) = tested {
-        write(&folder.join(format!("{}_in_f32.npz", arguments.model_name)), &given)?;
+    files.0.push(arguments.mlir.clone());
+    files.0.push(beside(&arguments.mlir, attribute(&network.program, "module.weight_file")));
+    if let Some(tested) = &tested {
+        files.write(beside(&arguments.mlir, &format!("{}_in_f32.npz", arguments.model_name)), &tested.given)?;
         if let Some(result) = arguments.test_result.as_ref().filter(|_| !arguments.not_inference) {
-            write(result, &all)?;
+            files.write(result.clone(), &tested.all)?;
+        }
+        if arguments.debug && !arguments.not_inference {
+            files.write(beside(&arguments.mlir, &format!("{}_ref_outputs.npz", arguments.model_name)), &tested.imported)?;
         }
     }
-    if !arguments.quiet {
-        println!("{}: {} layers -> {}", arguments.model_def.display(), network.program.nodes.len(), arguments.mlir.display());
-    }
+    arguments.talk.say(format_args!("{}: {} layers -> {}", arguments.model_def.display(), network.program.nodes.len(), arguments.mlir.display()));
+    arguments.talk.result("model_transform", true, result(&arguments, &network, tested.as_ref(), &files));
     Ok(())
 }
 
-fn write(path: &Path, tensors: &[NamedTensor]) -> Result<(), Failure> {
-    Ok(npz::write_npz(path, tensors.iter().map(|(n, t)| (n.as_str(), t)))?)
+/// What the command tells programs.
+fn result(arguments: &Arguments, network: &Network, tested: Option<&Tested>, files: &Files) -> Value {
+    let program = &network.program;
+    let names = (arguments.mlir.display().to_string(), arguments.model_def.display().to_string());
+    json!({
+        "model_name": arguments.model_name, "mlir": arguments.mlir, "layers": program.nodes.len(),
+        "inputs": tensors(program, &program.inputs), "outputs": tensors(program, &program.outputs),
+        "check": tested.and_then(|t| t.summary.as_ref()).map(|s| s.json(&names.0, &names.1)),
+        "files": files.0,
+    })
+}
+
+/// A file in the folder of another.
+fn beside(path: &Path, name: &str) -> PathBuf {
+    path.parent().unwrap_or(Path::new("")).join(name)
+}
+
+/// What has been written, in order.
+#[derive(Default)]
+struct Files(Vec<PathBuf>);
+
+impl Files {
+    fn write(&mut self, path: PathBuf, tensors: &[NamedTensor]) -> Result<(), Failure> {
+        npz::write_npz(&path, tensors.iter().map(|(n, t)| (n.as_str(), t)))?;
+        self.0.push(path);
+        Ok(())
+    }
+}
+
+/// The test input and what came of it.
+struct Tested {
+    given: Vec<NamedTensor>,
+    /// Every tensor of the canonicalized and of the imported network.
+    all: Vec<NamedTensor>,
+    imported: Vec<NamedTensor>,
+    summary: Option<Summary>,
 }
 
 /// Everything that can be found wrong before the work.
@@ -140,6 +205,9 @@ fn check_files(arguments: &Arguments) -> Result<(), Failure> {
     arguments.test_input.iter().try_for_each(|f| cli::check_input(f.as_ref()))?;
     if arguments.test_result.is_some() && arguments.test_input.is_empty() {
         return Err(Failure::usage("--test_result needs --test_input"));
+    }
+    if arguments.model_name.is_empty() || arguments.model_name.contains('/') {
+        return Err(Failure::usage(format!("--model_name: '{}' should be a name that files can begin with", arguments.model_name)));
     }
     if extension(&arguments.mlir) != "mlir" {
         return Err(Failure::usage(format!("--mlir: '{}' should end in .mlir", arguments.mlir.display())));
@@ -154,25 +222,28 @@ fn check_files(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// Runs the canonicalized network, and the imported one beside it: what they have in common must agree.
-fn check(arguments: &Arguments, imported: &Imported, network: &Network, given: &[NamedTensor], tolerance: (f64, f64)) -> Result<Vec<NamedTensor>, Failure> {
-    let all = PlanRunner::new(network)?.run_all(given)?;
+fn test(arguments: &Arguments, imported: &Imported, network: &Network, tolerance: (f64, f64)) -> Result<Tested, Failure> {
+    let given = inputs::load(&network.inputs()?, &arguments.test_input)?;
+    if arguments.not_inference {
+        return Ok(Tested { given, all: Vec::new(), imported: Vec::new(), summary: None });
+    }
+    let all = PlanRunner::new(network)?.run_all(&given)?;
     let origin = Network { program: imported.program.clone(), weights: imported.weights.clone() };
-    let origin = PlanRunner::new(&origin)?.run_all(given)?;
+    let origin = PlanRunner::new(&origin)?.run_all(&given)?;
     let excepts = cli::list(&arguments.excepts);
+    cli::warn_of_unknown(arguments.talk, "--excepts", &excepts, all.iter().chain(&origin).map(|(n, _)| n.as_str()));
     let reference: HashMap<&str, _> = origin.iter().map(|(n, t)| (n.as_str(), t)).collect();
     let moved = folded_names(&imported.program, &all.iter().map(|(name, _)| name.as_str()).collect());
     let common = all.iter().filter(|(name, _)| !excepts.contains(name));
     let reference_of = |name: &str| reference.get(moved.get(name).copied().unwrap_or(name));
     let list = common.filter_map(|(name, t)| reference_of(name).map(|r| compare(name, t, r, tolerance))).collect();
     let summary = Summary { list };
+    let text = summary.text(&arguments.mlir.display().to_string(), &arguments.model_def.display().to_string(), u8::from(!summary.passed()));
+    arguments.talk.say(text.trim_start());
     if !summary.passed() {
-        eprintln!("{}", summary.text("canonicalized", "imported", 1));
         return Err(Failure::work(format!("the canonicalized network differs from the imported one by more than --tolerance {}", arguments.tolerance)));
     }
-    if !arguments.quiet {
-        println!("{}", summary.text(&arguments.mlir.display().to_string(), &arguments.model_def.display().to_string(), 0).trim_start());
-    }
-    Ok(all)
+    Ok(Tested { given, all, imported: origin, summary: Some(summary) })
 }
 
 /// A convolution that a batch norm was folded into keeps its name and has the batch norm's values: by name, where those are
@@ -198,7 +269,9 @@ fn import_options(arguments: &Arguments) -> Result<ImportOptions, Failure> {
         text.parse().map_err(|e: T::Err| Failure::usage(format!("{option}: {e}")))
     }
     let pixel_format: PixelFormat = word("--pixel_format", &arguments.pixel_format)?;
-    word::<ChannelFormat>("--channel_format", &arguments.channel_format)?;
+    if arguments.channel_format != "none" {
+        word::<ChannelFormat>("--channel_format", &arguments.channel_format)?;
+    }
     word::<KeepRatioMode>("--keep_ratio_mode", &arguments.keep_ratio_mode)?;
     word::<PadType>("--pad_type", &arguments.pad_type)?;
     let channel_values = |option: &str, text: &str| {
@@ -214,9 +287,11 @@ fn import_options(arguments: &Arguments) -> Result<ImportOptions, Failure> {
         Err(Failure::usage(format!("{option}: {} values, but pixel format {} has {needed} channels", values.len(), arguments.pixel_format)))
     };
     let resize_dims = arguments.resize_dims.as_deref().map(|text| cli::height_width("--resize_dims", text)).transpose()?;
+    let input_shapes = arguments.input_shapes.as_deref().map(shapes).transpose()?;
+    arguments.input_types.as_deref().map(|t| check_input_types(t, input_shapes.as_ref().map(Vec::len))).transpose()?;
     Ok(ImportOptions {
         model_name: arguments.model_name.clone(),
-        input_shapes: arguments.input_shapes.as_deref().map(shapes).transpose()?,
+        input_shapes,
         output_names: arguments.output_names.as_deref().map(cli::list).unwrap_or_default(),
         preprocessing: Preprocessing {
             resize_dims: resize_dims.map(|[h, w]| [h as i64, w as i64]),
@@ -229,14 +304,34 @@ fn import_options(arguments: &Arguments) -> Result<ImportOptions, Failure> {
             pad_value: i64::from(arguments.pad_value),
             pad_type: arguments.pad_type.clone(),
             yuv_type: String::new(),
+            inputs: preprocess_list(&arguments.preprocess_list)?,
         },
     })
 }
 
-/// `[[1,3,224,224],[1,10]]`
+/// `1,3`
+fn preprocess_list(text: &str) -> Result<Vec<usize>, Failure> {
+    let number = |s: String| s.parse().map_err(|_| Failure::usage(format!("--preprocess_list: '{text}' should be numbers of inputs such as 1,3")));
+    cli::list(text).into_iter().map(number).collect()
+}
+
+/// `float32,float32`: inputs are float32, whatever the file says.
+fn check_input_types(text: &str, shapes: Option<usize>) -> Result<(), Failure> {
+    let types = cli::list(text);
+    if let Some(other) = types.iter().find(|t| !matches!(t.to_ascii_lowercase().as_str(), "float32" | "float" | "f32")) {
+        return Err(cli::not_yet(&format!("--input_types {other}")));
+    }
+    match shapes {
+        Some(count) if count != types.len() => Err(Failure::usage(format!("--input_types gives {} types, --input_shapes {count} shapes", types.len()))),
+        _ => Ok(()),
+    }
+}
+
+/// `[[1,3,224,224],[1,10]]`, or `[1,3,224,224]` for one input.
 fn shapes(text: &str) -> Result<Vec<Vec<i64>>, Failure> {
     let wrong = || Failure::usage(format!("--input_shapes: '{text}' should be a list of shapes such as [[1,3,224,224]]"));
-    let list: Vec<Vec<i64>> = serde_json::from_str(text).map_err(|_| wrong())?;
+    let one = || serde_json::from_str::<Vec<i64>>(text).map(|shape| vec![shape]);
+    let list: Vec<Vec<i64>> = serde_json::from_str(text).or_else(|_| one()).map_err(|_| wrong())?;
     if list.is_empty() || list.iter().flatten().any(|&d| d < 1) {
         return Err(wrong());
     }

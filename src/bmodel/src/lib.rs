@@ -16,8 +16,8 @@ mod tests;
 mod write;
 
 pub use describe::{describe, describe_in_full};
-pub use edit::{combine, strip_kernel_module};
+pub use edit::{combine, combine_same_coeff, extract, set_weight_at, strip_kernel_module, weight_at};
 pub use error::BmodelError;
 pub use model::*;
-pub use read::{read, read_owned};
+pub use read::{binary_section, read, read_owned};
 pub use write::write;

@@ -21,7 +21,14 @@ pub fn read_owned(bytes: Vec<u8>) -> Result<Model, BmodelError> {
     parse(&file, || file.clone())
 }
 
-fn parse(bytes: &[u8], file: impl FnOnce() -> Blob) -> Result<Model, BmodelError> {
+/// The part of a file that holds all blobs.
+pub fn binary_section(bytes: &[u8]) -> Result<&[u8], BmodelError> {
+    let (flat_end, end) = sections(bytes)?;
+    Ok(&bytes[flat_end..end])
+}
+
+/// Where the description ends, which begins behind the header, and where the blobs end.
+fn sections(bytes: &[u8]) -> Result<(usize, usize), BmodelError> {
     let header = |reason: String| BmodelError::Header { reason };
     if bytes.len() < HEADER_SIZE {
         return Err(header(format!("{} bytes are less than its header of {HEADER_SIZE}", bytes.len())));
@@ -39,10 +46,15 @@ fn parse(bytes: &[u8], file: impl FnOnce() -> Blob) -> Result<Model, BmodelError
     if end > bytes.len() {
         return Err(header(format!("header promises {end} bytes, the file has {}", bytes.len())));
     }
+    Ok((flat_end, end))
+}
+
+fn parse(bytes: &[u8], file: impl FnOnce() -> Blob) -> Result<Model, BmodelError> {
+    let (flat_end, end) = sections(bytes)?;
     let flat = Flat::new(&bytes[HEADER_SIZE..flat_end]);
     let root = flat.root()?;
     let whole = file();
-    let blobs = whole.slice(flat_end..end).ok_or_else(|| header("binary section out of range".into()))?;
+    let blobs = whole.slice(flat_end..end).ok_or_else(|| BmodelError::Header { reason: "binary section out of range".into() })?;
     Reader { blobs }.model(root)
 }
 

@@ -21,6 +21,8 @@ pub struct Compiled {
     inputs: Vec<Tensor>,
     outputs: Vec<Tensor>,
     group: CmdGroup,
+    /// Where each value of the program is in device memory.
+    addresses: Vec<Option<u64>>,
 }
 
 pub fn finish(context: Context) -> Result<Compiled, CodegenError> {
@@ -60,10 +62,21 @@ pub fn finish(context: Context) -> Result<Compiled, CodegenError> {
     let outputs = program.outputs.iter().enumerate().map(|(i, &v)| tensor(v, i, false)).collect::<Result<Vec<_>, _>>()?;
     let streams = assemble(&commands).map_err(|e| CodegenError::TooLarge { reason: e.to_string() })?;
     let group = CmdGroup { tiu_count: streams.tiu_count, dma_count: streams.dma_count, tiu: streams.tiu.into(), dma: streams.dma.into(), relocations: Vec::new() };
-    Ok(Compiled { commands, layers: emit.layers, coeff, ctx_address, ctx_size: placement.size, inputs, outputs, group })
+    let addresses = (0..program.values.len()).map(|v| placement.offset(ValueId(v as u32)).ok().map(|offset| ctx_address + offset)).collect();
+    Ok(Compiled { commands, layers: emit.layers, coeff, ctx_address, ctx_size: placement.size, inputs, outputs, group, addresses })
 }
 
 impl Compiled {
+    /// Device address of the coefficients.
+    pub fn coeff_address(&self) -> u64 {
+        CHIP.global_base
+    }
+
+    /// Device address of an activation; `None` for weights.
+    pub fn address(&self, value: ValueId) -> Option<u64> {
+        self.addresses.get(value.index()).copied().flatten()
+    }
+
     /// When every command runs, by the cost model.
     pub fn timeline(&self) -> Result<Timeline, CodegenError> {
         Timeline::new(&self.commands, &self.layers, &self.group.tiu, &self.group.dma)

@@ -17,6 +17,8 @@ pub struct Preprocessing {
     pub pad_value: i64,
     pub pad_type: String,
     pub yuv_type: String,
+    /// The inputs that pictures become, counted from 1; empty: all of them.
+    pub inputs: Vec<usize>,
 }
 
 impl Default for Preprocessing {
@@ -32,14 +34,18 @@ impl Default for Preprocessing {
             pad_value: 0,
             pad_type: "center".into(),
             yuv_type: String::new(),
+            inputs: Vec::new(),
         }
     }
 }
 
 impl Preprocessing {
-    /// The attributes of `top.Input` for an input of this shape. Only four-dimensional inputs whose channel count is that of
-    /// a picture (1, 3 or 4) carry preprocessing.
-    pub fn input_op(&self, shape: &[i64]) -> top::Input {
+    /// The attributes of `top.Input` for input `index` (from 0) of this shape. Only four-dimensional inputs whose channel count is
+    /// that of a picture (1, 3 or 4) carry preprocessing, and none with the channel format `none`.
+    pub fn input_op(&self, index: usize, shape: &[i64]) -> top::Input {
+        if self.channel_format == "none" || !(self.inputs.is_empty() || self.inputs.contains(&(index + 1))) {
+            return top::Input::default();
+        }
         let nhwc = self.channel_format == "nhwc";
         let plain = top::Input { do_preprocess: true, ..Default::default() };
         let &[_, a, b, c] = shape else { return plain };

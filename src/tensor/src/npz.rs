@@ -11,7 +11,8 @@ use std::borrow::Cow;
 use std::io::{Cursor, Read, Write};
 use std::path::Path;
 
-const MAGIC: &[u8; 6] = b"\x93NUMPY";
+/// What every npy file starts with.
+pub const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
 /// Reads one `.npy` file.
 pub fn read_npy(path: &Path) -> Result<Tensor, FileError> {

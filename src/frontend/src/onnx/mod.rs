@@ -89,6 +89,10 @@ impl<'a> Importer<'a> {
                 return Err(option(format!("--input_shapes gives {} shapes, the model has {} inputs ({})", shapes.len(), inputs.len(), names.join(", "))));
             }
         }
+        let chosen = &self.options.preprocessing.inputs;
+        if let Some(wrong) = chosen.iter().find(|&&i| i == 0 || i > inputs.len()) {
+            return Err(option(format!("--preprocess_list: there is no input {wrong}; the model has {}, counted from 1", inputs.len())));
+        }
         for (index, input) in inputs.into_iter().enumerate() {
             let declared = input.ty.as_ref().and_then(|t| t.tensor_type.as_ref()).and_then(|t| t.shape.as_ref());
             let declared: Option<Vec<Option<i64>>> = declared.map(|s| s.dim.iter().map(|d| d.value.filter(|&v| v > 0)).collect());
@@ -101,7 +105,7 @@ impl<'a> Importer<'a> {
             if shape.iter().any(|&d| d < 1) || shape.iter().try_fold(1i64, |a, &d| a.checked_mul(d)).is_none_or(|c| c > 1 << 31) {
                 return Err(option(format!("input '{}': shape {shape:?} is not possible", input.name)));
             }
-            let op = self.options.preprocessing.input_op(&shape);
+            let op = self.options.preprocessing.input_op(index, &shape);
             let ty = TensorType::f32(&shape);
             let argument = self.program.add_input(input.name.clone(), ty.clone());
             let value = self.program.push(op, &[argument], input.name.clone(), ty);
