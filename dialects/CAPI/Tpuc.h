@@ -44,8 +44,15 @@ typedef struct TpucPass {
 // Registers a pass under its argument. The description must stay alive for ever.
 void tpucRegisterPass(const TpucPass *pass);
 
+// What the driver asks the other side. begin sees the input before it is parsed, write gets the output; both return 1 for success
+// and have said why otherwise. "-" stands for the standard streams.
+typedef struct TpucOptHooks {
+  int (*begin)(MlirStringRef inputFile, MlirStringRef outputFile, MlirStringRef content);
+  int (*write)(MlirStringRef outputFile, MlirStringRef content);
+} TpucOptHooks;
+
 // An mlir-opt for our dialects. Returns the exit code.
-int tpucOptMain(int argc, char **argv, MlirDialectRegistry registry);
+int tpucOptMain(int argc, char **argv, MlirDialectRegistry registry, TpucOptHooks hooks);
 
 #ifdef __cplusplus
 }

@@ -30,6 +30,12 @@ pub struct Pass {
     pub run: extern "C" fn(*const c_void, MlirOperation, *const MlirStringRef, isize) -> c_int,
 }
 
+#[repr(C)]
+pub struct OptHooks {
+    pub begin: extern "C" fn(MlirStringRef, MlirStringRef, MlirStringRef) -> c_int,
+    pub write: extern "C" fn(MlirStringRef, MlirStringRef) -> c_int,
+}
+
 unsafe extern "C" {
     pub fn mlirGetDialectHandle__top__() -> MlirDialectHandle;
     pub fn mlirGetDialectHandle__tpu__() -> MlirDialectHandle;
@@ -37,7 +43,7 @@ unsafe extern "C" {
     pub fn tpucInferShapes(op: MlirOperation, succeeded: *mut bool) -> bool;
     pub fn tpucGetFLOPs(op: MlirOperation, flops: *mut i64) -> bool;
     pub fn tpucRegisterPass(pass: *const Pass);
-    pub fn tpucOptMain(argc: c_int, argv: *const *const c_char, registry: MlirDialectRegistry) -> c_int;
+    pub fn tpucOptMain(argc: c_int, argv: *const *const c_char, registry: MlirDialectRegistry, hooks: OptHooks) -> c_int;
 }
 
 /// A view of a Rust string for MLIR, which copies what it keeps.
@@ -55,6 +61,14 @@ pub unsafe fn text(reference: MlirStringRef) -> String {
     }
     let bytes = unsafe { std::slice::from_raw_parts(reference.data.cast::<u8>(), reference.length) };
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The bytes behind a reference of MLIR's.
+///
+/// # Safety
+/// The reference must point to `length` readable bytes that outlive the result.
+pub unsafe fn bytes<'a>(reference: MlirStringRef) -> &'a [u8] {
+    if reference.data.is_null() { &[] } else { unsafe { std::slice::from_raw_parts(reference.data.cast::<u8>(), reference.length) } }
 }
 
 /// Collects what MLIR prints through its string callback.

@@ -6,10 +6,13 @@
 
 mod context;
 mod convert;
+pub mod driver;
 mod ffi;
 mod hooks;
 mod module;
+mod nesting;
 pub mod pass;
+pub mod probe;
 pub mod store;
 pub mod view;
 

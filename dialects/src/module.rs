@@ -3,7 +3,7 @@
 use crate::context::Diagnostics;
 use crate::convert;
 use crate::ffi::{self, string_ref};
-use crate::store;
+use crate::{nesting, probe, store};
 use melior::Context;
 use mlir_sys::*;
 use std::collections::{HashMap, HashSet};
@@ -27,9 +27,6 @@ pub enum ModuleError {
     Structure(String),
 }
 
-/// Nesting beyond this is no network but an attack on the parser's stack.
-const MAX_NESTING: usize = 128;
-
 /// A module that this side owns.
 pub struct Module<'c> {
     context: &'c Context,
@@ -47,12 +44,14 @@ impl<'c> Module<'c> {
 
     /// Parses text or bytecode; `name` stands for the file in messages.
     pub fn parse(context: &'c Context, source: &[u8], name: &str) -> Result<Module<'c>, ModuleError> {
-        if !source.starts_with(b"ML\xefR") {
+        if !source.starts_with(probe::MAGIC) {
             let text = std::str::from_utf8(source).map_err(|e| ModuleError::Parse(format!("{name}: not MLIR: not UTF-8 text at byte {}", e.valid_up_to())))?;
             if let Some(at) = text.find('\0') {
                 return Err(ModuleError::Parse(format!("{name}: not MLIR: a zero byte at {at}")));
             }
             scan(text, name)?;
+        } else {
+            probe::check(source, name).map_err(ModuleError::Parse)?;
         }
         let diagnostics = Diagnostics::capture(context);
         // The parser wants its buffer to end with a zero byte behind the length.
@@ -151,29 +150,15 @@ impl<'c> Module<'c> {
 
 /// Ops that our dialects do not have, and nesting that no network has, found before the parser runs.
 fn scan(text: &str, name: &str) -> Result<(), ModuleError> {
+    nesting::check(text.as_bytes()).map_err(|line| ModuleError::Parse(format!("{name}:{line}: nested too deeply")))?;
+    let unknown = unknown_ops(text);
+    if unknown.is_empty() { Ok(()) } else { Err(ModuleError::Unsupported { file: name.to_owned(), ops: unknown }) }
+}
+
+/// Ops with the names of our dialects that these do not have, each with the line of its first use.
+fn unknown_ops(text: &str) -> Vec<(String, usize)> {
     let mut unknown: Vec<(String, usize)> = Vec::new();
-    let mut depth = 0usize;
     for (index, line) in text.lines().enumerate() {
-        let mut in_string = false;
-        let mut escaped = false;
-        let mut before = b' ';
-        for byte in line.bytes() {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' if in_string => escaped = true,
-                b'"' => in_string = !in_string,
-                _ if in_string => {}
-                b'/' if before == b'/' => break,
-                b'(' | b'[' | b'{' | b'<' => depth += 1,
-                b'>' if before == b'-' => {}
-                b')' | b']' | b'}' | b'>' => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-            before = byte;
-            if depth > MAX_NESTING {
-                return Err(ModuleError::Parse(format!("{name}:{}: nested too deeply", index + 1)));
-            }
-        }
         for dialect in ["\"top.", "\"tpu."] {
             let Some(at) = line.find(dialect) else { continue };
             let Some(op) = line[at + 1..].split('"').next() else { continue };
@@ -183,7 +168,7 @@ fn scan(text: &str, name: &str) -> Result<(), ModuleError> {
             }
         }
     }
-    if unknown.is_empty() { Ok(()) } else { Err(ModuleError::Unsupported { file: name.to_owned(), ops: unknown }) }
+    unknown
 }
 
 /// All operations directly inside an operation's first region's blocks.

@@ -9,7 +9,6 @@ use melior::pass::PassManager;
 use mlir_sys::{MlirOperation, MlirStringRef};
 use std::ffi::{CString, c_void};
 use std::os::raw::c_int;
-use std::path::{Path, PathBuf};
 use tpuc_ops::Program;
 use tpuc_tensor::WeightStore;
 
@@ -120,11 +119,14 @@ pub fn register(spec: &'static PassSpec) {
 extern "C" fn run(data: *const c_void, op: MlirOperation, values: *const MlirStringRef, count: isize) -> c_int {
     // SAFETY: `data` is the spec that `register` gave, `values` has `count` entries.
     let spec = unsafe { &*data.cast::<PassSpec>() };
-    let values: Vec<String> = (0..count).map(|i| unsafe { ffi::text(*values.offset(i)) }).collect();
+    let values: Vec<String> = (0..count).map(|i| unquote(unsafe { ffi::text(*values.offset(i)) })).collect();
     let body = || (spec.run)(&PassModule { raw: op }, &values);
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).unwrap_or_else(|_| Err("internal error".into()));
     match result {
-        Ok(()) => 1,
+        Ok(()) => {
+            crate::driver::keep_source_weights(op);
+            1
+        }
         Err(message) => {
             if !message.is_empty() {
                 let text = format!("{}: {message}", spec.argument).replace('\0', " ");
@@ -149,58 +151,66 @@ pub fn run_pipeline(module: &mut Module, pipeline: &str) -> Result<(), ModuleErr
     manager.run(module.melior()).map_err(|_| ModuleError::Parse(diagnostics.first()))
 }
 
-/// A value for a pass option inside a pipeline: braces keep spaces and commas together.
+/// What an option value begins with in which special characters stand as `%` and two hexadecimal digits.
+const ENCODED: &str = "%:";
+
+/// A value for a pass option inside a pipeline, such as a file name. MLIR's own quotes cannot hold every text (both kinds of quotes,
+/// single braces, spaces at an end), so that special characters are encoded; a pass gets the value as it was.
 pub fn quote(value: &str) -> String {
-    if value.is_empty() || value.contains([' ', ',', '{', '}', '\'', '"', '(', ')']) { format!("'{}'", value.replace('\'', "")) } else { value.to_owned() }
-}
-
-/// Folders of the driver's input and output file, as far as its arguments name files.
-fn folders(arguments: &[String]) -> (Option<PathBuf>, Option<PathBuf>) {
-    let parent = |file: &str| Path::new(file).parent().map(Path::to_path_buf);
-    let (mut input, mut output) = (None, None);
-    let mut rest = arguments.iter().skip(1);
-    while let Some(argument) = rest.next() {
-        if argument == "-o" || argument == "--o" {
-            output = rest.next().and_then(|file| parent(file));
-        } else if let Some(file) = argument.strip_prefix("-o=").or(argument.strip_prefix("--o=")) {
-            output = parent(file);
-        } else if !argument.starts_with('-') && Path::new(argument).is_file() {
-            input = parent(argument);
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b >= 0x80 || b"/._-+:@~^!#$&*;?[]|".contains(&b);
+    if !value.is_empty() && !value.starts_with(ENCODED) && value.bytes().all(is_plain) {
+        return value.to_owned();
+    }
+    let mut text = ENCODED.as_bytes().to_vec();
+    for byte in value.bytes() {
+        if is_plain(byte) {
+            text.push(byte);
+        } else {
+            text.extend(format!("%{byte:02X}").bytes());
         }
     }
-    (input, output)
+    // Bytes of a character stay together: only whole ASCII ones are replaced.
+    String::from_utf8_lossy(&text).into_owned()
 }
 
-/// The driver: `tpuc-opt` with MLIR's own options. Weights are looked for beside the input file, then in the working
-/// folder; those that a pass changed are written beside the output file. Locations are printed unless the arguments say
-/// otherwise: layers and weights have their names there, a module without them is useless. Returns the exit code.
-pub fn opt_main(arguments: &[String]) -> i32 {
-    let registry = crate::registry();
-    let (input, output) = folders(arguments);
-    if let Some(folder) = input {
-        store::set_default_folder(folder);
-    }
-    let mut arguments: Vec<CString> = arguments.iter().filter_map(|a| CString::new(a.as_str()).ok()).collect();
-    if !arguments.iter().any(|a| a.to_string_lossy().trim_start_matches('-').starts_with("mlir-print-debuginfo")) {
-        arguments.push(c"--mlir-print-debuginfo".into());
-    }
-    let mut pointers: Vec<_> = arguments.iter().map(|a| a.as_ptr()).collect();
-    pointers.push(std::ptr::null());
-    let code = unsafe {
-        mlir_sys::mlirRegisterTransformsPasses();
-        ffi::tpucOptMain(arguments.len() as c_int, pointers.as_ptr(), registry.to_raw())
-    };
-    // What a failed pipeline left is nobody's result.
-    if code == 0 {
-        if let Err(error) = store::flush_all(&output.unwrap_or_default()) {
-            eprintln!("tpuc-opt: error: {error}");
-            return 1;
+/// The value that [`quote`] encoded; any other as it is.
+fn unquote(value: String) -> String {
+    let Some(encoded) = value.strip_prefix(ENCODED) else { return value };
+    let mut bytes = Vec::with_capacity(encoded.len());
+    let mut rest = encoded.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let code = tail.get(..2).filter(|t| t.iter().all(u8::is_ascii_hexdigit)).and_then(|t| std::str::from_utf8(t).ok()).and_then(|t| u8::from_str_radix(t, 16).ok());
+        match code.filter(|_| first == b'%') {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            None => {
+                bytes.push(first);
+                rest = tail;
+            }
         }
     }
-    code
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The name of an operation, for messages of passes.
 pub fn op_name(op: MlirOperation) -> String {
     convert::op_name(op)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_comes_through() {
+        for text in ["", "a", "%:a", "a b", " a ", "it's", "\"x\"'y'", "{", "}{", "a,b=c(d)", "50%", "%41", "ünï\tcode\n", "a/b.c-d_e"] {
+            let quoted = quote(text);
+            assert!(!quoted.contains([' ', ',', '{', '}', '\'', '"', '(', ')', '=', '\n']), "{quoted}");
+            assert_eq!(unquote(quoted), text);
+        }
+        assert_eq!(quote("a/b.c"), "a/b.c");
+        assert_eq!(unquote("100%".into()), "100%");
+    }
 }

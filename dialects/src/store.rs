@@ -5,7 +5,7 @@ use crate::convert;
 use crate::module::ModuleError;
 use melior::Context;
 use mlir_sys::{MlirOperation, mlirOperationGetContext};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, MutexGuard};
 use tpuc_ops::Attr;
@@ -26,6 +26,8 @@ struct Stores {
     entries: HashMap<(usize, String), Entry>,
     /// For contexts without a folder of their own: the driver's input file.
     default_folder: Option<PathBuf>,
+    /// Files that weights were read from.
+    sources: HashSet<PathBuf>,
 }
 
 static STORES: LazyLock<Mutex<Stores>> = LazyLock::new(Mutex::default);
@@ -78,6 +80,7 @@ pub fn get(module: MlirOperation) -> Result<WeightStore, ModuleError> {
         return Err(FileError::new(&path, "the module's weight file is missing").into());
     }
     let weights = WeightStore::load(&path)?;
+    stores.sources.extend(std::fs::canonicalize(&path));
     stores.entries.insert((context, file), Entry { weights: weights.clone(), dirty: false });
     Ok(weights)
 }
@@ -85,6 +88,28 @@ pub fn get(module: MlirOperation) -> Result<WeightStore, ModuleError> {
 /// Gives a module new weights under a file name (the module's attribute is the caller's business).
 pub fn put(module: MlirOperation, file: &str, weights: WeightStore) {
     stores().entries.insert((key(module), file.to_owned()), Entry { weights, dirty: true });
+}
+
+/// Gives changed weights of a module another file name, beginning with `stem`, if writing them into `folder` would replace a file that
+/// weights were read from. The new name, which the module's attribute must get.
+pub(crate) fn rename_source(module: MlirOperation, folder: &Path, stem: Option<&str>) -> Option<String> {
+    let file = weight_file(module).ok()?;
+    let mut stores = stores();
+    let is_source = |stores: &Stores, name: &str| std::fs::canonicalize(folder.join(name)).is_ok_and(|p| stores.sources.contains(&p));
+    let key = (key(module), file.clone());
+    if !stores.entries.get(&key).is_some_and(|e| e.dirty) || !is_source(&stores, &file) {
+        return None;
+    }
+    let stem = stem.map_or_else(|| format!("{}_opt", file.trim_end_matches(".npz")), |s| format!("{s}_weight"));
+    let mut name = format!("{stem}.npz");
+    let mut number = 1;
+    while is_source(&stores, &name) {
+        number += 1;
+        name = format!("{stem}_{number}.npz");
+    }
+    let entry = stores.entries.remove(&key)?;
+    stores.entries.insert((key.0, name.clone()), entry);
+    Some(name)
 }
 
 /// Writes a module's weights into `folder` if they are not on disk.

@@ -2,7 +2,7 @@
 // RUN: mkdir -p %t && cd %t && %npz make w.npz w:2x2x1x1=1,2,3,4 mean:2=1,2 variance:2=3.99999,0.24999 gamma:2=2,3 beta:2=10,20
 // RUN: %tpuc-opt %s --top-fold-batchnorm -o folded.mlir
 // RUN: FileCheck %s --input-file folded.mlir
-// RUN: %npz show w.npz | FileCheck %s --check-prefix=WEIGHTS
+// RUN: %npz show folded_weight.npz | FileCheck %s --check-prefix=WEIGHTS
 
 // gamma / sqrt(variance + epsilon) is 1 and 6.
 // WEIGHTS-DAG: conv_bias <f4 2: 9, 8

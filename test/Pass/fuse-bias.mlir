@@ -2,7 +2,7 @@
 // RUN: mkdir -p %t && cd %t && %npz make w.npz w:2x2x1x1=1 b:1x2x1x1=5,6 all:1x2x4x4=1 m:32x3=1 mb:3=1,2,3 one:1=10
 // RUN: %tpuc-opt %s --top-fuse-bias -o fused.mlir
 // RUN: FileCheck %s --input-file fused.mlir
-// RUN: %npz show w.npz | FileCheck %s --check-prefix=WEIGHTS
+// RUN: %npz show fused_weight.npz | FileCheck %s --check-prefix=WEIGHTS
 
 // WEIGHTS-DAG: add_bias <f4 2: 5, 6
 // WEIGHTS-DAG: sum_bias <f4 3: 11, 12, 13

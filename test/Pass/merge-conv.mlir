@@ -2,7 +2,7 @@
 // RUN: mkdir -p %t && cd %t && %npz make w.npz w1:2x2x1x1=1,2,3,4 b1:2=1,1 w2:2x2x1x1=1,1,0,1 b2:2=10,20
 // RUN: %tpuc-opt %s --top-merge-conv -o merged.mlir
 // RUN: FileCheck %s --input-file merged.mlir
-// RUN: %npz show w.npz | FileCheck %s --check-prefix=WEIGHTS
+// RUN: %npz show merged_weight.npz | FileCheck %s --check-prefix=WEIGHTS
 
 // second x first: [[1,1],[0,1]] x [[1,2],[3,4]] and its bias: [[1,1],[0,1]] x [1,1] + [10,20]
 // WEIGHTS-DAG: second_filter <f4 2x2x1x1: 4, 6, 3, 4

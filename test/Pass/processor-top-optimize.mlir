@@ -2,7 +2,7 @@
 // RUN: mkdir -p %t && cd %t && %npz make w.npz s:1x2x1x1=2,3 o:1x2x1x1=5,6
 // RUN: %tpuc-opt %s '--processor-assign=chip=bm1684x mode=INT8' --processor-top-optimize -o out.mlir
 // RUN: FileCheck %s --input-file out.mlir
-// RUN: %npz show w.npz | FileCheck %s --check-prefix=WEIGHTS
+// RUN: %npz show out_weight.npz | FileCheck %s --check-prefix=WEIGHTS
 
 // CHECK-NOT: top.Scale
 // CHECK: "top.Conv"({{.*}}do_relu = true{{.*}}group = 2 : i64, kernel_shape = [1, 1]{{.*}}(tensor<1x2x4x4xf32>, tensor<2x1x1x1xf32>, tensor<2xf32>)

@@ -51,8 +51,9 @@ const COMMANDS: &[Command] = &[
 ];
 
 fn main() -> ExitCode {
-    // The child that hosts the vendor's runtime is this same binary.
+    // The children that host the vendor's runtime and try bytecode are this same binary.
     tpuc_runtime::child_main_if_requested();
+    tpuc_dialects::probe::child_main_if_requested();
     let mut arguments: Vec<String> = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
     if arguments.is_empty() {
         arguments.push("tpuc".into());
