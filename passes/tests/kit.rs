@@ -271,6 +271,7 @@ fn int8_tensors_and_bmodels_are_exact() {
     }
 }
 
+
 /// Tensors of the half-float networks: sums in another order may round to the neighbouring half float, nothing more.
 #[test]
 fn half_float_tensors_equal_the_references() {
@@ -297,4 +298,49 @@ fn half_float_tensors_equal_the_references() {
             assert!(different * 1000 <= elements, "{} {mode}", case.name);
         }
     }
+}
+
+/// Photographs through the bmodel of EfficientNet-Lite0: interpreter, our simulator and the vendor's give the same
+/// probabilities. The vendor's takes seconds each: two photographs unless `TPUC_PHOTOGRAPHS_VENDOR` asks for more.
+#[test]
+fn photographs_through_the_bmodel_are_exact() {
+    use tpuc_runtime::{Bmrt, BmrtOptions, Runner, Simulator, SimulatorOptions};
+    let case = &CASES[2];
+    let context = context();
+    let (Some(mut module), Some(photos)) = (top_module(&context, case), shared("photos/imagenet20")) else { return };
+    let inputs = tpuc_passes::net_inputs(&module.program().unwrap()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("net.bmodel");
+    let quote = |p: &Path| tpuc_dialects::pass::quote(&p.display().to_string());
+    let pipeline = format!(
+        "builtin.module(processor-assign{{chip=bm1684x mode=INT8}},import-calibration-table{{file={}}},processor-top-optimize,convert-top-to-tpu,codegen{{model_file={}}})",
+        quote(&shared("kit/efficientnet_lite0/efflite0_cali_kl").unwrap()),
+        quote(&path)
+    );
+    run_pipeline(&mut module, &pipeline).unwrap();
+    let model = tpuc_bmodel::read_owned(std::fs::read(&path).unwrap()).unwrap();
+    let mut simulator = Simulator::new(&model, &SimulatorOptions::default()).unwrap();
+    let plan = std::sync::Arc::new(tpuc_interp::Plan::new(module.program().unwrap(), &module.weights().unwrap(), Default::default()).unwrap());
+    let mut executor = plan.executor().unwrap();
+    let vendor = std::env::var_os(tpuc_runtime::LIBRARY_DIR_VARIABLE).map(|_| {
+        let child = (std::env::current_exe().unwrap(), ["--exact", "child_entry", "--nocapture"].map(String::from).to_vec());
+        Bmrt::open(&path, &BmrtOptions { child: Some(child), ..BmrtOptions::default() }).unwrap()
+    });
+    let mut vendor = vendor;
+    let asked = std::env::var("TPUC_PHOTOGRAPHS_VENDOR").ok().and_then(|s| s.parse().ok()).unwrap_or(2usize);
+    let mut files: Vec<PathBuf> = std::fs::read_dir(photos).unwrap().map(|f| f.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "jpg")).collect();
+    files.sort();
+    let mut by_vendor = 0;
+    for (index, file) in files.iter().enumerate() {
+        let preprocess = inputs[0].preprocess.as_ref().unwrap();
+        let tensor = tpuc_tensor::Tensor::f32(&preprocess.shape(), preprocess.run(file).unwrap()).unwrap();
+        let ours = executor.outputs(&[&tensor]).unwrap().remove(0).to_f32();
+        let given = vec![(inputs[0].name.clone(), tensor)];
+        assert_eq!(simulator.run(&given).unwrap()[0].1.to_f32(), ours, "{}: simulator", file.display());
+        if let Some(vendor) = vendor.as_mut().filter(|_| index < asked) {
+            assert_eq!(vendor.run(&given).unwrap()[0].1.to_f32(), ours, "{}: the vendor's simulator", file.display());
+            by_vendor += 1;
+        }
+    }
+    println!("{} photographs: simulator exact, {by_vendor} of them exact in the vendor's simulator", files.len());
 }
