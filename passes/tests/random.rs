@@ -108,7 +108,24 @@ impl Builder {
         if self.random.below(2) == 0 {
             return self.push(top::MaxPool { kernel_shape: kernel, strides, pads, ..Default::default() }, &[input]);
         }
-        self.push(top::AvgPool { kernel_shape: kernel, strides, pads, count_include_pad: true, ..Default::default() }, &[input])
+        let count_include_pad = self.random.below(2) == 0;
+        self.push(top::AvgPool { kernel_shape: kernel, strides, pads, count_include_pad, ..Default::default() }, &[input])
+    }
+
+    /// A sum with something of another shape: a constant or a mean, per channel or for all.
+    fn broadcast_add(&mut self, input: ValueId) -> ValueId {
+        let shape = self.shape(input);
+        let other = match self.random.below(4) {
+            0 => self.weight(&[1, shape[1], 1, 1], 1.0),
+            1 => self.weight(&[1, 1, shape[2], shape[3]], 1.0),
+            2 => self.weight(&shape.clone(), 1.0),
+            _ => {
+                let op = top::AvgPool { kernel_shape: shape[2..].to_vec(), strides: vec![1, 1], pads: vec![0; 4], count_include_pad: true, ..Default::default() };
+                self.push(op, &[input])
+            }
+        };
+        let do_relu = self.random.below(2) == 0;
+        self.push(top::Add { do_relu, ..Default::default() }, &[input, other])
     }
 
     fn network(seed: u64) -> (Program, WeightStore, Tensor) {
@@ -128,7 +145,7 @@ impl Builder {
         let mut b = Builder { random, program, weights: WeightStore::new(), count: 0 };
         value = b.conv(value);
         for _ in 0..b.random.below(4) {
-            value = match b.random.below(6) {
+            value = match b.random.below(7) {
                 0 | 1 => b.conv(value),
                 2 => b.pool(value),
                 3 => {
@@ -146,6 +163,7 @@ impl Builder {
                     let val = b.random.pick(&[0.0, 0.5]);
                     b.push(top::Pad { paddings, val, ..Default::default() }, &[value])
                 }
+                5 => b.broadcast_add(value),
                 // A Relu behind a mean is always folded into it before lowering.
                 _ if matches!(b.program.nodes.last().map(|n| &n.op), Some(Op::TopAvgPool(_))) => b.conv(value),
                 _ => {

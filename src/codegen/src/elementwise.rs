@@ -1,9 +1,11 @@
-//! Sums and activations. Shapes do not matter here: elements are dealt out to all lanes in equal runs.
+//! Sums and activations. Where shapes do not matter, elements are dealt out to all lanes in equal runs.
 
 use crate::Context;
+use crate::conv::steps;
 use crate::emit::Ddr;
-use crate::local::{LANES, Local, half};
-use tpuc_ops::{Program, tpu};
+use crate::local::{LANE_BYTES, LANES, Layout, Local, aligned_bytes, half};
+use crate::tile::largest;
+use tpuc_ops::{Program, TensorType, tpu};
 use tpuc_tensor::{DType, round};
 
 /// Elements a lane of one step: seven bytes an element must fit half of local memory.
@@ -49,44 +51,133 @@ pub fn refuse_add(program: &Program, node: usize) -> Option<String> {
     }
     for &operand in &node.operands {
         match program.tensor_type(operand) {
-            Some(ty) if ty.shape != result.shape => return Some("broadcasting is not generated".into()),
-            Some(ty) if !crate::is_int8(ty) => return Some("only symmetric INT8 is generated".into()),
+            Some(ty) if ty.shape != result.shape && (ty.shape.len() > 4 || result.shape.len() > 4) => {
+                return Some(format!("broadcasting {:?} to {:?} is generated for at most 4 dimensions", ty.shape, result.shape));
+            }
+            Some(ty) if program.producer(operand).is_some() && !crate::is_int8(ty) => return Some("only symmetric INT8 is generated".into()),
             _ => {}
-        }
-        if program.producer(operand).is_none() {
-            return Some("a weight as an input is not generated".into());
         }
     }
     None
 }
 
+/// An operand of a sum: where it is and what is done to it.
+struct Summand {
+    ty: TensorType,
+    at: u64,
+    is_weight: bool,
+    multiplier: i64,
+    rshift: i64,
+}
+
+impl Summand {
+    fn of(context: &mut Context, node: usize, index: usize, op: &tpu::Add) -> Result<Summand, String> {
+        let entry = |list: &Option<Vec<i64>>, name: &str| match list.as_deref() {
+            Some(list) if list.len() == 2 => Ok(list[index]),
+            _ => Err(format!("attribute '{name}' should have two entries")),
+        };
+        let (multiplier, rshift) = (entry(&op.multipliers, "multipliers")?, entry(&op.rshifts, "rshifts")?);
+        let value = context.operand(node, index);
+        let ty = context.ty(value)?.clone();
+        let is_weight = context.program.producer(value).is_none();
+        let at = match is_weight {
+            false => context.placement.offset(value)?,
+            true => {
+                let tensor = context.weight(value)?;
+                if !matches!(tensor.dtype(), DType::I8 | DType::U8) {
+                    return Err(format!("the constant is of type {}, expected si8 or ui8", tensor.dtype()));
+                }
+                let bytes = tensor.to_le_bytes();
+                context.coeff.add(bytes)
+            }
+        };
+        Ok(Summand { ty, at, is_weight, multiplier, rshift })
+    }
+
+    fn dtype(&self) -> DType {
+        self.ty.elem.storage()
+    }
+
+    /// Elements from `first` on, with strides.
+    fn ddr(&self, first: u64, strides: [u64; 4]) -> Ddr {
+        if self.is_weight { Ddr::coefficients(self.at + first, strides) } else { Ddr::context(self.at + first, strides) }
+    }
+}
+
 /// y = saturate(relu(round(a * ma >> ra) + round(b * mb >> rb))).
 pub fn generate_add(context: &mut Context, node: usize, op: &tpu::Add) -> Result<(), String> {
-    let pair = |list: &Option<Vec<i64>>, name: &str| match list.as_deref() {
-        Some(&[a, b]) => Ok([a, b]),
-        _ => Err(format!("attribute '{name}' should have two entries")),
-    };
-    let (multipliers, rshifts) = (pair(&op.multipliers, "multipliers")?, pair(&op.rshifts, "rshifts")?);
-    let operands = [context.operand(node, 0), context.operand(node, 1)];
+    let summands = [Summand::of(context, node, 0, op)?, Summand::of(context, node, 1, op)?];
     let result = context.result(node);
-    let (a_type, b_type, y_type) = (context.ty(operands[0])?.clone(), context.ty(operands[1])?.clone(), context.ty(result)?.clone());
-    let (a_at, b_at, y_at) = (context.placement.offset(operands[0])?, context.placement.offset(operands[1])?, context.placement.offset(result)?);
+    let y_type = context.ty(result)?.clone();
+    let y_at = context.placement.offset(result)?;
+    if summands.iter().any(|s| s.ty.shape != y_type.shape) {
+        return broadcast_add(context, op, &summands, &y_type, y_at);
+    }
     for (turn, step) in flat_steps(y_type.count() as u64, RUN).into_iter().enumerate() {
         let mut arena = half(turn);
         let mut scaled = Vec::new();
-        for (index, (ty, at)) in [(&a_type, a_at), (&b_type, b_at)].into_iter().enumerate() {
-            let input = arena.tensor(step.shape(), ty.elem.storage())?;
+        for summand in &summands {
+            let input = arena.tensor(step.shape(), summand.dtype())?;
             let product = arena.tensor(step.shape(), DType::I16)?;
-            context.emit.load(input, step.ddr(at, 1));
-            context.emit.multiply_shift(input, multipliers[index], rshifts[index], product)?;
+            context.emit.load(input, summand.ddr(step.first, [step.lanes * step.run, step.run, step.run, 1]));
+            context.emit.multiply_shift(input, summand.multiplier, summand.rshift, product)?;
             scaled.push(product);
         }
         let sum = arena.tensor(step.shape(), y_type.elem.storage())?;
-        context.emit.add_saturating(scaled[0], scaled[1], sum);
-        if op.do_relu && y_type.elem.storage().is_signed() {
-            context.emit.max_constant(sum, sum, 0);
-        }
+        add_products(context, op, &scaled, sum);
         context.emit.store(sum, step.ddr(y_at, 1));
+    }
+    Ok(())
+}
+
+fn add_products(context: &mut Context, op: &tpu::Add, products: &[Local], sum: Local) {
+    context.emit.add_saturating(products[0], products[1], sum);
+    if op.do_relu && sum.dtype.is_signed() {
+        context.emit.max_constant(sum, sum, 0);
+    }
+}
+
+/// A shape as `[N, C, H, W]`, further dimensions in front being 1.
+fn four(shape: &[i64]) -> [u64; 4] {
+    let mut dims = [1; 4];
+    dims[4 - shape.len()..].iter_mut().zip(shape).for_each(|(d, &s)| *d = s as u64);
+    dims
+}
+
+/// A sum of tensors of different shapes. Where an operand has one element along H or W the instruction reads it again and
+/// again; along C the transfer brings it to every lane.
+fn broadcast_add(context: &mut Context, op: &tpu::Add, summands: &[Summand; 2], y_type: &TensorType, y_at: u64) -> Result<(), String> {
+    let [images, channels, rows, width] = four(&y_type.shape);
+    let shapes = [four(&summands[0].ty.shape), four(&summands[1].ty.shape)];
+    // Two operands of a byte and two products of two, and the result.
+    let fits = |r: u64| 7 * r * width + 5 * 64 <= LANE_BYTES / 2;
+    let most = largest(rows, fits).ok_or_else(|| format!("a row of {width} elements does not fit local memory"))?;
+    let mut turn = 0;
+    for image in 0..images {
+        for (first, c) in steps(channels, LANES) {
+            for (row, count) in steps(rows, most) {
+                let mut arena = half(turn);
+                turn += 1;
+                let tile = [1, c, count, width];
+                let mut scaled = Vec::new();
+                for (summand, shape) in summands.iter().zip(&shapes) {
+                    let [n, oc, h, w] = *shape;
+                    let strides = [oc * h * w, if oc == 1 { 0 } else { h * w }, w, 1];
+                    let at = if n == 1 { 0 } else { image * strides[0] } + first * strides[1] + if h == 1 { 0 } else { row * w };
+                    let input = arena.tensor([1, c, if h == 1 { 1 } else { count }, w], summand.dtype())?;
+                    let product = arena.tensor(tile, DType::I16)?;
+                    context.emit.load(input, summand.ddr(at, strides));
+                    let block = aligned_bytes(1, input.shape[2] * w, summand.dtype()) as u32;
+                    let again = Layout::Free([0, block, if h == 1 { 0 } else { w as u32 }, u32::from(w > 1)]);
+                    context.emit.multiply_shift(input.with_shape(tile).with_layout(again), summand.multiplier, summand.rshift, product)?;
+                    scaled.push(product);
+                }
+                let sum = arena.tensor(tile, y_type.elem.storage())?;
+                add_products(context, op, &scaled, sum);
+                let strides = [channels * rows * width, rows * width, width, 1];
+                context.emit.store(sum, Ddr::context(y_at + image * strides[0] + first * strides[1] + row * width, strides));
+            }
+        }
     }
     Ok(())
 }

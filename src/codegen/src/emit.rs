@@ -243,6 +243,16 @@ impl Emitter {
         Ok(())
     }
 
+    /// The sum of each window in i32; padding adds nothing. `ones` is a byte 1 for every tap of every channel.
+    pub fn sum_pool(&mut self, input: Local, ones: u64, result: Local, window: Window) {
+        self.pool(PoolFunction::Depthwise, &input, &result, window, Source::Local(ones as u32), false, Source::Const(0), true, 0);
+    }
+
+    /// The same elements, between any two layouts.
+    pub fn copy_local(&mut self, input: Local, result: Local) {
+        self.arithmetic(ArFunction::Copy, &result, Operand::Tensor(tensor(&input)), None, None);
+    }
+
     /// Sums in f32: a mean whose factor is one.
     pub fn sum_pool_f32(&mut self, input: Local, result: Local, window: Window) {
         self.pool(PoolFunction::Average, &input, &result, window, Source::Const(1f32.to_bits()), true, Source::Const(0), true, 0);
@@ -266,6 +276,12 @@ impl Emitter {
 
     pub fn add_wrapping(&mut self, a: Local, b: Local, result: Local) {
         self.arithmetic(ArFunction::Add, &result, Operand::Tensor(tensor(&a)), Some(Operand::Tensor(tensor(&b))), None);
+    }
+
+    /// Adds a constant to i32 elements.
+    pub fn add_integer(&mut self, input: Local, addend: i32, result: Local) {
+        let addend = Operand::Const { bits: addend as u32, dtype: IsaType::I32 };
+        self.arithmetic(ArFunction::Add, &result, Operand::Tensor(tensor(&input)), Some(addend), None);
     }
 
     pub fn subtract_wrapping(&mut self, a: Local, b: Local, result: Local) {
