@@ -6,7 +6,7 @@
 use crate::Context;
 use crate::coeff::Lanes;
 use crate::emit::{Conv, Ddr, Depthwise, Window};
-use crate::local::{Arena, LANE_BYTES, LANES, Layout, Local, aligned_bytes};
+use crate::local::{Arena, LANE_BYTES, LANES, Local, aligned_bytes};
 use crate::tile::{ConvShape, ConvTile, Rows, largest, parameter_bytes};
 use tpuc_ops::{TensorType, tpu};
 use tpuc_tensor::{DType, Data};
@@ -338,9 +338,4 @@ impl Buffers {
         self.data_turn += 1;
         self.data[self.data_turn % self.data.len()]
     }
-}
-
-/// A bias or weight read by every element of its channel.
-pub fn per_channel(offset: u64, channels: u64, dtype: DType) -> Local {
-    Local { offset, shape: [1, channels, 1, 1], dtype, layout: Layout::Compact }
 }
