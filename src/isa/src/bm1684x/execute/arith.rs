@@ -66,6 +66,10 @@ pub fn run(memory: &mut Memory, inst: &Ar) -> Result<()> {
         (_, c) => c,
     };
     let kind = kind_of(inst, &a, b.as_ref(), c.as_ref())?;
+    if !is_known(function, kind) {
+        let numbers = if kind == Kind::Float { "floats" } else { "integers" };
+        return unsupported(&format!("{name} of {numbers}"));
+    }
     let signed = match function {
         F::Cast => inst.result_signed,
         F::SubSaturate | F::Sub | F::AbsDifference => true,
@@ -91,6 +95,21 @@ fn kind_of(inst: &Ar, a: &Input, b: Option<&Input>, c: Option<&Input>) -> Result
         (F::Copy, false, false) => Ok(Kind::Int),
         (_, false, false) if ![b, c].into_iter().flatten().any(|o| o.dtype().precision.is_float()) => Ok(Kind::Int),
         _ => unsupported(&format!("{} of {} into {}", inst.function.name(), from.name(), to.name())),
+    }
+}
+
+/// Whether [`Job::int_row`] or [`float_row`] compute this function.
+fn is_known(function: F, kind: Kind) -> bool {
+    let both = matches!(
+        function,
+        F::Cast | F::Add | F::Sub | F::Mul | F::Max | F::Min | F::Abs | F::AbsDifference | F::AddSaturate | F::SubSaturate | F::MulSaturate | F::SelectGreater
+            | F::SelectEqual | F::SelectLess
+    );
+    match kind {
+        Kind::Move => function == F::Copy,
+        Kind::FloatToInt | Kind::IntToFloat => function == F::Cast,
+        Kind::Int => both || matches!(function, F::Copy | F::And | F::Or | F::Xor | F::Not | F::ArithShift),
+        Kind::Float => both || matches!(function, F::Div | F::Mac),
     }
 }
 
@@ -183,7 +202,6 @@ impl Job {
     #[inline(always)]
     fn int_row(&self, _bytes: &[u8], _out: usize, x: &mut [i64], y: &[i64], z: &[i64]) {
         let (low, high) = self.limits;
-        let width = 8 * self.result.dtype.bytes();
         match self.function {
             F::Copy => {}
             F::Cast => x.iter_mut().for_each(|x| *x = (*x).clamp(low, high)),
@@ -214,9 +232,9 @@ impl Job {
             F::SelectGreater => x.iter_mut().zip(y.iter().zip(z)).for_each(|(x, (y, z))| *x = if *x > *y { *x } else { *z }),
             F::SelectEqual => x.iter_mut().zip(y.iter().zip(z)).for_each(|(x, (y, z))| *x = if *x == *y { *x } else { *z }),
             F::SelectLess => x.iter_mut().zip(y.iter().zip(z)).for_each(|(x, (y, z))| *x = if *x < *y { *x } else { *z }),
+            // Refused by `is_known`.
             _ => {}
         }
-        let _ = width;
     }
 
     /// Shift by the third operand, rounding, saturation.
@@ -285,6 +303,7 @@ fn float_row(function: F, x: &mut [f32], y: &[f32], z: &[f32], _iterations: u8) 
         F::SelectEqual => each!(x, y, z, if x == y { x } else { z }),
         F::SelectLess => each!(x, y, z, if x < y { x } else { z }),
         F::Mac => each!(x, y, z, x * y + z),
+        // A cast has nothing to compute; all else is refused by `is_known`.
         _ => {}
     }
 }
