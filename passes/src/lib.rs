@@ -27,7 +27,7 @@ mod shape_infer;
 mod simplify_reshape;
 
 pub use inputs::{net_inputs, preprocess};
-pub use progress::set_progress;
+pub use progress::{set_progress, tell as tell_progress};
 
 use std::sync::Once;
 use tpuc_dialects::pass::{OptionSpec, PassSpec, register};

@@ -13,7 +13,8 @@ pub fn set_progress(listener: Option<Listener>) {
     }
 }
 
-pub(crate) fn tell(fraction: f64, what: &str) {
+/// Tells the listener, if there is one.
+pub fn tell(fraction: f64, what: &str) {
     if let Ok(listener) = LISTENER.read() {
         if let Some(listener) = listener.as_ref() {
             listener(fraction, what);

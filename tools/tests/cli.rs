@@ -269,6 +269,18 @@ fn kit_network_from_onnx_to_bmodel() {
     let rows = |path: &Path| std::fs::read_to_string(path).unwrap().lines().filter(|l| !l.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(rows(&desk.path("table")), rows(&kit.join("mbv2_tiny_cali_kl")));
 
+    let search = ["n.mlir", "--dataset", &file("ds"), "--input_num", "12", "--processor", "bm1684x", "--search", "search_threshold", "--inference_num", "4", "-o", "st"];
+    desk.runs("run_calibration.py", &search);
+    let log = std::fs::read_to_string(desk.path("Search_Threshold")).unwrap();
+    let name = log.split("optimal_method_name: ").nth(1).and_then(|rest| rest.split(',').next()).unwrap();
+    let winner = if name == "KL" { "st_KL_tune".to_owned() } else { format!("st_{name}.1") };
+    assert_eq!(rows(&desk.path("st")), rows(&desk.path(&winner)), "{log}");
+    assert_eq!(rows(&desk.path("st_KL_tune")), rows(&desk.path("table")));
+    desk.fails("run_calibration", &[&search[..], &["--benchmark_method", "cosine"]].concat(), 2, "expected cos or snr");
+    desk.fails("run_calibration", &[&search[..], &["--global_compare_layers", "a:0.5,b"]].concat(), 2, "either all layers have a weight or none");
+    desk.fails("run_calibration", &[&search[..], &["--global_compare_layers", "nowhere", "--quiet"]].concat(), 1, "layer 'nowhere' is not in the network");
+    desk.fails("run_calibration", &[&search[..], &["--chip", "cv183x"]].concat(), 2, "for --chip cv183x is not supported yet");
+
     let deploy = ["--mlir", "n.mlir", "--quantize", "INT8", "--processor", "bm1684x", "--calibration_table", "table", "--model", "n.bmodel"];
     let checks = ["--test_input", "mbv2_tiny_in_f32.npz", "--test_reference", "top.npz", "--tolerance", "0.97,0.75", "--compare_all", "--debug"];
     desk.runs("model_deploy.py", &[&deploy[..], &checks].concat());

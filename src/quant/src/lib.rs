@@ -5,6 +5,7 @@
 //! * [`statistics::Statistics::thresholds`]: the rows of a calibration table by one [`Method`]
 //! * [`correct_bias::correct_bias`]: new biases that take back what quantization shifts
 //! * [`equalize::equalize`]: new weights whose channels have like ranges
+//! * [`search_threshold::search`]: the best of several methods by the INT8 network that comes of it
 //! * [`tune::tune`]: raises thresholds where that brings the 8-bit ops nearer to the float ones
 //!
 //! A method is a module ([`kl`], [`max`], [`octav`], [`tails`], [`aciq`], [`torch`]) that turns what [`statistics`] remember of a tensor into a threshold. What a network
@@ -26,13 +27,16 @@ pub mod loss;
 pub mod max;
 pub mod measure;
 pub mod method;
+pub mod model;
 pub mod network;
 pub mod octav;
 pub mod pairwise;
 pub mod places;
 mod plan_network;
+pub mod search_threshold;
 pub mod session;
 pub mod simd;
+pub mod similarity;
 pub mod source;
 pub mod statistics;
 pub mod tails;

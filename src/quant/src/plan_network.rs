@@ -20,6 +20,61 @@ impl PlanNetwork {
     }
 }
 
+impl PlanNetwork {
+    /// An executor that is not running just now.
+    fn take(&self) -> Result<Executor, NetworkError> {
+        let taken = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Ok(match taken {
+            Some(executor) => executor,
+            None => self.plan.executor()?,
+        })
+    }
+
+    fn give_back(&self, executor: Executor) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(executor);
+    }
+
+    /// Runs the network and keeps some tensors, as floats in row-major order: quantized ones times their scale.
+    pub fn tensors(&self, inputs: &[Tensor], wanted: &[ValueId]) -> Result<Vec<Vec<f32>>, NetworkError> {
+        let mut executor = self.take()?;
+        let inputs: Vec<&Tensor> = inputs.iter().collect();
+        let mut keep = Keep { wanted, found: vec![None; wanted.len()], failed: None };
+        executor.run(&inputs, &mut keep)?;
+        self.give_back(executor);
+        match keep.failed {
+            Some(error) => Err(error),
+            None => keep.found.into_iter().collect::<Option<Vec<_>>>().ok_or_else(|| "a tensor was not computed".into()),
+        }
+    }
+}
+
+struct Keep<'a> {
+    wanted: &'a [ValueId],
+    found: Vec<Option<Vec<f32>>>,
+    failed: Option<NetworkError>,
+}
+
+impl Observer for Keep<'_> {
+    fn wants(&self, id: ValueId) -> Want {
+        if self.wanted.contains(&id) { Want::RowMajor } else { Want::Nothing }
+    }
+
+    fn tensor(&mut self, id: ValueId, view: TensorView<'_>) -> ControlFlow<()> {
+        match view.to_f32() {
+            Ok(tensor) => {
+                for (_, found) in self.wanted.iter().zip(&mut self.found).filter(|(w, _)| **w == id) {
+                    *found = Some(tensor.to_f32());
+                }
+                ControlFlow::Continue(())
+            }
+            Err(error) => {
+                self.failed = Some(error.into());
+                ControlFlow::Break(())
+            }
+        }
+    }
+}
+
 struct Watch<'a> {
     want: Want,
     observe: &'a mut dyn FnMut(ValueId, &[f32]) -> bool,
@@ -46,19 +101,14 @@ impl Network for PlanNetwork {
     }
 
     fn run(&self, inputs: &[Tensor], order: ElementOrder, observe: &mut dyn FnMut(ValueId, &[f32]) -> bool) -> Result<(), NetworkError> {
-        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = idle().pop();
-        let mut executor = match taken {
-            Some(executor) => executor,
-            None => self.plan.executor()?,
-        };
+        let mut executor = self.take()?;
         let inputs: Vec<&Tensor> = inputs.iter().collect();
         let want = match order {
             ElementOrder::Any => Want::AnyOrder,
             ElementOrder::RowMajor => Want::RowMajor,
         };
         executor.run(&inputs, &mut Watch { want, observe })?;
-        idle().push(executor);
+        self.give_back(executor);
         Ok(())
     }
 

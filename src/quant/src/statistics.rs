@@ -230,6 +230,17 @@ impl Statistics {
         self.rows(method, Bits::Four, row)
     }
 
+    /// The percentiles of the magnitudes with the minima and maxima seen, gathered for [`Method::Percentile9999`].
+    pub fn magnitude_percentiles(&self) -> Result<Vec<Row>, QuantError> {
+        let row = |t: &TensorStatistics| {
+            let tails = t.tails.as_ref().ok_or(QuantError::NotGathered(Method::Percentile9999.name()))?;
+            let (min, max) = t.range();
+            let threshold = tails.magnitude_percentile().max(f64::from(SMALLEST_THRESHOLD));
+            Ok(Row { name: t.name.clone(), threshold, min: f64::from(min), max: f64::from(max) })
+        };
+        self.tensors.iter().map(row).collect()
+    }
+
     fn rows(&self, method: Method, bits: Bits, row: impl Fn(&TensorStatistics, f64) -> Row + Sync) -> Result<Vec<Row>, QuantError> {
         let spared = if method.spares_ends() { places::spared(&self.tensors, &self.places) } else { vec![false; self.tensors.len()] };
         let one = |(t, spared): (&TensorStatistics, bool)| {

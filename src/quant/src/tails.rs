@@ -101,12 +101,27 @@ impl Tails {
         Percentiles { min: -position.value(&self.low.sorted(position.length)), max: position.value(&self.high.sorted(position.length)) }
     }
 
-    /// The percentile of the absolute values.
+    /// The percentile of the absolute values, interpolated in f64.
     pub fn absolute_percentile(&self) -> f64 {
+        self.position().value(&self.magnitudes())
+    }
+
+    /// The percentile of the absolute values, the distance of the neighbours in f32.
+    pub fn magnitude_percentile(&self) -> f64 {
+        let position = self.position();
+        match *self.magnitudes() {
+            [first, second, ..] if position.length > 1 => f64::from(first) + position.fraction * f64::from(second - first),
+            [first, ..] => f64::from(first),
+            [] => 0.0,
+        }
+    }
+
+    /// The largest absolute values, ascending.
+    fn magnitudes(&self) -> Vec<f32> {
         let position = self.position();
         let mut magnitudes: Vec<f32> = [&self.low, &self.high].into_iter().flat_map(|tail| tail.sorted(position.length)).map(f32::abs).collect();
         magnitudes.sort_unstable_by(f32::total_cmp);
-        position.value(&magnitudes[magnitudes.len().saturating_sub(position.length)..])
+        magnitudes.split_off(magnitudes.len().saturating_sub(position.length))
     }
 }
 

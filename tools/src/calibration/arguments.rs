@@ -127,6 +127,9 @@ impl Arguments {
             return Err(Failure::usage("no samples: give --dataset FOLDER or --data_list FILE"));
         }
         let tune_num = count("--tune_num", self.tune_num)?;
+        if self.task()? != Task::Calibrate && (debug.int4 || debug.fp8 || debug.input_table.is_some() || self.report.is_some()) {
+            return Err(Failure::usage("--search: int4, fp8, input_calibration_table and --report belong to a calibration without search"));
+        }
         if debug.input_table.is_some() && tune_num == 0 {
             return Err(Failure::usage("--debug_cmd: input_calibration_table tunes a table, which needs --tune_num of 1 or more"));
         }

@@ -2,11 +2,13 @@
 
 mod arguments;
 mod losses;
+mod search;
 
 use crate::cli::{self, Failure};
 use crate::network::Network;
 use crate::progress::Shown;
 use arguments::{Arguments, LATER, Task};
+use search::Search;
 use std::path::Path;
 use tpuc_imageio::Loader;
 use tpuc_lowering::table::Row;
@@ -22,6 +24,10 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
     cli::check_input(&arguments.mlir)?;
     cli::check_output(&arguments.calibration_table)?;
     arguments.report.iter().try_for_each(|p| cli::check_output(p))?;
+    let search = match task {
+        Task::Calibrate => None,
+        Task::SearchThreshold => Some(Search::new(&arguments)?),
+    };
 
     let network = Network::read(&arguments.mlir)?;
     if network.state() != "TOP_F32" {
@@ -33,9 +39,9 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
     let session = open(&network.program, &network.weights, request).map_err(Failure::Work)?;
     let request = session.request();
     before(&arguments, &session)?;
-    match task {
-        Task::Calibrate => plain(&arguments, &session, request),
-        Task::SearchThreshold => Err(cli::not_yet("--search search_threshold")),
+    match search {
+        None => plain(&arguments, &session, request),
+        Some(search) => search.run(&arguments, &network, &session),
     }
 }
 

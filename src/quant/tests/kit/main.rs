@@ -8,9 +8,13 @@ mod reader;
 use executor::PlainNetwork;
 use std::path::{Path, PathBuf};
 use tpuc_imageio::{Loader, NetInput, PixelFormat, Preprocess, Samples};
+use tpuc_lowering::Chip;
 use tpuc_lowering::table::{CalibrationTable, Row};
 use tpuc_ops::Op;
-use tpuc_quant::{CalibrationOptions, Method, Statistics, TuneOptions, gather, no_progress, tune};
+use tpuc_quant::model::Target;
+use tpuc_quant::search_threshold::{SearchOptions, search};
+use tpuc_quant::similarity::Similarity;
+use tpuc_quant::{CalibrationOptions, Method, Request, Session, Statistics, TuneOptions, gather, no_progress, tune};
 use tpuc_tensor::WeightStore;
 
 const SAMPLES: usize = 12;
@@ -28,6 +32,7 @@ struct Case {
     folder: PathBuf,
     name: String,
     network: PlainNetwork,
+    inputs: Vec<NetInput>,
     loader: Loader,
 }
 
@@ -46,8 +51,9 @@ impl Case {
         preprocess.resize_dims = [resize[0] as usize, resize[1] as usize];
         (preprocess.mean, preprocess.scale) = (single(&attributes.mean), single(&attributes.scale));
         preprocess.pixel_format = PixelFormat::Rgb;
-        let loader = Loader::new(samples, vec![NetInput { name: program.node_name(0).into(), shape, preprocess: Some(preprocess) }]).unwrap();
-        Some(Case { folder, name: name.into(), network: PlainNetwork { program, weights }, loader })
+        let inputs = vec![NetInput { name: program.node_name(0).into(), shape, preprocess: Some(preprocess) }];
+        let loader = Loader::new(samples, inputs.clone()).unwrap();
+        Some(Case { folder, name: name.into(), network: PlainNetwork { program, weights }, inputs, loader })
     }
 
     fn gather(&self, threads: usize) -> Statistics {
@@ -104,6 +110,31 @@ fn residual_network() {
 #[test]
 fn small_mobilenet() {
     reference_tables("mbv2_tiny");
+}
+
+/// Version 1.15's search over the same pictures: its scores, and the winner.
+#[test]
+fn search_for_the_best_method() {
+    let Some(case) = Case::open("cnn_res") else { return };
+    let (program, weights) = (&case.network.program, &case.network.weights);
+    let request = Request { dataset: case.folder.join("ds"), input_num: SAMPLES, threads: 2, ..Request::default() };
+    let session = Session::open(program, weights, case.inputs.clone(), request).unwrap();
+    let chip = Chip::find("bm1684x").unwrap();
+    let expected = [
+        (Similarity::Cosine, 12, [0.9995873299794501, 0.9993393656677632, 0.9992841085249142, 0.9988912768340148]),
+        (Similarity::Snr, 5, [0.9983144238809545, 0.9974967662287256, 0.9961683470350952, 0.9924385096097205]),
+    ];
+    for (similarity, inference_num, scores) in expected {
+        let options = SearchOptions { similarity, inference_num, ..SearchOptions::default() };
+        let found = search(&session, Target { program, weights, chip }, &options, &no_progress).unwrap();
+        assert_eq!((found.best, found.compared), (0, inference_num));
+        for (competitor, score) in found.competitors.iter().zip(scores) {
+            assert!((competitor.score - score).abs() < 1e-6, "{} {similarity}: {} instead of {score}", competitor.name, competitor.score);
+        }
+    }
+    let unknown = SearchOptions { layers: "pw3_Cnov".parse().unwrap(), inference_num: 1, ..SearchOptions::default() };
+    let error = search(&session, Target { program, weights, chip }, &unknown, &no_progress).unwrap_err();
+    assert_eq!(error.to_string(), "layer 'pw3_Cnov' is not in the network; the nearest is 'pw3_Conv'");
 }
 
 /// Bits of a table.

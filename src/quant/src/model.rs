@@ -1,0 +1,52 @@
+//! Networks as a chip would compute them, in this process: what the searches score.
+
+use crate::error::QuantError;
+use crate::plan_network::PlanNetwork;
+use tpuc_interp::{Options, Plan};
+use tpuc_lowering::table::{CalibrationTable, Row};
+use tpuc_lowering::{Chip, LowerError, Mode, QuantizeTable, Ranges, lower_mixed, lower_program, top_optimize};
+use tpuc_ops::Program;
+use tpuc_tensor::{DType, WeightStore};
+
+/// A Top network and the chip that it is meant for.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    pub program: &'a Program,
+    pub weights: &'a WeightStore,
+    pub chip: &'static Chip,
+}
+
+impl Target<'_> {
+    /// The network in INT8 with the thresholds of some rows; layers that a quantize table names run in its modes.
+    pub fn int8(&self, rows: &[Row], float_layers: Option<&QuantizeTable>) -> Result<PlanNetwork, QuantError> {
+        let table = CalibrationTable::new(Default::default(), rows.iter().cloned());
+        let mut ranges = Ranges::from_table(self.program, &table)?;
+        ranges.propagate(self.program);
+        let (program, weights) = top_optimize(&ranges.annotate(self.program), self.weights)?;
+        let modes = match float_layers {
+            Some(table) => table.modes(&program, true)?.0,
+            None => vec![None; program.nodes.len()],
+        };
+        let (program, weights) = lower_mixed(&program, &weights, self.chip, Mode::Int8, |node| modes[node].unwrap_or(Mode::Int8))?;
+        plan(program, &weights)
+    }
+
+    /// The network in the chip's float type; in f32 where the chip has no rules for one of the ops in that type.
+    pub fn float(&self) -> Result<PlanNetwork, QuantError> {
+        let mode = match self.chip.fallback {
+            DType::F16 => Mode::F16,
+            DType::BF16 => Mode::BF16,
+            _ => Mode::F32,
+        };
+        let (program, weights) = top_optimize(self.program, self.weights)?;
+        match lower_program(&program, &weights, self.chip, mode) {
+            Ok((program, weights)) => plan(program, &weights),
+            Err(LowerError::Unsupported { .. } | LowerError::Mode { .. }) => plan(self.program.clone(), self.weights),
+            Err(other) => Err(other.into()),
+        }
+    }
+}
+
+fn plan(program: Program, weights: &WeightStore) -> Result<PlanNetwork, QuantError> {
+    Ok(PlanNetwork::new(Plan::new(program, weights, Options { threads: 1, ..Options::default() })?))
+}

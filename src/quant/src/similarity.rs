@@ -1,0 +1,134 @@
+//! How near the outputs of a quantized network are to the float ones, as the searches measure it.
+//!
+//! Both measures are better the larger they are and at most 1 (`spec/calibration.md` section 10).
+
+use std::fmt;
+use std::str::FromStr;
+
+/// What `--benchmark_method` names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Similarity {
+    /// `0.5 + 0.5 * cosine`; 0 where that is not a number.
+    #[default]
+    Cosine,
+    /// `1 - noise power / signal power`.
+    Snr,
+}
+
+/// Keeps the noise of a silent output finite.
+const SILENCE: f64 = 1e-7;
+
+impl Similarity {
+    pub const ALL: [Similarity; 2] = [Similarity::Cosine, Similarity::Snr];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Similarity::Cosine => "cos",
+            Similarity::Snr => "snr",
+        }
+    }
+
+    /// The similarity of two tensors of the same length.
+    pub fn of(self, float: &[f32], other: &[f32]) -> f64 {
+        let (mut product, mut power, mut other_power, mut noise) = (0f64, 0f64, 0f64, 0f64);
+        for (&a, &b) in float.iter().zip(other) {
+            let (a, b) = (f64::from(a), f64::from(b));
+            product += a * b;
+            power += a * a;
+            other_power += b * b;
+            noise += (a - b) * (a - b);
+        }
+        match self {
+            Similarity::Cosine => match product / (power.sqrt() * other_power.sqrt()) {
+                cosine if cosine.is_nan() => 0.0,
+                cosine => 0.5 + 0.5 * cosine,
+            },
+            Similarity::Snr => 1.0 - noise / (power + SILENCE),
+        }
+    }
+}
+
+impl fmt::Display for Similarity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A word that names no measure.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown measure '{found}', expected cos or snr")]
+pub struct UnknownSimilarity {
+    pub found: String,
+}
+
+impl FromStr for Similarity {
+    type Err = UnknownSimilarity;
+
+    fn from_str(word: &str) -> Result<Similarity, UnknownSimilarity> {
+        Similarity::ALL.into_iter().find(|s| s.name().eq_ignore_ascii_case(word)).ok_or_else(|| UnknownSimilarity { found: word.to_owned() })
+    }
+}
+
+/// Tensors that are compared, with their weights.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ComparedLayers(pub Vec<(String, f64)>);
+
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ComparedLayersError {
+    #[error("'{found}' should be layer or layer:weight, with a weight of 0 to 1")]
+    Entry { found: String },
+    #[error("either all layers have a weight or none")]
+    SomeWeights,
+    #[error("the weights add up to {sum}, expected 1")]
+    Sum { sum: f64 },
+}
+
+impl FromStr for ComparedLayers {
+    type Err = ComparedLayersError;
+
+    /// `layer1,layer2` or `layer1:0.3,layer2:0.7`. No layers at all: the outputs of the network.
+    fn from_str(text: &str) -> Result<ComparedLayers, ComparedLayersError> {
+        let entries: Vec<&str> = text.split(',').map(str::trim).filter(|e| !e.is_empty()).collect();
+        let weighted = |entry: &&str| {
+            let error = || ComparedLayersError::Entry { found: (*entry).to_owned() };
+            let (name, weight) = entry.rsplit_once(':').ok_or_else(error)?;
+            let weight = weight.trim().parse::<f64>().ok().filter(|w| (0.0..=1.0).contains(w)).ok_or_else(error)?;
+            Ok((name.trim().to_owned(), weight))
+        };
+        match entries.iter().filter(|e| e.contains(':')).count() {
+            0 => Ok(ComparedLayers(entries.iter().map(|e| ((*e).to_owned(), 1.0)).collect())),
+            n if n == entries.len() => {
+                let layers = entries.iter().map(weighted).collect::<Result<Vec<_>, _>>()?;
+                let sum: f64 = layers.iter().map(|l| l.1).sum();
+                if (sum - 1.0).abs() > 1e-9 { Err(ComparedLayersError::Sum { sum }) } else { Ok(ComparedLayers(layers)) }
+            }
+            _ => Err(ComparedLayersError::SomeWeights),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn measures() {
+        assert_eq!(Similarity::Cosine.of(&[1.0, 0.0], &[2.0, 0.0]), 1.0);
+        assert_eq!(Similarity::Cosine.of(&[1.0, 0.0], &[0.0, 2.0]), 0.5);
+        assert_eq!(Similarity::Cosine.of(&[0.0], &[1.0]), 0.0);
+        assert!((Similarity::Snr.of(&[2.0, 0.0], &[2.0, 1.0]) - 0.75).abs() < 1e-7);
+        assert_eq!("SNR".parse(), Ok(Similarity::Snr));
+        assert!("sqnr".parse::<Similarity>().is_err());
+    }
+
+    #[test]
+    fn layers() {
+        let parse = |text: &str| text.parse::<ComparedLayers>();
+        assert_eq!(parse(""), Ok(ComparedLayers::default()));
+        assert_eq!(parse("a, b"), Ok(ComparedLayers(vec![("a".into(), 1.0), ("b".into(), 1.0)])));
+        assert_eq!(parse("a:0.3,b:0.7"), Ok(ComparedLayers(vec![("a".into(), 0.3), ("b".into(), 0.7)])));
+        assert_eq!(parse("a:0.3,b"), Err(ComparedLayersError::SomeWeights));
+        assert_eq!(parse("a:0.3,b:0.3").unwrap_err().to_string(), "the weights add up to 0.6, expected 1");
+        assert_eq!(parse("a:x").unwrap_err().to_string(), "'a:x' should be layer or layer:weight, with a weight of 0 to 1");
+    }
+}
