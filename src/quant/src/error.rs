@@ -18,11 +18,7 @@ pub enum QuantError {
     #[error(transparent)]
     Plan(#[from] tpuc_interp::InterpError),
     #[error(transparent)]
-    Lower(#[from] tpuc_lowering::LowerError),
-    #[error(transparent)]
     QuantizeTable(#[from] tpuc_lowering::qtable::QuantizeTableError),
-    #[error("layer '{name}' is not in the network{}", nearest.as_ref().map(|n| format!("; the nearest is '{n}'")).unwrap_or_default())]
-    UnknownLayer { name: String, nearest: Option<String> },
     #[error(transparent)]
     Table(#[from] tpuc_lowering::table::TableError),
     #[error(transparent)]

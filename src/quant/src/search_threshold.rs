@@ -117,7 +117,7 @@ fn scores(session: &Session, target: Target, options: &SearchOptions, competitor
 fn find_layers(program: &Program, layers: &ComparedLayers) -> Result<Vec<ValueId>, QuantError> {
     let names = program.names();
     let find = |(name, _): &(String, f64)| {
-        let unknown = || QuantError::UnknownLayer { name: name.clone(), nearest: nearest(name, names.keys().copied()).map(str::to_owned) };
+        let unknown = || QuantError::UnknownLayer { layer: name.clone(), nearest: nearest(name, names.keys().copied()).map(str::to_owned) };
         names.get(name.as_str()).copied().ok_or_else(unknown)
     };
     layers.0.iter().map(find).collect()
