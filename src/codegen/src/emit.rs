@@ -345,11 +345,11 @@ impl Emitter {
         }));
     }
 
-    /// sums = left x right, i8/u8 to i32.
-    pub fn matmul(&mut self, left: Local, right: Local, sums: Local, accumulate: bool) {
+    /// sums = left x right, i8/u8 to i32. A transposed right factor has a row for each column of the result.
+    pub fn matmul(&mut self, left: Local, right: Local, right_transposed: bool, sums: Local, accumulate: bool) {
         let right_type = isa_type(right.dtype);
         self.tiu(Tiu::Mm2(Mm2 {
-            function: Mm2Function::Nn,
+            function: if right_transposed { Mm2Function::Nt } else { Mm2Function::Nn },
             rows: sums.shape[1] as u32,
             cols: sums.shape[3] as u32,
             right_rows: right.shape[1] as u32,

@@ -129,7 +129,9 @@ fn check_supported(program: &Program) -> Result<(), CodegenError> {
             Op::TpuCast(_) => cast::refuse(program, index),
             Op::TpuAdd(_) => quantized().or_else(|| elementwise::refuse_add(program, index)),
             Op::TpuPool2D(op) => quantized().or_else(|| pool::refuse(op)),
-            Op::TpuConv2D(_) | Op::TpuRelu(_) | Op::TpuMatMul(_) | Op::TpuPad(_) | Op::TpuSoftmax(_) => quantized(),
+            Op::TpuPad(op) => quantized().or_else(|| pad::refuse(program, index, op)),
+            Op::TpuMatMul(op) => quantized().or_else(|| matmul::refuse(program, index, op)),
+            Op::TpuConv2D(_) | Op::TpuRelu(_) | Op::TpuSoftmax(_) => quantized(),
             _ => refuse("no kernel"),
         };
         if let Some(reason) = reason {
