@@ -115,7 +115,8 @@ impl Builder {
     /// A sum with something of another shape: a constant or a mean, per channel or for all.
     fn broadcast_add(&mut self, input: ValueId) -> ValueId {
         let shape = self.shape(input);
-        let other = match self.random.below(4) {
+        let other = match self.random.below(5) {
+            4 => self.weight(&[1], 1.0),
             0 => self.weight(&[1, shape[1], 1, 1], 1.0),
             1 => self.weight(&[1, 1, shape[2], shape[3]], 1.0),
             2 => self.weight(&shape.clone(), 1.0),
@@ -126,6 +127,37 @@ impl Builder {
         };
         let do_relu = self.random.below(2) == 0;
         self.push(top::Add { do_relu, ..Default::default() }, &[input, other])
+    }
+
+    /// Padding: by a constant, by reflection or by the border's elements; now and then of channels and images too.
+    fn pad(&mut self, input: ValueId) -> ValueId {
+        let shape = self.shape(input);
+        let mode = self.random.pick(&["constant", "constant", "reflect", "edge"]);
+        let first = if self.random.below(4) == 0 { 0 } else { 2 };
+        let mut paddings = vec![0; 8];
+        for d in (first..4).chain(4 + first..8) {
+            let reach = if mode == "reflect" { shape[d % 4].min(3) as u64 } else { 3 };
+            paddings[d] = self.random.below(reach) as i64;
+        }
+        let val = self.random.pick(&[0.0, 0.5]);
+        self.push(top::Pad { paddings, val, mode: mode.into(), ..Default::default() }, &[input])
+    }
+
+    /// A product of two activations over W: the other factor comes from a second convolution.
+    fn product(&mut self, input: ValueId) -> ValueId {
+        let shape = self.shape(input);
+        let filter = self.weight(&[shape[1], 1, 1, 1], 1.0);
+        let none = self.program.none();
+        let op = top::Conv { kernel_shape: vec![1, 1], strides: vec![1, 1], pads: vec![0; 4], group: shape[1], dilations: Some(vec![1, 1]), ..Default::default() };
+        let mut side = self.push(op, &[input, filter, none]);
+        let (left_transpose, right_transpose) = (self.random.below(3) == 0, self.random.below(2) == 0);
+        // Equal shapes multiply if exactly one of them is transposed; otherwise the other is reshaped.
+        if left_transpose == right_transpose {
+            let turned = vec![shape[0], shape[1], shape[3], shape[2]];
+            side = self.push(top::Reshape { shape: Some(turned), ..Default::default() }, &[side]);
+        }
+        let do_relu = self.random.below(3) == 0;
+        self.push(top::MatMul { left_transpose, right_transpose, do_relu, ..Default::default() }, &[input, side, none])
     }
 
     fn network(seed: u64) -> (Program, WeightStore, Tensor) {
@@ -145,7 +177,7 @@ impl Builder {
         let mut b = Builder { random, program, weights: WeightStore::new(), count: 0 };
         value = b.conv(value);
         for _ in 0..b.random.below(4) {
-            value = match b.random.below(7) {
+            value = match b.random.below(8) {
                 0 | 1 => b.conv(value),
                 2 => b.pool(value),
                 3 => {
@@ -157,13 +189,9 @@ impl Builder {
                     let do_relu = b.random.below(2) == 0;
                     b.push(top::Add { do_relu, ..Default::default() }, &[value, side])
                 }
-                4 => {
-                    let mut paddings = vec![0; 8];
-                    (2..4).chain(6..8).for_each(|d| paddings[d] = b.random.below(3) as i64);
-                    let val = b.random.pick(&[0.0, 0.5]);
-                    b.push(top::Pad { paddings, val, ..Default::default() }, &[value])
-                }
+                4 => b.pad(value),
                 5 => b.broadcast_add(value),
+                6 => b.product(value),
                 // A Relu behind a mean is always folded into it before lowering.
                 _ if matches!(b.program.nodes.last().map(|n| &n.op), Some(Op::TopAvgPool(_))) => b.conv(value),
                 _ => {
