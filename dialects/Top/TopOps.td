@@ -125,7 +125,7 @@ class Top_PoolOp<string mnemonic> : Top_ComputeOp<mnemonic> {
     I64ArrayAttr:$strides,
     I64ArrayAttr:$pads,
     OptionalAttr<BoolAttr>:$ceil_mode,
-    OptionalAttr<BoolAttr>:$auto_pad,
+    OptionalAttr<StrAttr>:$auto_pad,
     DefaultValuedAttr<BoolAttr, "false">:$is_adaptive,
     DefaultValuedAttr<BoolAttr, "true">:$keepdims,
     DefaultValuedAttr<I64Attr, "0">:$pad_value,
@@ -228,5 +228,7 @@ def Top_SoftmaxOp : Top_ComputeOp<"Softmax"> {
   );
   let results = (outs AnyRankedTensor:$output);
 }
+
+include "Top/TopStructureOps.td"
 
 #endif

@@ -51,7 +51,7 @@ pub fn generate(folder: &Path, llvm: &str) -> String {
     ops.retain(|op| matches!(op.dialect.as_str(), "top" | "tpu"));
     let mut out = String::new();
     for dialect in ["top", "tpu"] {
-        writeln!(out, "/// Views and builders of the `{dialect}` dialect.\npub mod {dialect} {{\nuse super::*;").ok();
+        writeln!(out, "/// Views and builders of the `{dialect}` dialect. Operands have the names of the .td.\n#[allow(non_snake_case)]\npub mod {dialect} {{\nuse super::*;").ok();
         for op in ops.iter().filter(|op| op.dialect == dialect) {
             view(&mut out, op);
             builder(&mut out, op);

@@ -252,7 +252,6 @@ pub(crate) fn read_program(module: MlirOperation) -> Result<Program, ModuleError
             _ => {
                 let mut list = Vec::new();
                 for (index, ty) in types.into_iter().enumerate() {
-                    let ty = ty.tensor().cloned().ok_or_else(|| structure(op, "a result is not a tensor".into()))?;
                     let name = names.get(index).or(names.first()).cloned().unwrap_or_default();
                     list.push((name, ty));
                 }
@@ -377,7 +376,8 @@ impl Writer<'_> {
         let program = self.program;
         let node = &program.nodes[index];
         let operands = node.operands.iter().map(|&v| self.value(v)).collect::<Result<Vec<_>, _>>()?;
-        let names: Vec<String> = node.results.iter().map(|&r| program.value(r).name.clone()).collect();
+        let present = node.results.iter().map(|&r| program.value(r)).filter(|v| !v.ty.is_none());
+        let names: Vec<String> = present.map(|v| v.name.clone()).collect();
         unsafe { self.append(&node.op, &operands, &node.results, &names) }
     }
 }

@@ -155,7 +155,7 @@ pub fn without_dead(program: &Program) -> Program {
             map[operand.index()] = Some(id);
             operands.push(id);
         }
-        let results = node.results.iter().filter_map(|&r| program.tensor_type(r).map(|ty| (program.value(r).name.clone(), ty.clone()))).collect();
+        let results = node.results.iter().map(|&r| (program.value(r).name.clone(), program.value(r).ty.clone())).collect();
         let ids = out.push_results(node.op.clone(), &operands, results);
         for (&old, new) in node.results.iter().zip(ids) {
             map[old.index()] = Some(new);

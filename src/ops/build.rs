@@ -185,7 +185,7 @@ fn field(name: &str) -> String {
 fn op_struct(out: &mut String, op: &OpDef) {
     let rust = rust_name(&op.mnemonic);
     writeln!(out, "/// `{}.{}`: {}.", op.dialect, op.mnemonic, op.summary).ok();
-    writeln!(out, "#[derive(Debug, Clone, PartialEq)]\npub struct {rust} {{").ok();
+    writeln!(out, "#[derive(Debug, Clone, PartialEq)]\n#[allow(non_snake_case)]\npub struct {rust} {{").ok();
     for a in &op.attributes {
         let ty = match &a.kind {
             Kind::Plain { rust, .. } => (*rust).to_owned(),

@@ -2,7 +2,7 @@
 
 use crate::error::InterpError;
 use crate::view::{ElementType, Slice, SliceMut};
-use crate::{Options, add, affine, cast, conv, matmul, pad, pool, relu, reshape, softmax};
+use crate::{Options, add, affine, cast, choice, conv, deconv, matmul, movement, norm, pad, pool, reduce, relu, reshape, resize, softmax};
 use std::sync::Arc;
 use tpuc_kernels::cast::HalfFloat;
 use tpuc_kernels::{KernelError, Layout, Workspace};
@@ -231,6 +231,27 @@ fn prepare_exact(request: &Request<'_>) -> Result<Prepared, InterpError> {
         Op::TopSoftmax(op) => softmax::prepare_top(op, request),
         Op::TpuSoftmax(op) => softmax::prepare_tpu(op, request),
         Op::TpuCast(op) => cast::prepare(op, request),
+        Op::TopSqueeze(_) | Op::TopUnsqueeze(_) => reshape::prepare(request),
+        Op::TopPermute(op) => movement::prepare_permute(op, request),
+        Op::TopSlice(op) => movement::prepare_slice(op, request),
+        Op::TopReverse(op) => movement::prepare_reverse(op, request),
+        Op::TopTile(op) => movement::prepare_tile(op, request),
+        Op::TopExpand(_) => movement::prepare_expand(request),
+        Op::TopDepth2Space(op) => movement::prepare_depth2space(op, request),
+        Op::TopUpsample(op) => movement::prepare_upsample(op, request),
+        Op::TopConcat(op) => movement::prepare_concat(op, request),
+        Op::TopGather(op) => movement::prepare_gather(op, request),
+        Op::TopSplit(_) => Err(request.unsupported("is no form that runs: top-split-to-slice turns it into Slices")),
+        Op::TopInterp(op) => resize::prepare(op, request),
+        Op::TopReduce(op) => reduce::prepare_reduce(op, request),
+        Op::TopArg(op) => reduce::prepare_arg(op, request),
+        Op::TopLayerNorm(op) => norm::prepare_layer(op, request),
+        Op::TopInstanceNorm(op) => norm::prepare_instance(op, request),
+        Op::TopGroupNorm(op) => norm::prepare_group(op, request),
+        Op::TopDeconv(op) => deconv::prepare(op, request),
+        Op::TopCompare(op) => choice::prepare_compare(op, request),
+        Op::TopCompareConst(op) => choice::prepare_compare_const(op, request),
+        Op::TopWhere(op) => choice::prepare_where(op, request),
     }
 }
 
@@ -247,5 +268,5 @@ pub(crate) fn widened(tensor: &Arc<Tensor>) -> Arc<Tensor> {
 
 /// Whether the result is the operand's memory under another shape.
 pub(crate) fn is_alias(op: &Op) -> bool {
-    matches!(op, Op::TopInput(_) | Op::TopReshape(_) | Op::TpuReshape(_))
+    matches!(op, Op::TopInput(_) | Op::TopReshape(_) | Op::TopSqueeze(_) | Op::TopUnsqueeze(_) | Op::TpuReshape(_))
 }

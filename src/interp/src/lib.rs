@@ -8,18 +8,24 @@
 mod add;
 mod affine;
 mod cast;
+mod choice;
 mod conv;
+mod deconv;
 mod error;
 mod executor;
 mod kernel;
 mod matmul;
+mod movement;
 mod node;
+mod norm;
 mod observer;
 mod pad;
 mod plan;
 mod pool;
+mod reduce;
 mod relu;
 mod reshape;
+mod resize;
 mod softmax;
 mod view;
 

@@ -37,7 +37,8 @@ impl PreparedNode {
     pub fn new(name: &str, op: &Op, operands: &[ValueType], results: &[ValueType], constants: &[Option<Arc<Tensor>>], options: Options) -> Result<PreparedNode, InterpError> {
         let _team = Team::of(options.threads);
         let fail = |reason: &str| InterpError::Unsupported { layer: name.into(), op: op.name(), reason: reason.into() };
-        let [ValueType::Tensor(result_type)] = results else { return Err(fail("needs one result")) };
+        let present: Vec<_> = results.iter().filter_map(ValueType::tensor).collect();
+        let [result_type] = present[..] else { return Err(fail("needs one result")) };
         // Activations come in row-major order; a kernel that can work in either order should take them so.
         let available = vec![Layout::RowMajor; operands.len()];
         let constants: Vec<Option<Arc<Tensor>>> = constants.iter().map(|c| c.as_ref().map(widened)).collect();

@@ -240,8 +240,10 @@ impl Builder<'_> {
 
     fn node(&mut self, index: usize) -> Result<(), InterpError> {
         let node = &self.program.nodes[index];
-        let [result] = node.results[..] else {
-            return Err(InterpError::Unsupported { layer: String::new(), op: node.op.name(), reason: format!("has {} results, expected 1", node.results.len()) });
+        // Absent results have no type.
+        let present: Vec<ValueId> = node.results.iter().copied().filter(|&r| self.program.tensor_type(r).is_some()).collect();
+        let [result] = present[..] else {
+            return Err(InterpError::Unsupported { layer: String::new(), op: node.op.name(), reason: format!("has {} results, expected 1", present.len()) });
         };
         let is_weight = |id: ValueId| self.constants[id.index()].is_some();
         if is_alias(&node.op) && node.operands.first().is_some_and(|&id| !is_weight(id)) {

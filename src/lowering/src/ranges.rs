@@ -68,6 +68,11 @@ fn rules(op: &Op) -> &'static [Rule] {
         Op::TopMaxPool(_) => &[Rule::KeepsSign, Rule::Backward, Rule::Forward],
         Op::TopRelu(_) => &[Rule::Backward, Rule::Forward],
         Op::TopPad(_) => &[Rule::Forward],
+        Op::TopPermute(_) => &[Rule::View, Rule::Forward],
+        Op::TopReverse(_) | Op::TopSlice(_) | Op::TopSqueeze(_) | Op::TopTile(_) | Op::TopUnsqueeze(_) | Op::TopUpsample(_) => &[Rule::Forward],
+        Op::TopDepth2Space(_) => &[Rule::Backward],
+        Op::TopArg(_) | Op::TopCompare(_) | Op::TopCompareConst(_) | Op::TopConcat(_) | Op::TopDeconv(_) | Op::TopExpand(_) | Op::TopGather(_)
+        | Op::TopGroupNorm(_) | Op::TopInstanceNorm(_) | Op::TopInterp(_) | Op::TopLayerNorm(_) | Op::TopReduce(_) | Op::TopSplit(_) | Op::TopWhere(_) => &[],
         Op::TopAdd(_) | Op::TopBatchNorm(_) | Op::TopClip(_) | Op::TopConv(_) | Op::TopInput(_) | Op::TopMatMul(_) | Op::TopNone(_) | Op::TopScale(_)
         | Op::TopSoftmax(_) | Op::TopWeight(_) => &[],
         Op::TpuAdd(_) | Op::TpuCast(_) | Op::TpuConv2D(_) | Op::TpuMatMul(_) | Op::TpuPad(_) | Op::TpuPool2D(_) | Op::TpuRelu(_) | Op::TpuReshape(_)
@@ -86,6 +91,12 @@ fn does_relu(op: &Op) -> bool {
         Op::TopMaxPool(op) => op.do_relu,
         Op::TopScale(op) => op.do_relu,
         Op::TopRelu(_) => true,
+        Op::TopConcat(op) => op.do_relu,
+        Op::TopDeconv(op) => op.do_relu,
+        Op::TopUpsample(op) => op.do_relu,
+        Op::TopArg(_) | Op::TopCompare(_) | Op::TopCompareConst(_) | Op::TopDepth2Space(_) | Op::TopExpand(_) | Op::TopGather(_) | Op::TopGroupNorm(_)
+        | Op::TopInstanceNorm(_) | Op::TopInterp(_) | Op::TopLayerNorm(_) | Op::TopPermute(_) | Op::TopReduce(_) | Op::TopReverse(_) | Op::TopSlice(_)
+        | Op::TopSplit(_) | Op::TopSqueeze(_) | Op::TopTile(_) | Op::TopUnsqueeze(_) | Op::TopWhere(_) => false,
         Op::TopClip(_) | Op::TopInput(_) | Op::TopNone(_) | Op::TopPad(_) | Op::TopReshape(_) | Op::TopSoftmax(_) | Op::TopWeight(_) => false,
         Op::TpuAdd(_) | Op::TpuCast(_) | Op::TpuConv2D(_) | Op::TpuMatMul(_) | Op::TpuPad(_) | Op::TpuPool2D(_) | Op::TpuRelu(_) | Op::TpuReshape(_)
         | Op::TpuSoftmax(_) => false,

@@ -1,7 +1,7 @@
 //! What single ops ask of their attributes and operands beyond shapes that fit.
 
 use crate::types::ValueType;
-use crate::{Op, top, tpu};
+use crate::{Op, choice, deconv, norm, top, tpu};
 
 fn shape(operands: &[ValueType], index: usize) -> Option<&[i64]> {
     operands.get(index).and_then(ValueType::tensor).map(|t| t.shape.as_slice())
@@ -45,6 +45,11 @@ pub(crate) fn verify(op: &Op, operands: &[ValueType], results: &[ValueType]) -> 
             }
             Ok(())
         }
+        Op::TopLayerNorm(op) => norm::verify_layer(op, operands),
+        Op::TopInstanceNorm(op) => norm::verify_instance(op, operands),
+        Op::TopGroupNorm(op) => norm::verify_group(op, operands),
+        Op::TopDeconv(op) => deconv::verify(op, operands),
+        Op::TopCompareConst(op) => choice::check_mode(&op.mode),
         _ => Ok(()),
     }
 }

@@ -3,15 +3,22 @@
 
 pub mod attr;
 mod check;
+pub mod choice;
 mod conv;
+mod deconv;
 mod elementwise;
 mod matmul;
+mod movement;
+mod norm;
 mod pool;
 pub mod program;
+pub mod reduce;
+pub mod resize;
 mod shape;
 pub mod types;
 
 pub use attr::{Attr, AttrError, AttrKind, AttrSpec, EnumAttribute, OpSpec, ValueSpec};
+pub use movement::SliceRange;
 pub use program::{Node, Program, Source, Value, ValueId};
 pub use types::{Elem, TensorType, ValueType};
 
@@ -69,14 +76,36 @@ impl Op {
             Op::TpuPad(op) => one(shape::infer_pad(&op.paddings, &op.mode, &shapes)),
             Op::TopReshape(op) => one(shape::infer_reshape(op.shape.as_deref(), op.flatten_start_dim, &shapes)),
             Op::TpuReshape(op) => one(shape::infer_reshape(op.shape.as_deref(), op.flatten_start_dim, &shapes)),
+            Op::TopPermute(op) => one(movement::permute(op, &shapes)),
+            Op::TopSlice(op) => one(movement::slice(op, &shapes)),
+            Op::TopSplit(op) => movement::split(op, &shapes),
+            Op::TopConcat(op) => one(movement::concat(op, &shapes)),
+            Op::TopSqueeze(op) => one(movement::squeeze(op, &shapes)),
+            Op::TopUnsqueeze(op) => one(movement::unsqueeze(op, &shapes)),
+            Op::TopTile(op) => one(movement::tile(op, &shapes)),
+            Op::TopExpand(op) => one(movement::expand(op, &shapes)),
+            Op::TopGather(op) => one(movement::gather(op, &shapes)),
+            Op::TopDepth2Space(op) => one(movement::depth2space(op, &shapes)),
+            Op::TopReverse(op) => one(movement::reverse(op, &shapes)),
+            Op::TopUpsample(op) => one(resize::upsample(op, &shapes)),
+            Op::TopInterp(op) => one(resize::interp(op, &shapes)),
+            Op::TopReduce(op) => one(reduce::reduce(op, &shapes)),
+            // The extrema, where they are a result, have the shape of the indices.
+            Op::TopArg(op) => reduce::arg(op, &shapes).map(|s| vec![s.clone(), s]),
+            Op::TopLayerNorm(_) | Op::TopInstanceNorm(_) | Op::TopGroupNorm(_) | Op::TopCompareConst(_) => one(shapes.shape(0).map(<[i64]>::to_vec)),
+            Op::TopDeconv(op) => one(deconv::infer(op, &shapes)),
+            Op::TopCompare(op) => one(choice::compare(op, &shapes)),
+            Op::TopWhere(op) => one(choice::select(op, &shapes)),
         }
+        .and_then(|list| list.iter().try_for_each(|s| bounded(s)).map(|()| list))
         .map_err(|reason| self.invalid(reason))
     }
 
     /// Checks operand and result types against each other and against the attributes.
     pub fn verify(&self, operands: &[ValueType], results: &[ValueType]) -> Result<(), OpError> {
         self.check_operand_count(operands.len())?;
-        if results.len() != self.spec().results.len() {
+        let variadic = self.spec().results.iter().any(|r| r.variadic);
+        if !variadic && results.len() != self.spec().results.len() {
             return Err(self.invalid(format!("expected {} results, found {}", self.spec().results.len(), results.len())));
         }
         match self {
@@ -92,7 +121,14 @@ impl Op {
             _ => {}
         }
         let inferred = self.infer_shapes(operands)?;
+        if variadic && results.len() != inferred.len() {
+            return Err(self.invalid(format!("expected {} results, found {}", inferred.len(), results.len())));
+        }
         for (shape, result) in inferred.iter().zip(results) {
+            // Only the second result of Arg may be none.
+            if result.is_none() && matches!(self, Op::TopArg(_)) {
+                continue;
+            }
             let found = result.tensor().map_or(&[][..], |t| &t.shape);
             if found != shape {
                 return Err(self.invalid(format!("result shape is {found:?}, expected {shape:?}")));
@@ -127,6 +163,17 @@ impl Op {
             Op::TopBatchNorm(_) | Op::TopScale(_) => out * 2,
             Op::TopRelu(_) | Op::TpuRelu(_) | Op::TopClip(_) => out,
             Op::TopSoftmax(_) | Op::TpuSoftmax(_) => out * 5,
+            Op::TopInterp(op) => out * if op.mode == "linear" { 2 } else { 1 },
+            Op::TopUpsample(op) => out * (1 + i64::from(op.do_relu)),
+            Op::TopReverse(_) | Op::TopReduce(_) | Op::TopCompare(_) | Op::TopCompareConst(_) | Op::TopWhere(_) => out,
+            Op::TopArg(_) => count(operands.first()),
+            Op::TopLayerNorm(_) | Op::TopInstanceNorm(_) | Op::TopGroupNorm(_) => out * (10 + has_bias(1) + has_bias(2)),
+            Op::TopDeconv(op) => {
+                let filter = operands.get(1).and_then(ValueType::tensor).map_or(0, |t| t.count() / t.shape.get(1).copied().unwrap_or(1).max(1));
+                count(operands.first()) * (filter * 2 + has_bias(2) + i64::from(op.do_relu))
+            }
+            Op::TopPermute(_) | Op::TopSlice(_) | Op::TopSplit(_) | Op::TopConcat(_) | Op::TopSqueeze(_) | Op::TopUnsqueeze(_) | Op::TopTile(_) | Op::TopExpand(_) => 0,
+            Op::TopGather(_) | Op::TopDepth2Space(_) => 0,
             Op::TopNone(_) | Op::TopWeight(_) | Op::TopInput(_) | Op::TopPad(_) | Op::TpuPad(_) | Op::TopReshape(_) | Op::TpuReshape(_) | Op::TpuCast(_) => 0,
         }
     }
@@ -147,6 +194,14 @@ impl Op {
         }
         Ok(())
     }
+}
+
+/// The most elements of a tensor. Products of sizes within it never overflow.
+const MOST_ELEMENTS: i64 = 1 << 40;
+
+fn bounded(shape: &[i64]) -> Result<(), String> {
+    let count = shape.iter().try_fold(1i64, |a, &d| a.checked_mul(d).filter(|_| d >= 0));
+    if count.is_some_and(|c| c <= MOST_ELEMENTS) { Ok(()) } else { Err(format!("a result of shape {shape:?} is too large")) }
 }
 
 /// Operand types with messages that name the operand.

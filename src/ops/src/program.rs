@@ -88,8 +88,8 @@ impl Program {
         }
     }
 
-    /// Appends an op with one result per (name, type).
-    pub fn push_results(&mut self, op: impl Into<Op>, operands: &[ValueId], results: Vec<(String, TensorType)>) -> Vec<ValueId> {
+    /// Appends an op with one result per (name, type). A result that is absent has type none.
+    pub fn push_results<T: Into<ValueType>>(&mut self, op: impl Into<Op>, operands: &[ValueId], results: Vec<(String, T)>) -> Vec<ValueId> {
         let node = self.nodes.len();
         let ids = results.into_iter().enumerate().map(|(result, (name, ty))| self.add(name, ty.into(), Source::Op { node, result })).collect::<Vec<_>>();
         self.nodes.push(Node { op: op.into(), operands: operands.to_vec(), results: ids.clone() });

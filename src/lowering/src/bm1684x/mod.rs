@@ -51,6 +51,11 @@ fn lower_int8(context: &OpContext) -> Result<Lowered, LowerError> {
         },
         Op::TopScale(_) | Op::TopBatchNorm(_) => Err(context.unsupported("top_optimize turns it into a convolution; its scale and bias must be weights")),
         Op::TopClip(_) => Err(context.unsupported("needs float arithmetic")),
+        Op::TopArg(_) | Op::TopCompare(_) | Op::TopCompareConst(_) | Op::TopConcat(_) | Op::TopDeconv(_) | Op::TopDepth2Space(_) | Op::TopExpand(_) | Op::TopGather(_)
+        | Op::TopGroupNorm(_) | Op::TopInstanceNorm(_) | Op::TopInterp(_) | Op::TopLayerNorm(_) | Op::TopPermute(_) | Op::TopReduce(_) | Op::TopReverse(_)
+        | Op::TopSlice(_) | Op::TopSplit(_) | Op::TopSqueeze(_) | Op::TopTile(_) | Op::TopUnsqueeze(_) | Op::TopUpsample(_) | Op::TopWhere(_) => {
+            Err(context.unsupported("cannot be lowered yet"))
+        }
         Op::TopNone(_) | Op::TopWeight(_) => Err(context.unsupported("a constant is not computed")),
         Op::TpuAdd(_) | Op::TpuCast(_) | Op::TpuConv2D(_) | Op::TpuMatMul(_) | Op::TpuPad(_) | Op::TpuPool2D(_) | Op::TpuRelu(_) | Op::TpuReshape(_)
         | Op::TpuSoftmax(_) => Err(context.unsupported("is lowered already")),

@@ -336,11 +336,14 @@ fn ranges_of_further_networks() {
             let ours = annotated.tensor_type(id).unwrap().elem;
             match theirs.elem {
                 Elem::Uniform { .. } => assert_eq!(tpuc_lowering::quantized_elem(&ours), Some(theirs.elem), "{name} {}", op.name),
+                // In which float it is computed is no matter of ranges.
+                Elem::Calibrated { min, max, .. } => assert_eq!(ours, Elem::Calibrated { expressed: ours.storage(), min, max }, "{name} {}", op.name),
                 elem => assert_eq!(ours, elem, "{name} {}", op.name),
             }
             compared += 1;
         }
     }
     println!("types of {compared} values equal");
-    assert_eq!(compared, 4 + 11 + 11);
+    // More as more ops are known.
+    assert!(compared >= 4 + 11 + 13, "{compared}");
 }

@@ -1,0 +1,42 @@
+//! Deconv.
+
+use crate::error::InterpError;
+use crate::kernel::{Prepared, Request, boxed, operand};
+use tpuc_kernels::deconv::{Deconv, DeconvShape};
+use tpuc_kernels::{Activation, Layout};
+use tpuc_ops::top;
+
+pub(crate) fn prepare(op: &top::Deconv, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    if !request.is_float(&[0])? {
+        return Err(request.unsupported("of a float network needs f32 tensors"));
+    }
+    let Some(weights) = request.floats(1)? else { return Err(request.unsupported("needs a weight as filter")) };
+    let bias = request.bias(2, request.floats(2)?)?;
+    let (input, filter, result) = (request.shape(0)?, request.shape(1)?, request.result.dims());
+    let spatial = op.kernel_shape.len();
+    if !(1..=3).contains(&spatial) || [input.len(), filter.len(), result.len()] != [spatial + 2; 3] {
+        return Err(request.unsupported("needs one to three spatial dimensions"));
+    }
+    let three = |list: &[usize], fill: usize| {
+        let mut out = [fill; 3];
+        out[3 - spatial..].copy_from_slice(list);
+        out
+    };
+    let positive = |list: &[i64]| list.iter().map(|&v| v.max(0) as usize).collect::<Vec<_>>();
+    let group = op.group.max(1) as usize;
+    let shape = DeconvShape {
+        batch: input[0],
+        group,
+        input_channels: input[1] / group,
+        output_channels: filter[0],
+        input: three(&input[2..], 1),
+        output: three(&result[2..], 1),
+        kernel: three(&filter[2..], 1),
+        strides: three(&positive(&op.strides), 1),
+        dilations: three(&op.dilations.as_deref().map_or_else(|| vec![1; spatial], positive), 1),
+        before: three(&positive(&op.pads[..spatial]), 0),
+    };
+    let deconv = Deconv::new(&shape, weights, bias, Activation::relu(op.do_relu, op.relu_limit))?;
+    let kernel = boxed(move |operands, y, workspace| deconv.run(operand(operands, 0)?.floats()?, y.floats()?, workspace));
+    Ok(Prepared { kernel, operands: vec![Some(Layout::RowMajor), None, None], result: Layout::RowMajor })
+}

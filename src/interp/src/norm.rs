@@ -1,0 +1,44 @@
+//! LayerNorm, InstanceNorm, GroupNorm.
+
+use crate::error::InterpError;
+use crate::kernel::{Prepared, Request, boxed, operand};
+use tpuc_kernels::Layout;
+use tpuc_kernels::norm::{self, NormShape};
+use tpuc_ops::top;
+
+pub(crate) fn prepare_layer(op: &top::LayerNorm, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    let shape = request.shape(0)?;
+    let first = op.resolve(shape.len()).map_err(|r| request.unsupported(r))?;
+    let row = shape[first..].iter().product();
+    prepare(NormShape { row, shared: 1, affine: row, eps: op.eps as f32 }, request)
+}
+
+pub(crate) fn prepare_instance(op: &top::InstanceNorm, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    let (channels, area) = picture(request)?;
+    prepare(NormShape { row: area, shared: area, affine: channels, eps: op.eps as f32 }, request)
+}
+
+pub(crate) fn prepare_group(op: &top::GroupNorm, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    let (channels, area) = picture(request)?;
+    let groups = op.num_groups.max(1) as usize;
+    prepare(NormShape { row: channels / groups * area, shared: area, affine: channels, eps: op.eps as f32 }, request)
+}
+
+/// Channels, and elements of a channel.
+fn picture(request: &Request<'_>) -> Result<(usize, usize), InterpError> {
+    let shape = request.shape(0)?;
+    match shape.split_at_checked(2) {
+        Some((lead, rest)) => Ok((lead[1], rest.iter().product())),
+        None => Err(request.unsupported("needs an input with channels")),
+    }
+}
+
+fn prepare(shape: NormShape, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    if !request.is_float(&[0])? {
+        return Err(request.unsupported("of a float network needs f32 tensors"));
+    }
+    let owned = |index: usize| -> Result<_, InterpError> { Ok(request.bias(index, request.floats(index)?)?.map(<[f32]>::to_vec)) };
+    let (weight, bias) = (owned(1)?, owned(2)?);
+    let kernel = boxed(move |operands, y, _| norm::normalize(shape, operand(operands, 0)?.floats()?, weight.as_deref(), bias.as_deref(), y.floats()?));
+    Ok(Prepared { kernel, operands: vec![Some(Layout::RowMajor), None, None], result: Layout::RowMajor })
+}
