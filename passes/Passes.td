@@ -37,6 +37,54 @@ def SimplifyReshape : ModulePass<"top-simplify-reshape"> {
   let summary = "Merge chains of reshapes and drop those that change nothing";
 }
 
+def FoldConstants : ModulePass<"top-fold-constants"> {
+  let summary = "Compute ops that read weights alone";
+}
+
+def SplitToSlice : ModulePass<"top-split-to-slice"> {
+  let summary = "Turn the parts of a Split into Slices";
+}
+
+def GatherToSlice : ModulePass<"top-gather-to-slice"> {
+  let summary = "Turn a Gather of evenly spaced constant indices into a Slice";
+}
+
+def FusePermute : ModulePass<"top-fuse-permute"> {
+  let summary = "Merge a Permute into the one behind it";
+}
+
+def FuseSlice : ModulePass<"top-fuse-slice"> {
+  let summary = "Merge a Slice into the one behind it";
+}
+
+def FuseConcat : ModulePass<"top-fuse-concat"> {
+  let summary = "Merge a Concat into the one that it is part of";
+}
+
+def FuseDepth2Space : ModulePass<"top-fuse-depth2space"> {
+  let summary = "Recognize Depth2Space in Reshape, Permute, Reshape and in Concat of Slices";
+}
+
+def FuseSame : ModulePass<"top-fuse-same"> {
+  let summary = "Merge equal ops on equal operands";
+}
+
+def ReduceToPool : ModulePass<"top-reduce-to-pool"> {
+  let summary = "Turn the mean or maximum over height and width into a pool";
+}
+
+def InterpToUpsample : ModulePass<"top-interp-to-upsample"> {
+  let summary = "Turn nearest resizing by one whole factor into Upsample";
+}
+
+def FuseTile : ModulePass<"top-fuse-tile"> {
+  let summary = "Turn Expand into Tile, and drop it in front of ops that broadcast";
+}
+
+def MoveRelu : ModulePass<"top-move-relu"> {
+  let summary = "Move Relu in front of Concat, where the joined ops can do it";
+}
+
 //===-- Calibration -------------------------------------------------------------------------------------------------===//
 
 def Calibrate : ModulePass<"top-calibrate"> {

@@ -70,6 +70,42 @@ impl Editor {
         self.program.producer(value)
     }
 
+
+    pub fn is_output(&self, value: ValueId) -> bool {
+        self.program.outputs.contains(&value)
+    }
+
+    /// Whether anything still needs a value. What a rewrite has taken out of use stays until the round ends.
+    pub fn is_used(&self, value: ValueId) -> bool {
+        self.is_output(value) || self.program.nodes.iter().any(|n| n.operands.contains(&value))
+    }
+
+    /// The node that computes a value, whoever else reads it.
+    pub fn producer(&self, value: ValueId) -> Option<usize> {
+        self.program.producer(value)
+    }
+
+    /// Puts a new op with one result in front of a node, whose index grows by one. The result's shape is inferred.
+    pub fn insert(&mut self, node: usize, op: impl Into<Op>, operands: &[ValueId], layer: &str) -> Result<ValueId, String> {
+        let op = op.into();
+        let types: Vec<_> = operands.iter().map(|&o| self.program.value(o).ty.clone()).collect();
+        let shape = op.infer_shapes(&types).map_err(crate::text)?.remove(0);
+        for value in &mut self.program.values {
+            if let Source::Op { node: at, .. } = &mut value.source {
+                *at += usize::from(*at >= node);
+            }
+        }
+        let result = ValueId(self.program.values.len() as u32);
+        self.program.values.push(Value { name: layer.to_owned(), ty: TensorType::f32(&shape).into(), source: Source::Op { node, result: 0 } });
+        self.program.nodes.insert(node, tpuc_ops::Node { op, operands: operands.to_vec(), results: vec![result] });
+        Ok(result)
+    }
+
+    /// Lets everybody read `new` instead of `old`.
+    pub fn replace(&mut self, old: ValueId, new: ValueId) {
+        self.redirect(usize::MAX, old, new);
+    }
+
     /// The elements of a weight.
     pub fn weight(&self, value: ValueId) -> Option<Vec<f32>> {
         let value = self.program.value(value);

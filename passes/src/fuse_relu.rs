@@ -10,30 +10,50 @@ use tpuc_ops::{Op, top};
 const NO_LIMIT: f64 = 1e30;
 
 pub fn run(module: &PassModule, _options: &FuseReluOptions) -> Result<(), String> {
-    Editor::run(module, |editor, node| match editor.op(node).clone() {
-        Op::TopClip(op) if op.min == 0.0 && op.max > 0.0 => {
-            let relu_limit = if op.max >= NO_LIMIT { -1.0 } else { op.max };
+    Editor::run(module, |editor, node| match limit_of(editor.op(node)) {
+        Some(relu_limit) if matches!(editor.op(node), Op::TopClip(_)) => {
             editor.program.nodes[node].op = Op::TopRelu(top::Relu { relu_limit, ..Default::default() });
             Ok(true)
         }
-        Op::TopRelu(op) => Ok(fuse(editor, node, op.relu_limit)),
-        _ => Ok(false),
+        Some(limit) => Ok(fuse(editor, node, limit)),
+        None => Ok(false),
     })
 }
 
-fn fuse(editor: &mut Editor, relu: usize, limit: f64) -> bool {
-    let Some(producer) = editor.sole_producer(editor.operand(relu, 0)) else { return false };
-    let mut op = editor.op(producer).clone();
-    let (do_relu, relu_limit) = match &mut op {
+/// The limit of an op that is a Relu, or a Clip that is one; -1 where there is none.
+pub fn limit_of(op: &Op) -> Option<f64> {
+    match op {
+        Op::TopRelu(op) => Some(op.relu_limit),
+        Op::TopClip(op) if op.min == 0.0 && op.max > 0.0 => Some(if op.max >= NO_LIMIT { -1.0 } else { op.max }),
+        _ => None,
+    }
+}
+
+/// Whether an op can end in a Relu.
+pub fn is_fusable(op: &Op) -> bool {
+    relu_of(&mut op.clone()).is_some()
+}
+
+/// The attributes `do_relu` and `relu_limit` of an op that can end in a Relu.
+fn relu_of(op: &mut Op) -> Option<(&mut bool, &mut f64)> {
+    Some(match op {
         Op::TopConv(op) => (&mut op.do_relu, &mut op.relu_limit),
+        Op::TopDeconv(op) => (&mut op.do_relu, &mut op.relu_limit),
         Op::TopMatMul(op) => (&mut op.do_relu, &mut op.relu_limit),
         Op::TopAdd(op) => (&mut op.do_relu, &mut op.relu_limit),
         Op::TopScale(op) => (&mut op.do_relu, &mut op.relu_limit),
         Op::TopBatchNorm(op) => (&mut op.do_relu, &mut op.relu_limit),
         Op::TopAvgPool(op) => (&mut op.do_relu, &mut op.relu_limit),
         Op::TopMaxPool(op) => (&mut op.do_relu, &mut op.relu_limit),
-        _ => return false,
-    };
+        Op::TopUpsample(op) => (&mut op.do_relu, &mut op.relu_limit),
+        _ => return None,
+    })
+}
+
+fn fuse(editor: &mut Editor, relu: usize, limit: f64) -> bool {
+    let Some(producer) = editor.sole_producer(editor.operand(relu, 0)) else { return false };
+    let mut op = editor.op(producer).clone();
+    let Some((do_relu, relu_limit)) = relu_of(&mut op) else { return false };
     // Two limits in a row: the smaller one holds.
     let both = |a: f64, b: f64| if a <= 0.0 { b } else if b <= 0.0 { a } else { a.min(b) };
     *relu_limit = if *do_relu { both(*relu_limit, limit) } else { limit };

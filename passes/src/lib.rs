@@ -12,19 +12,31 @@ mod equalize_weights;
 mod export_calibration_table;
 mod export_quantize_table;
 mod fold_batch_norm;
+mod fold_constants;
 mod fuse_bias;
+mod fuse_concat;
+mod fuse_depth2_space;
 mod fuse_pad;
+mod fuse_permute;
 mod fuse_relu;
+mod fuse_same;
+mod fuse_slice;
+mod fuse_tile;
+mod gather_to_slice;
 mod import_calibration_table;
 mod import_quantize_table;
 mod inputs;
+mod interp_to_upsample;
 mod merge_conv;
+mod move_relu;
 pub mod new_weights;
 mod processor_assign;
 mod processor_top_optimize;
 mod progress;
+mod reduce_to_pool;
 mod shape_infer;
 mod simplify_reshape;
+mod split_to_slice;
 
 pub use inputs::{net_inputs, preprocess};
 pub use progress::{set_progress, tell as tell_progress};
@@ -35,7 +47,8 @@ use tpuc_dialects::pass::{OptionSpec, PassSpec, register};
 include!(concat!(env!("OUT_DIR"), "/passes.rs"));
 
 /// The pipeline that an imported network goes through: `model_transform` runs it.
-pub const TOP_PIPELINE: &str = "builtin.module(top-simplify-reshape,top-fuse-pad,top-fold-batchnorm,top-fuse-bias,top-fuse-relu,top-merge-conv,shape-infer)";
+pub const TOP_PIPELINE: &str = "builtin.module(top-fold-constants,top-split-to-slice,top-gather-to-slice,top-simplify-reshape,top-fuse-permute,top-fuse-depth2space,\
+     top-fuse-slice,top-fuse-concat,top-fuse-same,top-reduce-to-pool,top-interp-to-upsample,top-fuse-tile,top-fuse-pad,top-fold-batchnorm,top-fuse-bias,top-move-relu,top-fuse-relu,top-merge-conv,shape-infer)";
 
 /// Makes the passes known by name. Any number of calls.
 pub fn register_all() {

@@ -64,4 +64,6 @@ impl Default for Options {
 }
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod tests;

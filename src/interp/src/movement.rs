@@ -92,14 +92,26 @@ pub(crate) fn prepare_expand(request: &Request<'_>) -> Result<Prepared, InterpEr
 }
 
 pub(crate) fn prepare_upsample(op: &top::Upsample, request: &Request<'_>) -> Result<Prepared, InterpError> {
-    if op.do_relu {
-        return Err(request.unsupported("with a Relu does not run"));
-    }
     let (shape, layout, steps) = source(request)?;
     let [n, c, h, w] = shape[..] else { return Err(request.unsupported("needs an input of four dimensions")) };
     let (sh, sw) = (op.scale_h.max(0) as usize, op.scale_w.max(0) as usize);
     let parts = [vec![(n, steps[0])], vec![(c, steps[1])], vec![(h, steps[2]), (sh, 0)], vec![(w, steps[3]), (sw, 0)]];
-    copied(&parts, 0, layout, layout, request)
+    let prepared = copied(&parts, 0, layout, layout, request)?;
+    let activation = Activation::relu(op.do_relu, op.relu_limit);
+    if activation == Activation::None {
+        return Ok(prepared);
+    }
+    if !request.is_float(&[0])? {
+        return Err(request.unsupported("with a Relu runs in f32 only"));
+    }
+    let copy = prepared.kernel;
+    let kernel = boxed(move |operands, y, workspace| {
+        let y = y.floats()?;
+        copy.run(operands, SliceMut::F32(y), workspace)?;
+        y.iter_mut().for_each(|v| *v = activation.apply(*v));
+        Ok(())
+    });
+    Ok(Prepared { kernel, ..prepared })
 }
 
 /// The channels of the deeper side are taken apart into block row, block column and channel; where each of them goes or comes

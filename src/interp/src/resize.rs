@@ -29,7 +29,8 @@ pub(crate) fn prepare(op: &top::Interp, request: &Request<'_>) -> Result<Prepare
     let kernel = match op.mode.as_str() {
         "linear" => boxed(move |operands, y, _| resize::linear(&shape, coordinates, operand(operands, 0)?.floats()?, y.floats()?)),
         "nearest" => {
-            let [rows, columns] = [0, 1].map(|d| coordinates.nearest(input[d], output[d]));
+            let map = |d: usize| tpuc_ops::resize::nearest(&op.coord_mode, input[d] as i64, output[d] as i64).into_iter().map(|i| i as usize).collect::<Vec<_>>();
+            let (rows, columns) = (map(0), map(1));
             boxed(move |operands, y, _| resize::pick(&shape, &rows, &columns, operand(operands, 0)?.floats()?, y.floats()?))
         }
         other => return Err(request.unsupported(format!("has unknown mode '{other}'"))),

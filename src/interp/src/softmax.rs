@@ -3,7 +3,7 @@
 use crate::error::InterpError;
 use crate::kernel::{Prepared, Request, boxed, operand};
 use tpuc_kernels::Layout;
-use tpuc_kernels::softmax::{self, Axis};
+use tpuc_kernels::softmax::{self, Axis, Softmax};
 use tpuc_ops::{top, tpu};
 
 pub(crate) fn prepare_top(op: &top::Softmax, request: &Request<'_>) -> Result<Prepared, InterpError> {
@@ -30,7 +30,8 @@ pub(crate) fn prepare_tpu(op: &tpu::Softmax, request: &Request<'_>) -> Result<Pr
 
 fn prepare_float(axis: i64, beta: f64, log: bool, request: &Request<'_>) -> Result<Prepared, InterpError> {
     let axis = Axis::of(&request.shape(0)?, axis)?;
-    let kernel = boxed(move |operands, y, _| softmax::softmax(axis, operand(operands, 0)?.floats()?, beta as f32, log, y.floats()?));
+    let prepared_softmax = Softmax::new(axis, beta as f32, log)?;
+    let kernel = boxed(move |operands, y, workspace| prepared_softmax.run(operand(operands, 0)?.floats()?, y.floats()?, workspace));
     Ok(prepared(kernel, request))
 }
 

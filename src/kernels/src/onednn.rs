@@ -1,4 +1,4 @@
-//! oneDNN 2.6 through its C API: convolutions, matrix products and reorders of CPU memory. The only `unsafe` calls into it
+//! oneDNN 2.6 through its C API: convolutions, matrix products, softmax and reorders of CPU memory. The only `unsafe` calls into it
 //! are here.
 //!
 //! What the safe side relies on: a [`Primitive`] knows the size in bytes of every argument, and `execute` refuses slices
@@ -68,6 +68,8 @@ unsafe extern "C" {
         op: *mut RawOp, prop: c_int, alg: c_int, src: *const RawDesc, weights: *const RawDesc, bias: *const RawDesc, dst: *const RawDesc,
         strides: *const i64, dilates: *const i64, padding_l: *const i64, padding_r: *const i64,
     ) -> c_int;
+    fn dnnl_softmax_forward_desc_init(op: *mut RawOp, prop: c_int, data: *const RawDesc, axis: c_int) -> c_int;
+    fn dnnl_logsoftmax_forward_desc_init(op: *mut RawOp, prop: c_int, data: *const RawDesc, axis: c_int) -> c_int;
     fn dnnl_matmul_desc_init(op: *mut RawOp, src: *const RawDesc, weights: *const RawDesc, bias: *const RawDesc, dst: *const RawDesc) -> c_int;
 }
 
@@ -311,6 +313,20 @@ impl Primitive {
         Self::create("creating a matrix product", &op, activation, src, bias, dst)
     }
 
+    /// Softmax, or its logarithm, along the last dimension.
+    pub fn softmax(data: Desc, rank: usize, log: bool) -> Result<Primitive, KernelError> {
+        let mut op = Box::new(RawOp([0; 1024]));
+        let axis = rank as c_int - 1;
+        // SAFETY: the descriptor is valid, `op` has room.
+        check("describing a softmax", unsafe {
+            match log {
+                false => dnnl_softmax_forward_desc_init(&mut *op, FORWARD_INFERENCE, &data.0, axis),
+                true => dnnl_logsoftmax_forward_desc_init(&mut *op, FORWARD_INFERENCE, &data.0, axis),
+            }
+        })?;
+        Self::create("creating a softmax", &op, Activation::None, data, None, data)
+    }
+
     fn create(what: &'static str, op: &RawOp, activation: Activation, src: Desc, bias: Option<Desc>, dst: Desc) -> Result<Primitive, KernelError> {
         let engine = engine()?;
         let attributes = attributes(activation)?;
@@ -324,7 +340,7 @@ impl Primitive {
                 let found = dnnl_primitive_desc_query_md(desc.0, what, 0);
                 (!found.is_null()).then(|| Desc(*found))
             };
-            let weights = query(QUERY_WEIGHTS);
+            let weights = query(QUERY_WEIGHTS).filter(|d| d.bytes() > 0);
             let scratchpad = query(QUERY_SCRATCHPAD).filter(|d| d.bytes() > 0);
             let mut handle = std::ptr::null_mut();
             check(what, dnnl_primitive_create(&mut handle, desc.0))?;

@@ -24,7 +24,7 @@ pub fn pad<T: Element>(x: &[T], shape: &[usize], before: &[i64], after: &[i64], 
     for (d, &size) in shape.iter().enumerate() {
         let padded = (size as i64).checked_add(before[d]).and_then(|s| s.checked_add(after[d])).filter(|&p| p >= 0 && p as usize <= y.len().max(1));
         let reach = if border == Border::Reflect { size as i64 - 1 } else { i64::MAX };
-        let Some(padded) = padded.filter(|_| before[d] <= reach && after[d] <= reach && size > 0) else {
+        let Some(padded) = padded.filter(|_| before[d] <= reach && after[d] <= reach && before[d].min(after[d]) >= -(size as i64) && size > 0) else {
             return Err(KernelError::Geometry(format!("dimension {d} of {shape:?} cannot be padded by {} and {}", before[d], after[d])));
         };
         let last = size as i64 - 1;

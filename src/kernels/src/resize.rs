@@ -40,17 +40,6 @@ impl Coordinates {
         })
     }
 
-    /// The nearest pixel of the input for every pixel of the result: halves go down where pixels are areas, up where corners are
-    /// aligned; asymmetric positions are cut.
-    pub fn nearest(self, input: usize, output: usize) -> Vec<usize> {
-        let round = |v: f32| match self {
-            Coordinates::HalfPixel | Coordinates::PytorchHalfPixel => (v - 0.5).ceil(),
-            Coordinates::AlignCorners => (v + 0.5).floor(),
-            Coordinates::Asymmetric => v.floor(),
-        };
-        self.positions(input, output).map(|v| (round(v).max(0.0) as usize).min(input - 1)).collect()
-    }
-
     /// The two pixels around each position and how far it is from the first.
     fn neighbours(self, input: usize, output: usize) -> Vec<(usize, usize, f32)> {
         let one = |v: f32| {
@@ -143,10 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn nearest_by_hand() {
-        assert_eq!(Coordinates::Asymmetric.nearest(4, 6), [0, 0, 1, 2, 2, 3]);
-        assert_eq!(Coordinates::HalfPixel.nearest(4, 8), [0, 0, 1, 1, 2, 2, 3, 3]);
-        assert_eq!(Coordinates::HalfPixel.nearest(4, 2), [0, 2]);
+    fn pixels_by_number() {
         let mut y = [0; 6];
         let shape = ResizeShape { outer: 1, input: [2, 1], output: [3, 1], inner: 2 };
         pick(&shape, &[1, 0, 1], &[0], &[1, 2, 3, 4], &mut y).unwrap();

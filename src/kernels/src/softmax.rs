@@ -1,5 +1,7 @@
 //! Softmax along one axis: float, and 8-bit through a table of exponentials.
 
+use crate::buffer::{bytes, bytes_mut};
+use crate::onednn::{DST, Desc, Primitive, SRC, Type, Workspace};
 use crate::{Int8, Ints, IntsMut, KernelError, expect_length};
 
 /// Where the axis of a reduction stands: `[outer, length, inner]`.
@@ -31,10 +33,39 @@ impl Axis {
     }
 }
 
-/// `exp(beta x) / sum(exp(beta x))`, or its logarithm. The largest element is subtracted first.
-pub fn softmax(axis: Axis, x: &[f32], beta: f32, log: bool, y: &mut [f32]) -> Result<(), KernelError> {
-    expect_length("input elements of a softmax", axis.count(), x.len())?;
-    expect_length("output elements of a softmax", axis.count(), y.len())?;
+/// A prepared `exp(beta x) / sum(exp(beta x))`, or its logarithm.
+///
+/// Along the innermost dimension it is oneDNN's, whose exponentials are its own; along others plain loops. So is the
+/// reference's, to the bit.
+pub struct Softmax {
+    axis: Axis,
+    beta: f32,
+    log: bool,
+    innermost: Option<Primitive>,
+}
+
+impl Softmax {
+    pub fn new(axis: Axis, beta: f32, log: bool) -> Result<Softmax, KernelError> {
+        let rows = [axis.outer as i64, axis.length as i64];
+        let innermost = if axis.inner == 1 && beta == 1.0 { Some(Primitive::softmax(Desc::dense(&rows, Type::F32)?, 2, log)?) } else { None };
+        Ok(Softmax { axis, beta, log, innermost })
+    }
+
+    pub fn run(&self, x: &[f32], y: &mut [f32], workspace: &mut Workspace) -> Result<(), KernelError> {
+        expect_length("input elements of a softmax", self.axis.count(), x.len())?;
+        expect_length("output elements of a softmax", self.axis.count(), y.len())?;
+        match &self.innermost {
+            Some(primitive) => primitive.execute(&[(SRC, bytes(x))], (DST, bytes_mut(y)), workspace),
+            None => {
+                by_definition(self.axis, x, self.beta, self.log, y);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The largest element is subtracted first.
+fn by_definition(axis: Axis, x: &[f32], beta: f32, log: bool, y: &mut [f32]) {
     for start in axis.starts() {
         let at = |k: usize| start + k * axis.inner;
         let max = (0..axis.length).map(|k| x[at(k)] * beta).fold(f32::NEG_INFINITY, f32::max);
@@ -50,7 +81,6 @@ pub fn softmax(axis: Axis, x: &[f32], beta: f32, log: bool, y: &mut [f32]) -> Re
             y[at(k)] = if log { y[at(k)] - log_sum } else { y[at(k)] / sum };
         }
     }
-    Ok(())
 }
 
 /// 8-bit softmax: `saturate(trunc(table[max - x] / (sum * scale) + 0.5))`, everything in f32, the sum in the order of the
@@ -91,15 +121,16 @@ mod tests {
     fn sums_to_one_along_the_axis() {
         let shape = [2, 3, 4];
         let x: Vec<f32> = (0..24).map(|i| ((i * 7) % 11) as f32).collect();
-        for axis in [-1, 0, 1] {
+        let mut workspace = Workspace::new().unwrap();
+        for (axis, beta) in [(-1, 0.5f32), (-1, 1.0), (0, 0.5), (1, 1.0)] {
             let a = Axis::of(&shape, axis).unwrap();
             let (mut y, mut l) = (vec![0.0; 24], vec![0.0; 24]);
-            softmax(a, &x, 0.5, false, &mut y).unwrap();
-            softmax(a, &x, 0.5, true, &mut l).unwrap();
+            Softmax::new(a, beta, false).unwrap().run(&x, &mut y, &mut workspace).unwrap();
+            Softmax::new(a, beta, true).unwrap().run(&x, &mut l, &mut workspace).unwrap();
             for start in a.starts() {
-                let sum: f64 = (0..a.length).map(|k| f64::from(0.5 * x[start + k * a.inner]).exp()).sum();
+                let sum: f64 = (0..a.length).map(|k| f64::from(beta * x[start + k * a.inner]).exp()).sum();
                 for i in (0..a.length).map(|k| start + k * a.inner) {
-                    let wanted = f64::from(0.5 * x[i]).exp() / sum;
+                    let wanted = f64::from(beta * x[i]).exp() / sum;
                     assert!((f64::from(y[i]) - wanted).abs() < 1e-6 && (f64::from(l[i]) - wanted.ln()).abs() < 1e-5);
                 }
             }

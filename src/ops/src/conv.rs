@@ -37,6 +37,7 @@ pub(crate) fn infer(window: &Window, operands: &Operands) -> Result<Vec<i64>, St
     let input = operands.shape(0)?;
     let filter = operands.shape(1)?;
     let spatial = window.kernel.len();
+    check_geometry(window.kernel, window.strides, window.pads, window.dilations)?;
     if input.len() != spatial + 2 || filter.len() != spatial + 2 {
         return Err(format!("a kernel of {spatial} dimensions needs input and filter of {} dimensions, found {input:?} and {filter:?}", spatial + 2));
     }
@@ -74,6 +75,9 @@ pub(crate) fn verify(window: &Window, operands: &[ValueType]) -> Result<(), Stri
     Ok(())
 }
 
+/// No window is larger, moves further or is padded more.
+const MOST: i64 = 1 << 24;
+
 /// Positive kernel, strides and dilations, non-negative pads, matching lengths.
 pub(crate) fn check_geometry(kernel: &[i64], strides: &[i64], pads: &[i64], dilations: Option<&[i64]>) -> Result<(), String> {
     let spatial = kernel.len();
@@ -81,8 +85,9 @@ pub(crate) fn check_geometry(kernel: &[i64], strides: &[i64], pads: &[i64], dila
         if list.len() != length {
             return Err(format!("{name} has {} entries, expected {length}", list.len()));
         }
-        match list.iter().find(|&&v| v < least) {
-            Some(v) => Err(format!("{name} holds {v}, expected at least {least}")),
+        match list.iter().find(|&&v| v < least || v > MOST) {
+            Some(v) if *v < least => Err(format!("{name} holds {v}, expected at least {least}")),
+            Some(v) => Err(format!("{name} holds {v}, expected at most {MOST}")),
             None => Ok(()),
         }
     };

@@ -144,12 +144,12 @@ impl Op {
         let has_bias = |i: usize| i64::from(operands.get(i).is_some_and(|b| !b.is_none()));
         let conv = |do_relu: bool| {
             let filter = operands.get(1).and_then(ValueType::tensor).map_or(0, |t| t.shape.iter().skip(1).product());
-            out * (filter * 2 + has_bias(2) + i64::from(do_relu))
+            out.saturating_mul(filter * 2 + has_bias(2) + i64::from(do_relu))
         };
         let matmul = |layout: matmul::Layout, do_relu: bool| {
-            out * (layout.depth(operands) * 2 + has_bias(2) + i64::from(do_relu))
+            out.saturating_mul(layout.depth(operands) * 2 + has_bias(2) + i64::from(do_relu))
         };
-        let pool = |kernel: &[i64], do_relu: bool| out * (kernel.iter().product::<i64>() + i64::from(do_relu));
+        let pool = |kernel: &[i64], do_relu: bool| out.saturating_mul(kernel.iter().fold(1i64, |a, &k| a.saturating_mul(k)).saturating_add(i64::from(do_relu)));
         match self {
             Op::TopConv(op) => conv(op.do_relu),
             Op::TpuConv2D(op) => conv(op.do_relu),
@@ -162,7 +162,7 @@ impl Op {
             Op::TpuPool2D(op) => pool(&op.kernel_shape, op.do_relu),
             Op::TopBatchNorm(_) | Op::TopScale(_) => out * 2,
             Op::TopRelu(_) | Op::TpuRelu(_) | Op::TopClip(_) => out,
-            Op::TopSoftmax(_) | Op::TpuSoftmax(_) => out * 5,
+            Op::TopSoftmax(top::Softmax { log, .. }) | Op::TpuSoftmax(tpu::Softmax { log, .. }) => out * (5 + i64::from(*log)),
             Op::TopInterp(op) => out * if op.mode == "linear" { 2 } else { 1 },
             Op::TopUpsample(op) => out * (1 + i64::from(op.do_relu)),
             Op::TopReverse(_) | Op::TopReduce(_) | Op::TopCompare(_) | Op::TopCompareConst(_) | Op::TopWhere(_) => out,
@@ -170,7 +170,7 @@ impl Op {
             Op::TopLayerNorm(_) | Op::TopInstanceNorm(_) | Op::TopGroupNorm(_) => out * (10 + has_bias(1) + has_bias(2)),
             Op::TopDeconv(op) => {
                 let filter = operands.get(1).and_then(ValueType::tensor).map_or(0, |t| t.count() / t.shape.get(1).copied().unwrap_or(1).max(1));
-                count(operands.first()) * (filter * 2 + has_bias(2) + i64::from(op.do_relu))
+                count(operands.first()).saturating_mul(filter * 2 + has_bias(2) + i64::from(op.do_relu))
             }
             Op::TopPermute(_) | Op::TopSlice(_) | Op::TopSplit(_) | Op::TopConcat(_) | Op::TopSqueeze(_) | Op::TopUnsqueeze(_) | Op::TopTile(_) | Op::TopExpand(_) => 0,
             Op::TopGather(_) | Op::TopDepth2Space(_) => 0,

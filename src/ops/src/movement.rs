@@ -46,10 +46,10 @@ impl top::Slice {
     /// What is taken of every dimension of an input of this shape. NumPy's rules: negative offsets and ends count from the
     /// end, and both are cut to the dimension.
     pub fn resolve(&self, input: &[i64]) -> Result<Vec<SliceRange>, String> {
-        let entries = if self.axes.is_empty() { input.len() } else { self.axes.len() };
+        // Trailing dimensions may be left out where none are named.
+        let entries = if self.axes.is_empty() { self.offset.len().min(input.len()) } else { self.axes.len() };
         for (name, list) in [("offset", &self.offset), ("steps", &self.steps), ("ends", &self.ends)] {
-            // Trailing dimensions may be left out where none are named.
-            if list.len() != entries && (!self.axes.is_empty() || list.len() > entries || list.len() != self.offset.len()) {
+            if list.len() != entries {
                 return Err(format!("{name} has {} entries, expected {entries}", list.len()));
             }
         }
@@ -81,7 +81,9 @@ fn range(size: i64, offset: i64, end: i64, step: i64) -> Option<SliceRange> {
     if span <= 0 {
         return None;
     }
-    Some(SliceRange { start: start as usize, step, count: ((span - 1) as u64 / step.unsigned_abs() + 1) as usize })
+    let count = ((span - 1) as u64 / step.unsigned_abs() + 1) as usize;
+    // A single element needs no step, and a step that is larger than the dimension fits nowhere.
+    Some(SliceRange { start: start as usize, step: if count == 1 { step.signum() } else { step }, count })
 }
 
 pub(crate) fn permute(op: &top::Permute, operands: &Operands) -> Result<Vec<i64>, String> {

@@ -41,3 +41,24 @@ pub(crate) fn interp(op: &top::Interp, operands: &Operands) -> Result<Vec<i64>, 
     }
     Ok(shape)
 }
+
+/// The input position that every position of a result of `target` elements takes in mode nearest. Halves go down where pixels are
+/// areas, up where corners are aligned; asymmetric positions are cut. In f32: one multiplication by a ratio, as the reference has it.
+pub fn nearest(coord_mode: &str, size: i64, target: i64) -> Vec<i64> {
+    let aligned = coord_mode == "align_corners";
+    let ratio = match aligned {
+        true if target > 1 => (size - 1) as f32 / (target - 1) as f32,
+        true => 0.0,
+        false => size as f32 / target as f32,
+    };
+    let one = |i: i64| {
+        let at = match coord_mode {
+            "align_corners" => (i as f32 * ratio + 0.5).floor(),
+            "asymmetric" => (i as f32 * ratio).floor(),
+            "pytorch_half_pixel" if target == 1 => 0.0,
+            _ => ((i as f32 + 0.5) * ratio - 1.0).ceil(),
+        };
+        (at as i64).clamp(0, (size - 1).max(0))
+    };
+    (0..target).map(one).collect()
+}

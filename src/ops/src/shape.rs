@@ -69,7 +69,7 @@ pub(crate) fn infer_pad(paddings: &[i64], mode: &str, operands: &Operands) -> Re
                 "reflect" => size - 1,
                 _ => i64::MAX,
             };
-            if padded < 1 || before > reach || after > reach {
+            if padded < 1 || before.min(after) < -size || before > reach || after > reach {
                 return Err(format!("dimension {d} of size {size} cannot be padded by {before} and {after} ({mode})"));
             }
             Ok(padded)

@@ -73,6 +73,14 @@ fn reshape_and_pad_shapes() {
 }
 
 #[test]
+fn nearest_positions() {
+    assert_eq!(resize::nearest("asymmetric", 4, 6), [0, 0, 1, 2, 2, 3]);
+    assert_eq!(resize::nearest("half_pixel", 4, 8), [0, 0, 1, 1, 2, 2, 3, 3]);
+    assert_eq!(resize::nearest("half_pixel", 4, 2), [0, 2]);
+    assert_eq!(resize::nearest("align_corners", 12, 6), [0, 2, 4, 7, 9, 11]);
+}
+
+#[test]
 fn programs_are_checked_in_order() {
     let mut program = Program::new("net");
     let argument = program.add_input("in", TensorType::f32(&[1, 3, 8, 8]));

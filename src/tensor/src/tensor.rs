@@ -78,7 +78,7 @@ pub struct Tensor {
 
 /// The number of elements does not fit the shape.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("shape {shape:?} needs {} elements, found {found}", shape.iter().product::<usize>())]
+#[error("shape {shape:?} needs {} elements, found {found}", shape.iter().fold(1usize, |a, &d| a.saturating_mul(d)))]
 pub struct ShapeMismatch {
     pub shape: Vec<usize>,
     pub found: usize,

@@ -2,14 +2,21 @@
 //! out of such nodes; they never reach the network.
 
 use super::node::OnnxNode;
-use super::tensor;
+use super::{arith, tensor};
 use tpuc_tensor::{DType, Data, Tensor};
 
 /// No constant that a network's shapes need is larger; a hostile file may ask for more.
-const MAX_ELEMENTS: usize = 1 << 28;
+pub const MAX_ELEMENTS: usize = 1 << 28;
 
 /// Computes a node from constant inputs. `None`: not an op that is computed here.
-pub fn evaluate(node: &OnnxNode, inputs: &[Option<&Tensor>]) -> Option<Result<Tensor, String>> {
+pub fn evaluate(node: &OnnxNode, inputs: &[Option<&Tensor>]) -> Option<Result<Vec<Tensor>, String>> {
+    if let ("Split", Some(Some(t))) = (node.op(), inputs.first()) {
+        return Some(split(node, t, inputs.get(1).copied().flatten()));
+    }
+    one_result(node, inputs).map(|r| r.map(|t| vec![t]))
+}
+
+fn one_result(node: &OnnxNode, inputs: &[Option<&Tensor>]) -> Option<Result<Tensor, String>> {
     let need = |i: usize| inputs.get(i).copied().flatten().ok_or_else(|| format!("input {i} is missing"));
     Some(match node.op() {
         "Constant" => constant(node),
@@ -23,7 +30,19 @@ pub fn evaluate(node: &OnnxNode, inputs: &[Option<&Tensor>]) -> Option<Result<Te
         "Slice" => need(0).and_then(|t| slice(node, t, inputs)),
         "Transpose" => need(0).and_then(|t| transpose(t, node.ints("perm"))),
         "Gather" => need(0).and_then(|t| gather(t, need(1)?, node.int("axis", 0))),
-        "Add" | "Sub" | "Mul" | "Div" => need(0).and_then(|a| arithmetic(node.op(), a, need(1)?)),
+        "Add" | "Sub" | "Mul" | "Div" | "Mod" | "Pow" | "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" | "And" | "Or" | "Xor" => {
+            need(0).and_then(|a| arith::binary(node.op(), a, need(1)?))
+        }
+        "Min" | "Max" => need(0).cloned().and_then(|first| (1..inputs.len()).try_fold(first, |a, i| arith::binary(node.op(), &a, need(i)?))),
+        "Neg" | "Abs" | "Floor" | "Ceil" | "Round" | "Sqrt" | "Reciprocal" | "Exp" | "Log" | "Sin" | "Cos" | "Not" => need(0).and_then(|t| arith::unary(node.op(), t)),
+        "Where" => need(0).and_then(|c| arith::select(c, need(1)?, need(2)?)),
+        "Expand" => need(0).and_then(|t| arith::expand(t, &integers(need(1)?)?)),
+        "Range" => need(0).and_then(|start| arith::range(start, need(1)?, need(2)?)),
+        "ReduceProd" | "ReduceSum" | "ReduceMax" | "ReduceMin" => need(0).and_then(|t| arith::reduce(node, t, axes(node, inputs.get(1).copied().flatten()).ok())),
+        "Tile" => need(0).and_then(|t| tile(t, &integers(need(1)?)?)),
+        "Shape" => need(0).and_then(|t| shape_of(node, t)),
+        "Size" => need(0).and_then(|t| Tensor::i64(&[], vec![t.len() as i64]).map_err(|e| e.to_string())),
+        "Flatten" => need(0).and_then(|t| flatten(node, t)),
         _ => return None,
     })
 }
@@ -57,6 +76,7 @@ fn constant_of_shape(node: &OnnxNode, shape: &Tensor) -> Result<Tensor, String> 
         Some(Data::F32(v)) => Data::F32(vec![v.first().copied().unwrap_or(0.0); count]),
         Some(Data::I64(v)) => Data::I64(vec![v.first().copied().unwrap_or(0); count]),
         Some(Data::I32(v)) => Data::I32(vec![v.first().copied().unwrap_or(0); count]),
+        Some(Data::Bool(v)) => Data::Bool(vec![v.first().copied().unwrap_or(false); count]),
         Some(other) => return Err(format!("element type {} is not supported", other.dtype())),
     };
     Tensor::new(&shape, data).map_err(|e| e.to_string())
@@ -68,6 +88,9 @@ fn cast(t: &Tensor, to: i32) -> Result<Tensor, String> {
         DType::F32 => Data::F32(t.to_f32()),
         DType::I64 => Data::I64(t.to_i64().unwrap_or_else(|| t.to_f32().iter().map(|&v| v as i64).collect())),
         DType::I32 => Data::I32(t.to_i64().map_or_else(|| t.to_f32().iter().map(|&v| v as i32).collect(), |v| v.iter().map(|&x| x as i32).collect())),
+        DType::Bool => Data::Bool(t.to_f32().iter().map(|&v| v != 0.0).collect()),
+        // All floats are f32 here.
+        DType::F16 | DType::BF16 | DType::F64 => Data::F32(t.to_f32()),
         other => return Err(format!("a constant cast to {other} is not supported")),
     };
     Tensor::new(t.shape(), data).map_err(|e| e.to_string())
@@ -75,7 +98,8 @@ fn cast(t: &Tensor, to: i32) -> Result<Tensor, String> {
 
 fn reshape(t: &Tensor, shape: &Tensor) -> Result<Tensor, String> {
     let wanted = integers(shape)?;
-    let known: i64 = wanted.iter().enumerate().filter(|(_, d)| **d != -1).map(|(i, &d)| if d == 0 { t.shape().get(i).map_or(0, |&x| x as i64) } else { d }).product();
+    let given = wanted.iter().enumerate().filter(|(_, d)| **d != -1).map(|(i, &d)| if d == 0 { t.shape().get(i).map_or(0, |&x| x as i64) } else { d });
+    let known = given.fold(1i64, i64::saturating_mul);
     let shape = wanted
         .iter()
         .enumerate()
@@ -188,8 +212,8 @@ fn slice(node: &OnnxNode, t: &Tensor, inputs: &[Option<&Tensor>]) -> Result<Tens
         if steps[i] == 0 {
             return Err("a step is 0".into());
         }
-        let span = (high - low) * steps[i].signum();
-        shape[d] = if span <= 0 { 0 } else { ((span - 1) / steps[i].abs() + 1) as usize };
+        let span = if steps[i] > 0 { high - low } else { low - high };
+        shape[d] = if span <= 0 { 0 } else { ((span - 1) as u64 / steps[i].unsigned_abs() + 1) as usize };
         (from[d], step[d]) = (low, steps[i]);
     }
     let source = strides(t.shape());
@@ -230,22 +254,53 @@ fn gather(t: &Tensor, indices: &Tensor, axis: i64) -> Result<Tensor, String> {
     })
 }
 
-fn arithmetic(op: &str, a: &Tensor, b: &Tensor) -> Result<Tensor, String> {
-    let (x, y) = (integers(a)?, integers(b)?);
-    let shape = if a.len() >= b.len() { a.shape() } else { b.shape() };
-    let count = x.len().max(y.len());
-    if (x.len() != count && x.len() != 1) || (y.len() != count && y.len() != 1) {
-        return Err("constant inputs do not fit each other".into());
+fn tile(t: &Tensor, counts: &[i64]) -> Result<Tensor, String> {
+    if counts.len() != t.shape().len() || counts.iter().any(|&c| c < 0) {
+        return Err(format!("repeats {counts:?} do not fit {} dimensions", t.shape().len()));
     }
-    let at = |v: &[i64], i: usize| if v.len() == 1 { v[0] } else { v[i] };
-    let compute = |i: usize| match op {
-        "Add" => at(&x, i).checked_add(at(&y, i)),
-        "Sub" => at(&x, i).checked_sub(at(&y, i)),
-        "Mul" => at(&x, i).checked_mul(at(&y, i)),
-        _ => at(&x, i).checked_div(at(&y, i)),
+    let sizes = t.shape().iter().zip(counts).map(|(&s, &c)| s.checked_mul(c as usize));
+    let shape = sizes.collect::<Option<Vec<_>>>().ok_or("result is too large")?;
+    let source = strides(t.shape());
+    pick(t, &shape, |index| index.iter().enumerate().map(|(d, &i)| i % t.shape()[d].max(1) * source[d]).sum())
+}
+
+fn shape_of(node: &OnnxNode, t: &Tensor) -> Result<Tensor, String> {
+    let rank = t.shape().len() as i64;
+    let at = |v: i64| if v < 0 { v.saturating_add(rank) } else { v }.clamp(0, rank) as usize;
+    let part = t.shape().get(at(node.int("start", 0))..at(node.int("end", rank))).unwrap_or(&[]);
+    Tensor::i64(&[part.len()], part.iter().map(|&d| d as i64).collect()).map_err(|e| e.to_string())
+}
+
+fn flatten(node: &OnnxNode, t: &Tensor) -> Result<Tensor, String> {
+    let rank = t.shape().len();
+    let axis = if node.int("axis", 1) == rank as i64 { rank } else { normalize(node.int("axis", 1), rank as i64)? };
+    let (rows, columns) = t.shape().split_at(axis);
+    t.clone().reshaped(&[rows.iter().product(), columns.iter().product()]).map_err(|e| e.to_string())
+}
+
+/// The parts of a constant.
+fn split(node: &OnnxNode, t: &Tensor, sizes: Option<&Tensor>) -> Result<Vec<Tensor>, String> {
+    let parts = node.proto.output.len();
+    let axis = normalize(node.int("axis", 0), t.shape().len() as i64)?;
+    let size = t.shape().get(axis).copied().ok_or("its input has no dimensions")?;
+    let sizes: Vec<usize> = match (sizes.map(integers).transpose()?, node.ints("split")) {
+        (Some(list), _) => list.iter().map(|&s| s.max(0) as usize).collect(),
+        (None, Some(list)) => list.iter().map(|&s| s.max(0) as usize).collect(),
+        (None, None) => (0..parts).map(|i| size.div_ceil(parts).min(size.saturating_sub(i * size.div_ceil(parts)))).collect(),
     };
-    let values = (0..count).map(|i| compute(i).ok_or_else(|| format!("{op} of constants overflows or divides by zero"))).collect::<Result<Vec<_>, _>>()?;
-    Tensor::i64(shape, values).map_err(|e| e.to_string())
+    if sizes.len() != parts || sizes.iter().try_fold(0usize, |a, &s| a.checked_add(s)) != Some(size) {
+        return Err(format!("sizes {sizes:?} do not divide {size} into {parts} parts"));
+    }
+    let source = strides(t.shape());
+    let mut start = 0;
+    let mut one = |&count: &usize| {
+        let mut shape = t.shape().to_vec();
+        shape[axis] = count;
+        let first = start;
+        start += count;
+        pick(t, &shape, |index| first * source[axis] + index.iter().zip(&source).map(|(i, s)| i * s).sum::<usize>())
+    };
+    sizes.iter().map(&mut one).collect()
 }
 
 #[cfg(test)]
@@ -257,7 +312,7 @@ mod tests {
         let attribute = |(name, v): &(&str, Vec<i64>)| AttributeProto { name: (*name).into(), i: v.first().copied().unwrap_or(0), ints: v.clone(), ..Default::default() };
         let proto = NodeProto { op_type: op.into(), attribute: ints.iter().map(attribute).collect(), ..Default::default() };
         let inputs: Vec<Option<&Tensor>> = inputs.iter().map(Some).collect();
-        evaluate(&OnnxNode::new(&proto), &inputs).unwrap().unwrap().to_i64().unwrap()
+        evaluate(&OnnxNode::new(&proto), &inputs).unwrap().unwrap()[0].to_i64().unwrap()
     }
 
     fn tensor(shape: &[usize], data: &[i64]) -> Tensor {

@@ -1,10 +1,19 @@
 //! ONNX: the file is decoded (`proto`), constants are computed (`fold`), and every remaining node becomes Top ops
 //! (`convert`). Unsupported ops are all collected before anything is reported.
 
+mod arith;
+mod choice;
 mod convert;
 mod fold;
+mod linear;
+mod movement;
 mod node;
+mod norm;
+mod patterns;
+mod pool;
 mod proto;
+mod reduce;
+mod resize;
 mod tensor;
 
 use crate::{ImportError, ImportOptions, Imported, UnsupportedOp};
@@ -13,19 +22,21 @@ use prost::Message as _;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
-use tpuc_ops::{Attr, Op, Program, TensorType, ValueId};
+use tpuc_ops::{Attr, Op, Program, TensorType, ValueId, ValueType};
 use tpuc_tensor::{Tensor, WeightStore};
 
 /// Reads an ONNX file as a Top program.
 pub fn import(path: &Path, options: &ImportOptions) -> Result<Imported, ImportError> {
     let bytes = tpuc_tensor::file::read(path)?;
     let malformed = |reason: String| ImportError::Malformed { path: path.to_path_buf(), reason };
-    let model = proto::ModelProto::decode(bytes.as_slice()).map_err(|e| malformed(e.to_string()))?;
+    let mut model = proto::ModelProto::decode(bytes.as_slice()).map_err(|e| malformed(e.to_string()))?;
     drop(bytes);
-    let graph = model.graph.as_ref().ok_or_else(|| malformed("it holds no graph".into()))?;
+    let graph = model.graph.as_mut().ok_or_else(|| malformed("it holds no graph".into()))?;
     if graph.node.is_empty() {
         return Err(malformed("its graph has no nodes".into()));
     }
+    patterns::fuse(graph, &options.output_names);
+    let graph = &*graph;
     let opset = model.opset_import.iter().find(|o| o.domain.is_empty() || o.domain == "ai.onnx").map_or(1, |o| o.version);
     Importer::new(graph, opset, options).map_err(|e| at_file(e, path))?.run().map_err(|e| at_file(e, path))
 }
@@ -196,12 +207,15 @@ impl<'a> Importer<'a> {
                 }
             }
         }
-        let output = node.proto.output.first().map(String::as_str).ok_or_else(|| at_layer("has no output".into()))?;
+        if node.proto.output.is_empty() {
+            return Err(at_layer("has no output".into()));
+        }
         if all_constant {
             let inputs: Vec<Option<&Tensor>> = constants.iter().map(|c| c.as_deref()).collect();
             if let Some(result) = fold::evaluate(node, &inputs) {
-                let tensor = result.map_err(at_layer)?;
-                self.slots.insert(output, Slot::Constant(Arc::new(tensor)));
+                for (name, tensor) in node.proto.output.iter().zip(result.map_err(at_layer)?) {
+                    self.slots.insert(name, Slot::Constant(Arc::new(tensor)));
+                }
                 return Ok(());
             }
         }
@@ -209,11 +223,15 @@ impl<'a> Importer<'a> {
             self.note_unsupported(node);
             unknown = true;
         }
-        let slot = if unknown { Slot::Unknown } else { self.convert(node).map_err(at_layer)? };
-        for name in node.proto.output.iter().skip(1).filter(|n| !n.is_empty()) {
-            self.slots.insert(name, Slot::Unknown);
+        let slots = match node.op() {
+            _ if unknown => vec![Slot::Unknown],
+            "Split" => self.split(node).map_err(at_layer)?,
+            _ => vec![self.convert(node).map_err(at_layer)?],
+        };
+        let mut slots = slots.into_iter();
+        for name in node.proto.output.iter().filter(|n| !n.is_empty()) {
+            self.slots.insert(name, slots.next().unwrap_or(Slot::Unknown));
         }
-        self.slots.insert(output, slot);
         Ok(())
     }
 
@@ -240,17 +258,30 @@ impl<'a> Importer<'a> {
         }
     }
 
-    /// A float weight under this name.
+    /// Constant integers that an operator takes as an input, or as an attribute in older opsets.
+    fn integers(&self, node: &OnnxNode, index: usize, attribute: &str) -> Result<Option<Vec<i64>>, String> {
+        let Some(name) = node.input(index) else { return Ok(node.ints(attribute).map(<[i64]>::to_vec)) };
+        let found = self.constant(name).and_then(|t| t.to_i64());
+        found.map(Some).ok_or_else(|| format!("its {attribute} '{name}' are not constant integers"))
+    }
+
+    /// A float weight under this name, or a numbered one if another weight has it.
     fn weight(&mut self, name: &str, tensor: &Tensor) -> Result<ValueId, String> {
-        if let Some(&value) = self.weight_values.get(name) {
-            return Ok(value);
+        let shape: Vec<usize> = if tensor.shape().is_empty() { vec![1] } else { tensor.shape().to_vec() };
+        let data = Tensor::f32(&shape, tensor.to_f32()).map_err(|e| e.to_string())?;
+        let mut unique = name.to_owned();
+        let mut number = 1;
+        while let Some(&value) = self.weight_values.get(&unique) {
+            if self.weights.get(&unique).is_some_and(|known| **known == data) {
+                return Ok(value);
+            }
+            unique = format!("{name}_{number}");
+            number += 1;
         }
-        let shape: Vec<i64> = tensor.shape().iter().map(|&d| d as i64).collect();
-        let shape = if shape.is_empty() { vec![1] } else { shape };
-        let data = Tensor::f32(&shape.iter().map(|&d| d as usize).collect::<Vec<_>>(), tensor.to_f32()).map_err(|e| e.to_string())?;
-        let value = self.program.add_weight(name, TensorType::f32(&shape));
-        self.weights.insert(name, data);
-        self.weight_values.insert(name.to_owned(), value);
+        let shape: Vec<i64> = shape.iter().map(|&d| d as i64).collect();
+        let value = self.program.add_weight(unique.as_str(), TensorType::f32(&shape));
+        self.weights.insert(unique.as_str(), data);
+        self.weight_values.insert(unique, value);
         Ok(value)
     }
 
@@ -263,15 +294,23 @@ impl<'a> Importer<'a> {
         let op = op.into();
         let types: Vec<_> = operands.iter().map(|&v| self.program.value(v).ty.clone()).collect();
         let shape = op.infer_shapes(&types).map_err(|e| e.to_string())?.remove(0);
-        let ty = TensorType::f32(&shape);
-        op.verify(&types, &[ty.clone().into()]).map_err(|e| e.to_string())?;
+        let name = self.layer_name(layer);
+        // Further results that an op may have are not asked for.
+        let absent = vec![ValueType::None; op.spec().results.len().saturating_sub(1)];
+        let results = [vec![ValueType::from(TensorType::f32(&shape))], absent].concat();
+        op.verify(&types, &results).map_err(|e| e.to_string())?;
+        Ok(self.program.push_results(op, operands, results.into_iter().map(|ty| (name.clone(), ty)).collect())[0])
+    }
+
+    /// A layer name that nobody has yet: this one, or this one with a number.
+    fn layer_name(&mut self, layer: &str) -> String {
         let mut name = layer.to_owned();
         let mut number = 1;
         while !self.layer_names.insert(name.clone()) {
             name = format!("{layer}_{number}");
             number += 1;
         }
-        Ok(self.program.push(op, operands, name, ty))
+        name
     }
 }
 
@@ -299,3 +338,6 @@ fn fit_shape(input: &str, wanted: &[i64], file: &[Option<i64>]) -> Result<Vec<i6
     let file: Vec<String> = file.iter().map(|d| d.map_or("?".into(), |v| v.to_string())).collect();
     Err(option(format!("--input_shapes gives {wanted:?} for input '{input}', the model has [{}]", file.join(", "))))
 }
+
+#[cfg(test)]
+mod tests;
