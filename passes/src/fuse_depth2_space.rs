@@ -87,7 +87,13 @@ fn position(editor: &Editor, value: ValueId) -> Option<(ValueId, [i64; 2], [i64;
     let &[n, c, h, w] = editor.shape(input) else { return None };
     let ranges = op.resolve(&[n, c, h, w]).ok()?;
     let whole = |d: usize, size: i64| ranges[d].start == 0 && ranges[d].step == 1 && ranges[d].count as i64 == size;
-    let (rows, columns) = (ranges[2], ranges[3]);
-    let fits = rows.step > 0 && columns.step > 0 && rows.count as i64 * rows.step == h && columns.count as i64 * columns.step == w;
-    (whole(0, n) && whole(1, c) && fits).then(|| (input, [rows.step, columns.step], [rows.start as i64, columns.start as i64]))
+    // The block in one dimension, if the range takes one position of every block.
+    let block = |d: usize, size: i64| {
+        let (range, count) = (ranges[d], ranges[d].count as i64);
+        let block = size / count;
+        let fits = block * count == size && (range.start as i64) < block && (count == 1 || range.step == block);
+        fits.then_some((block, range.start as i64))
+    };
+    let ((bh, row), (bw, column)) = (block(2, h)?, block(3, w)?);
+    (whole(0, n) && whole(1, c)).then_some((input, [bh, bw], [row, column]))
 }

@@ -184,7 +184,7 @@ func.func @f(%x: tensor<1x3x8x8xf32>) -> tensor<1x4x8x8xf32> {
 func.func @f(%x: tensor<1x3x8x8xf32>) -> tensor<1x4x8x8xf32> {
   %w = "top.Weight"() : () -> tensor<4x3x3x3xf32>
   %b = "top.None"() : () -> none
-  // expected-error@+1 {{'top.Conv' op kernel is too large}}
+  // expected-error@+1 {{'top.Conv' op dilations holds 9223372036854775807, expected at most 16777216}}
   %0 = "top.Conv"(%x, %w, %b) {kernel_shape = [3, 3], pads = [1, 1, 1, 1], strides = [1, 1], dilations = [9223372036854775807, 1]} : (tensor<1x3x8x8xf32>, tensor<4x3x3x3xf32>, none) -> tensor<1x4x8x8xf32>
   return %0 : tensor<1x4x8x8xf32>
 }
@@ -194,7 +194,7 @@ func.func @f(%x: tensor<1x3x8x8xf32>) -> tensor<1x4x8x8xf32> {
 func.func @f(%x: tensor<1x3x8x8xf32>) -> tensor<1x4x8x8xf32> {
   %w = "top.Weight"() : () -> tensor<4x3x3x3xf32>
   %b = "top.None"() : () -> none
-  // expected-error@+1 {{'top.Conv' op padding is too large}}
+  // expected-error@+1 {{'top.Conv' op pads holds 9223372036854775807, expected at most 16777216}}
   %0 = "top.Conv"(%x, %w, %b) {kernel_shape = [3, 3], pads = [9223372036854775807, 1, 9223372036854775807, 1], strides = [1, 1]} : (tensor<1x3x8x8xf32>, tensor<4x3x3x3xf32>, none) -> tensor<1x4x8x8xf32>
   return %0 : tensor<1x4x8x8xf32>
 }

@@ -26,8 +26,8 @@ pub(crate) fn interp(op: &top::Interp, operands: &Operands) -> Result<Vec<i64>, 
     if !COORD_MODES.contains(&op.coord_mode.as_str()) {
         return Err(format!("unknown coord_mode '{}', expected one of {}", op.coord_mode, COORD_MODES.join(", ")));
     }
-    if input.len() < 3 {
-        return Err(format!("input {input:?} has no spatial dimensions"));
+    if !(3..=4).contains(&input.len()) {
+        return Err(format!("an input of three or four dimensions is resized, found {input:?}"));
     }
     let mut shape = input.to_vec();
     let scales = if input.len() == 3 { &[op.scale_w][..] } else { &[op.scale_h, op.scale_w] };
