@@ -7,12 +7,15 @@
 //! A kernel is *prepared* once (weights brought into oneDNN's order) and then runs any number of times, on several threads at
 //! once, each with its own [`Workspace`]. [`threads`] says how many threads one run uses.
 
+pub mod binary;
 pub mod buffer;
 pub mod cast;
 pub mod conv;
 pub mod cpu;
 pub mod elementwise;
+mod erf;
 pub mod layout;
+mod math;
 pub mod matmul;
 mod onednn;
 pub mod pad;
@@ -20,6 +23,7 @@ pub mod pool;
 pub mod requant;
 pub mod softmax;
 pub mod threads;
+pub mod unary;
 mod unfold;
 
 pub use buffer::{Buffer, Element};
