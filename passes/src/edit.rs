@@ -1,6 +1,5 @@
 //! Editing programs: what the rewriting passes share.
 
-use std::collections::HashSet;
 use tpuc_dialects::pass::PassModule;
 use tpuc_ops::{Op, Program, Source, TensorType, Value, ValueId};
 use tpuc_tensor::{Tensor, WeightStore};
@@ -29,17 +28,14 @@ impl Editor {
                 break;
             }
             editor.changed = true;
-            editor.program = without_dead(&editor.program);
+            editor.program = editor.program.without_dead();
         }
         if editor.changed {
             module.set_program(&editor.program).map_err(crate::text)?;
         }
         if editor.weights_changed {
             if let Some(tpuc_ops::Attr::Str(file)) = editor.program.attrs.get("module.weight_file") {
-                let used: HashSet<&str> = editor.program.values.iter().filter(|v| v.source == Source::Weight).map(|v| v.name.as_str()).collect();
-                let mut kept = WeightStore::new();
-                editor.weights.iter().filter(|(name, _)| used.contains(name)).for_each(|(name, tensor)| kept.insert(name, tensor.clone()));
-                module.set_weights(file, kept);
+                module.set_weights(file, editor.program.used_weights(&editor.weights));
             }
         }
         Ok(())
@@ -118,49 +114,4 @@ impl Editor {
         }
         self.program.outputs.iter_mut().filter(|o| **o == old).for_each(|o| *o = new);
     }
-}
-
-/// The program without nodes that no output needs and without values that nobody mentions.
-pub fn without_dead(program: &Program) -> Program {
-    let mut needed = vec![false; program.nodes.len()];
-    let mut stack: Vec<ValueId> = program.outputs.clone();
-    while let Some(value) = stack.pop() {
-        if let Some(node) = program.producer(value) {
-            if !std::mem::replace(&mut needed[node], true) {
-                stack.extend(program.nodes[node].operands.iter().copied());
-            }
-        }
-    }
-    // Inputs stay even where nothing reads them: they are the network's signature.
-    for (index, node) in program.nodes.iter().enumerate() {
-        needed[index] |= matches!(node.op, Op::TopInput(_));
-    }
-    let mut out = Program { name: program.name.clone(), attrs: program.attrs.clone(), ..Program::default() };
-    let mut map: Vec<Option<ValueId>> = vec![None; program.values.len()];
-    for &input in &program.inputs {
-        let value = program.value(input);
-        if let Some(ty) = value.ty.tensor() {
-            map[input.index()] = Some(out.add_input(value.name.clone(), ty.clone()));
-        }
-    }
-    for node in program.nodes.iter().zip(&needed).filter(|(_, needed)| **needed).map(|(n, _)| n) {
-        let mut operands = Vec::with_capacity(node.operands.len());
-        for &operand in &node.operands {
-            let value = program.value(operand);
-            let known = map[operand.index()];
-            let id = known.unwrap_or_else(|| match value.ty.tensor() {
-                Some(ty) => out.add_weight(value.name.clone(), ty.clone()),
-                None => out.none(),
-            });
-            map[operand.index()] = Some(id);
-            operands.push(id);
-        }
-        let results = node.results.iter().filter_map(|&r| program.tensor_type(r).map(|ty| (program.value(r).name.clone(), ty.clone()))).collect();
-        let ids = out.push_results(node.op.clone(), &operands, results);
-        for (&old, new) in node.results.iter().zip(ids) {
-            map[old.index()] = Some(new);
-        }
-    }
-    out.outputs = program.outputs.iter().filter_map(|&o| map[o.index()]).collect();
-    out
 }

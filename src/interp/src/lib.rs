@@ -7,6 +7,7 @@
 
 mod add;
 mod affine;
+mod binary;
 mod cast;
 mod conv;
 mod error;
@@ -21,6 +22,7 @@ mod pool;
 mod relu;
 mod reshape;
 mod softmax;
+mod unary;
 mod view;
 
 pub use error::InterpError;

@@ -4,7 +4,7 @@
 //! program with `!quant.calibrated` types. A range that reaches below zero means a signed integer.
 
 use crate::table::{CalibrationTable, Row, TableError};
-use tpuc_ops::{Elem, Node, Op, Program, TensorType, ValueId, ValueType};
+use tpuc_ops::{Elem, Node, Op, Program, TensorType, ValueId, ValueType, top_binary, top_const, top_unary};
 
 /// Smallest and largest value that a tensor is meant to represent.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -68,6 +68,7 @@ fn rules(op: &Op) -> &'static [Rule] {
         Op::TopMaxPool(_) => &[Rule::KeepsSign, Rule::Backward, Rule::Forward],
         Op::TopRelu(_) => &[Rule::Backward, Rule::Forward],
         Op::TopPad(_) => &[Rule::Forward],
+        Op::TopPRelu(_) | top_unary!() | top_binary!() | top_const!() => &[],
         Op::TopAdd(_) | Op::TopBatchNorm(_) | Op::TopClip(_) | Op::TopConv(_) | Op::TopInput(_) | Op::TopMatMul(_) | Op::TopNone(_) | Op::TopScale(_)
         | Op::TopSoftmax(_) | Op::TopWeight(_) => &[],
         Op::TpuAdd(_) | Op::TpuCast(_) | Op::TpuConv2D(_) | Op::TpuMatMul(_) | Op::TpuPad(_) | Op::TpuPool2D(_) | Op::TpuRelu(_) | Op::TpuReshape(_)
@@ -75,7 +76,7 @@ fn rules(op: &Op) -> &'static [Rule] {
     }
 }
 
-/// Whether an op ends in a Relu.
+/// Whether an op ends in a Relu, and so has no negative values. A Sub is not asked.
 fn does_relu(op: &Op) -> bool {
     match op {
         Op::TopAdd(op) => op.do_relu,
@@ -85,6 +86,13 @@ fn does_relu(op: &Op) -> bool {
         Op::TopMatMul(op) => op.do_relu,
         Op::TopMaxPool(op) => op.do_relu,
         Op::TopScale(op) => op.do_relu,
+        Op::TopMul(op) => op.do_relu,
+        Op::TopDiv(op) => op.do_relu,
+        Op::TopReciprocal(op) => op.do_relu,
+        Op::TopAddConst(op) => op.do_relu,
+        Op::TopSubConst(op) => op.do_relu,
+        Op::TopMulConst(op) => op.do_relu,
+        Op::TopPRelu(_) | top_unary!() | top_binary!() | top_const!() => false,
         Op::TopRelu(_) => true,
         Op::TopClip(_) | Op::TopInput(_) | Op::TopNone(_) | Op::TopPad(_) | Op::TopReshape(_) | Op::TopSoftmax(_) | Op::TopWeight(_) => false,
         Op::TpuAdd(_) | Op::TpuCast(_) | Op::TpuConv2D(_) | Op::TpuMatMul(_) | Op::TpuPad(_) | Op::TpuPool2D(_) | Op::TpuRelu(_) | Op::TpuReshape(_)

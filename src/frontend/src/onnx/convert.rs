@@ -5,19 +5,17 @@ use super::{Importer, Slot, fold};
 use tpuc_ops::{ValueId, top};
 use tpuc_tensor::Tensor;
 
-/// ONNX ops that become Top ops. (Others are only allowed among constants.)
+/// ONNX ops that become Top ops here. (Others than these and the elementwise ones are only allowed among constants.)
 pub const SUPPORTED: &[&str] = &[
-    "Add", "AveragePool", "BatchNormalization", "Clip", "Conv", "Dropout", "Flatten", "Gemm", "GlobalAveragePool", "GlobalMaxPool",
-    "Identity", "MatMul", "MaxPool", "Pad", "ReduceMean", "Relu", "Reshape", "Shape", "Softmax", "Squeeze", "Unsqueeze",
+    "AveragePool", "BatchNormalization", "Conv", "Dropout", "Flatten", "Gemm", "GlobalAveragePool", "GlobalMaxPool",
+    "Identity", "MatMul", "MaxPool", "Pad", "ReduceMean", "Reshape", "Shape", "Softmax", "Squeeze", "Unsqueeze",
 ];
 
 impl<'a> Importer<'a> {
     pub(super) fn convert(&mut self, node: &OnnxNode<'a>) -> Result<Slot, String> {
         let value = match node.op() {
-            "Add" => self.add(node)?,
             "AveragePool" => self.average_pool(node)?,
             "BatchNormalization" => self.batch_norm(node)?,
-            "Clip" => self.clip(node)?,
             "Conv" => self.conv(node)?,
             // At inference both hand their input on.
             "Dropout" | "Identity" => self.value(node.need(0)?)?,
@@ -29,10 +27,6 @@ impl<'a> Importer<'a> {
             "MaxPool" => self.max_pool(node)?,
             "Pad" => self.pad(node)?,
             "ReduceMean" => self.reduce_mean(node)?,
-            "Relu" => {
-                let input = self.value(node.need(0)?)?;
-                self.push(top::Relu::default(), &[input], &node.layer)?
-            }
             "Reshape" => self.reshape(node)?,
             "Shape" => {
                 let input = self.value(node.need(0)?)?;
@@ -41,14 +35,9 @@ impl<'a> Importer<'a> {
             }
             "Softmax" => self.softmax(node)?,
             "Squeeze" | "Unsqueeze" => self.squeeze(node)?,
-            other => return Err(format!("no conversion for {other}")),
+            _ => self.elementwise(node)?,
         };
         Ok(Slot::Value(value))
-    }
-
-    fn add(&mut self, node: &OnnxNode) -> Result<ValueId, String> {
-        let operands = [self.value(node.need(0)?)?, self.value(node.need(1)?)?];
-        self.push(top::Add::default(), &operands, &node.layer)
     }
 
     fn conv(&mut self, node: &OnnxNode) -> Result<ValueId, String> {
@@ -85,22 +74,6 @@ impl<'a> Importer<'a> {
         }
         let op = top::BatchNorm { epsilon: f64::from(node.float("epsilon").unwrap_or(1e-5)), ..Default::default() };
         self.push(op, &[input, weights[0], weights[1], weights[2], weights[3]], &node.layer)
-    }
-
-    fn clip(&mut self, node: &OnnxNode) -> Result<ValueId, String> {
-        let input = self.value(node.need(0)?)?;
-        let limit = |index: usize, name: &str, open: f32| -> Result<f64, String> {
-            let value = match node.input(index) {
-                Some(tensor) => {
-                    let tensor = self.constant(tensor).ok_or_else(|| format!("its {name} '{tensor}' is not a constant"))?;
-                    tensor.to_f32().first().copied().ok_or_else(|| format!("its {name} is empty"))?
-                }
-                None => node.float(name).unwrap_or(open),
-            };
-            Ok(f64::from(value))
-        };
-        let (min, max) = (limit(1, "min", f32::MIN)?, limit(2, "max", f32::MAX)?);
-        self.push(top::Clip { min, max, ..Default::default() }, &[input], &node.layer)
     }
 
     fn max_pool(&mut self, node: &OnnxNode) -> Result<ValueId, String> {

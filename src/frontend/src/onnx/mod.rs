@@ -2,8 +2,10 @@
 //! (`convert`). Unsupported ops are all collected before anything is reported.
 
 mod convert;
+mod elementwise;
 mod fold;
 mod node;
+mod patterns;
 mod proto;
 mod tensor;
 
@@ -13,7 +15,7 @@ use prost::Message as _;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
-use tpuc_ops::{Attr, Op, Program, TensorType, ValueId};
+use tpuc_ops::{Attr, Op, Program, Source, TensorType, ValueId};
 use tpuc_tensor::{Tensor, WeightStore};
 
 /// Reads an ONNX file as a Top program.
@@ -140,7 +142,9 @@ impl<'a> Importer<'a> {
         let attrs = [("module.chip", text("ALL")), ("module.platform", text("ONNX")), ("module.state", text("TOP_F32")), ("module.top_run_mode", text("STATIC"))];
         self.program.attrs = attrs.into_iter().map(|(n, a)| (n.to_owned(), a)).collect();
         self.program.attrs.insert("module.weight_file".into(), Attr::Str(format!("{}_top_f32_all_weight.npz", self.options.model_name)));
-        Ok(Imported { program: self.program, weights: self.weights, output_tensors: outputs })
+        let program = self.program.without_dead();
+        let weights = program.used_weights(&self.weights);
+        Ok(Imported { program, weights, output_tensors: outputs })
     }
 
     fn check_outputs(&self, outputs: &[String]) -> Result<(), ImportError> {
@@ -205,7 +209,8 @@ impl<'a> Importer<'a> {
                 return Ok(());
             }
         }
-        if !convert::SUPPORTED.contains(&node.op()) || !matches!(node.proto.domain.as_str(), "" | "ai.onnx") {
+        let supported = [convert::SUPPORTED, elementwise::SUPPORTED].iter().any(|list| list.contains(&node.op()));
+        if !supported || !matches!(node.proto.domain.as_str(), "" | "ai.onnx") {
             self.note_unsupported(node);
             unknown = true;
         }
@@ -252,6 +257,10 @@ impl<'a> Importer<'a> {
         self.weights.insert(name, data);
         self.weight_values.insert(name.to_owned(), value);
         Ok(value)
+    }
+
+    fn is_weight(&self, value: ValueId) -> bool {
+        self.program.value(value).source == Source::Weight
     }
 
     fn shape(&self, value: ValueId) -> &[i64] {

@@ -14,7 +14,7 @@ use crate::chip::Mode;
 use crate::error::LowerError;
 use crate::float;
 use crate::lowered::{Lowered, OpContext};
-use tpuc_ops::Op;
+use tpuc_ops::{Op, top_binary, top_const, top_unary};
 use tpuc_tensor::DType;
 
 pub(crate) fn lower(context: &OpContext) -> Result<Lowered, LowerError> {
@@ -51,6 +51,7 @@ fn lower_int8(context: &OpContext) -> Result<Lowered, LowerError> {
         },
         Op::TopScale(_) | Op::TopBatchNorm(_) => Err(context.unsupported("top_optimize turns it into a convolution; its scale and bias must be weights")),
         Op::TopClip(_) => Err(context.unsupported("needs float arithmetic")),
+        Op::TopPRelu(_) | top_unary!() | top_binary!() | top_const!() => Err(context.unsupported("has no INT8 form yet")),
         Op::TopNone(_) | Op::TopWeight(_) => Err(context.unsupported("a constant is not computed")),
         Op::TpuAdd(_) | Op::TpuCast(_) | Op::TpuConv2D(_) | Op::TpuMatMul(_) | Op::TpuPad(_) | Op::TpuPool2D(_) | Op::TpuRelu(_) | Op::TpuReshape(_)
         | Op::TpuSoftmax(_) => Err(context.unsupported("is lowered already")),
