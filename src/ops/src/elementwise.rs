@@ -99,6 +99,7 @@ pub(crate) fn verify_parameters(op: &Op, operands: &[ValueType], results: &[Valu
         Op::TopAdd(op) => coefficients(&op.coeff),
         Op::TopSub(op) => exactly_two().and(coefficients(&op.coeff)),
         Op::TopDiv(_) | Op::TopPow3(_) => exactly_two(),
+        Op::TopMul(_) | Op::TopMax(_) | Op::TopMin(_) if operands.len() < 2 => Err(format!("expected at least 2 operands, found {}", operands.len())),
         Op::TopGELU(top::GELU { approx_mode, round_mode, .. }) => one_of("approx_mode", approx_mode, &["normal", "tanh", "sigm"]).and(rounding(round_mode)),
         Op::TopLeakyRelu(top::LeakyRelu { round_mode, .. })
         | Op::TopSigmoid(top::Sigmoid { round_mode, .. })

@@ -4,7 +4,7 @@
 //! widen the result. Sums and products with constants are left to the passes, which know more forms.
 
 use super::node::OnnxNode;
-use super::{Importer, patterns};
+use super::{Importer, activation};
 use tpuc_ops::{Op, ValueId, top};
 
 /// What this file converts.
@@ -54,7 +54,7 @@ impl<'a> Importer<'a> {
         }
         let operands = [self.value(first)?, self.value(second)?];
         if let Op::TopMul(_) = op {
-            if let Some((op, input)) = patterns::of_product(self, operands) {
+            if let Some((op, input)) = activation::of_product(self, operands) {
                 return self.push_fused(op, input, node);
             }
         }
@@ -93,7 +93,7 @@ impl<'a> Importer<'a> {
             }
             (Some(left), None) => {
                 if let Some(value) = self.scalar(node.need(1)?, &self.shape(left).to_vec()) {
-                    if let Some((op, input)) = patterns::of_quotient(self, left, value) {
+                    if let Some((op, input)) = activation::of_quotient(self, left, value) {
                         return self.push_fused(op, input, node);
                     }
                     let op = top::MulConst { const_val: f64::from(1.0 / value), ..Default::default() };

@@ -1,11 +1,11 @@
 //! ONNX: the file is decoded (`proto`), constants are computed (`fold`), and every remaining node becomes Top ops
 //! (`convert`). Unsupported ops are all collected before anything is reported.
 
+mod activation;
 mod convert;
 mod elementwise;
 mod fold;
 mod node;
-mod patterns;
 mod proto;
 mod tensor;
 
