@@ -66,6 +66,26 @@ impl Editor {
         self.program.producer(value)
     }
 
+    pub fn is_output(&self, value: ValueId) -> bool {
+        self.program.outputs.contains(&value)
+    }
+
+    /// Whether an op reads a value.
+    pub fn is_read(&self, value: ValueId) -> bool {
+        self.program.nodes.iter().any(|n| n.operands.contains(&value))
+    }
+
+    pub fn is_weight(&self, value: ValueId) -> bool {
+        self.program.value(value).source == Source::Weight
+    }
+
+    /// The value of all elements of a weight, if it is one.
+    pub fn single_value(&self, value: ValueId) -> Option<f32> {
+        let values = self.weight(value)?;
+        let first = *values.first()?;
+        values.iter().all(|&v| v == first).then_some(first)
+    }
+
     /// The elements of a weight.
     pub fn weight(&self, value: ValueId) -> Option<Vec<f32>> {
         let value = self.program.value(value);

@@ -3,8 +3,10 @@
 //! A pass gets the module, looks at it as a flat [`tpuc_ops::Program`], and replaces the module's content by a rewritten
 //! one. `tpuc-opt` runs passes by name; the command-line programs run the same pipelines in their own process.
 
+mod arithmetic_to_scale;
 pub mod calibrate;
 mod codegen;
+mod const_arithmetic;
 mod convert_top_to_tpu;
 pub mod correct_bias;
 mod edit;
@@ -12,13 +14,16 @@ mod equalize_weights;
 mod export_calibration_table;
 mod export_quantize_table;
 mod fold_batch_norm;
+mod fuse_activation;
 mod fuse_bias;
 mod fuse_pad;
 mod fuse_relu;
 mod import_calibration_table;
 mod import_quantize_table;
 mod inputs;
+mod merge_const;
 mod merge_conv;
+mod merge_scale;
 pub mod new_weights;
 mod processor_assign;
 mod processor_top_optimize;
@@ -35,7 +40,7 @@ use tpuc_dialects::pass::{OptionSpec, PassSpec, register};
 include!(concat!(env!("OUT_DIR"), "/passes.rs"));
 
 /// The pipeline that an imported network goes through: `model_transform` runs it.
-pub const TOP_PIPELINE: &str = "builtin.module(top-simplify-reshape,top-fuse-pad,top-fold-batchnorm,top-fuse-bias,top-fuse-relu,top-merge-conv,shape-infer)";
+pub const TOP_PIPELINE: &str = "builtin.module(top-simplify-reshape,top-fuse-pad,top-fold-batchnorm,top-fuse-bias,top-const-arithmetic,top-arithmetic-to-scale,top-merge-scale,top-merge-const,top-fuse-activation,top-fuse-relu,top-merge-conv,shape-infer)";
 
 /// Makes the passes known by name. Any number of calls.
 pub fn register_all() {
