@@ -17,6 +17,26 @@ def FoldBatchNorm : ModulePass<"top-fold-batchnorm"> {
   let summary = "Fold batch norms into the convolution before them, or turn them into Scale";
 }
 
+def ConstArithmetic : ModulePass<"top-const-arithmetic"> {
+  let summary = "Make constants of one value attributes of the arithmetic that uses them";
+}
+
+def ArithmeticToScale : ModulePass<"top-arithmetic-to-scale"> {
+  let summary = "Turn sums and products with a constant per channel into Scale";
+}
+
+def MergeScale : ModulePass<"top-merge-scale"> {
+  let summary = "Merge Scale with the Scale or the constant arithmetic before it";
+}
+
+def MergeConst : ModulePass<"top-merge-const"> {
+  let summary = "Merge constant factors into weights, and constants in a row";
+}
+
+def FuseActivation : ModulePass<"top-fuse-activation"> {
+  let summary = "Recognize activation functions that are written as several ops";
+}
+
 def FuseBias : ModulePass<"top-fuse-bias"> {
   let summary = "Fold the addition of a per-channel constant into Conv and MatMul";
 }

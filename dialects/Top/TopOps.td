@@ -8,6 +8,8 @@ include "Top/TopDialect.td"
 class Top_Op<string mnemonic, list<Trait> traits = []> : Tpuc_Op<Top_Dialect, mnemonic, traits>;
 class Top_ComputeOp<string mnemonic, list<Trait> traits = []> : Tpuc_ComputeOp<Top_Dialect, mnemonic, traits>;
 
+include "Top/TopElementwiseOps.td"
+
 def Top_NoneOp : Top_Op<"None", [Pure]> {
   let summary = "An absent operand";
   let description = [{
@@ -100,19 +102,6 @@ def Top_MatMulOp : Top_ComputeOp<"MatMul"> {
     DefaultValuedAttr<BoolAttr, "false">:$is_lora,
     DefaultValuedAttr<StrAttr, "\"NONE\"">:$dq_type,
     DefaultValuedAttr<I64Attr, "0">:$q_group_size,
-    OptionalAttr<StrAttr>:$quantize_mode
-  );
-  let results = (outs AnyRankedTensor:$output);
-}
-
-def Top_AddOp : Top_ComputeOp<"Add"> {
-  let summary = "Elementwise sum of two or more tensors, with broadcasting";
-  let arguments = (ins
-    Variadic<AnyRankedTensor>:$inputs,
-    DefaultValuedAttr<BoolAttr, "false">:$do_relu,
-    DefaultValuedAttr<F64Attr, "-1.0">:$relu_limit,
-    OptionalAttr<F64ArrayAttr>:$coeff,
-    DefaultValuedAttr<BoolAttr, "false">:$is_scalar,
     OptionalAttr<StrAttr>:$quantize_mode
   );
   let results = (outs AnyRankedTensor:$output);

@@ -1,6 +1,5 @@
 //! Editing programs: what the rewriting passes share.
 
-use std::collections::HashSet;
 use tpuc_dialects::pass::PassModule;
 use tpuc_ops::{Op, Program, Source, TensorType, Value, ValueId};
 use tpuc_tensor::{Tensor, WeightStore};
@@ -29,17 +28,14 @@ impl Editor {
                 break;
             }
             editor.changed = true;
-            editor.program = without_dead(&editor.program);
+            editor.program = editor.program.without_dead();
         }
         if editor.changed {
             module.set_program(&editor.program).map_err(crate::text)?;
         }
         if editor.weights_changed {
             if let Some(tpuc_ops::Attr::Str(file)) = editor.program.attrs.get("module.weight_file") {
-                let used: HashSet<&str> = editor.program.values.iter().filter(|v| v.source == Source::Weight).map(|v| v.name.as_str()).collect();
-                let mut kept = WeightStore::new();
-                editor.weights.iter().filter(|(name, _)| used.contains(name)).for_each(|(name, tensor)| kept.insert(name, tensor.clone()));
-                module.set_weights(file, kept);
+                module.set_weights(file, editor.program.used_weights(&editor.weights));
             }
         }
         Ok(())
@@ -69,7 +65,6 @@ impl Editor {
         }
         self.program.producer(value)
     }
-
 
     pub fn is_output(&self, value: ValueId) -> bool {
         self.program.outputs.contains(&value)
@@ -104,6 +99,22 @@ impl Editor {
     /// Lets everybody read `new` instead of `old`.
     pub fn replace(&mut self, old: ValueId, new: ValueId) {
         self.redirect(usize::MAX, old, new);
+    }
+
+    /// Whether an op reads a value.
+    pub fn is_read(&self, value: ValueId) -> bool {
+        self.program.nodes.iter().any(|n| n.operands.contains(&value))
+    }
+
+    pub fn is_weight(&self, value: ValueId) -> bool {
+        self.program.value(value).source == Source::Weight
+    }
+
+    /// The value of all elements of a weight, if it is one.
+    pub fn single_value(&self, value: ValueId) -> Option<f32> {
+        let values = self.weight(value)?;
+        let first = *values.first()?;
+        values.iter().all(|&v| v == first).then_some(first)
     }
 
     /// The elements of a weight.

@@ -20,6 +20,8 @@ pub fn run(module: &PassModule, _options: &FoldBatchNormOptions) -> Result<(), S
 struct Affine {
     factor: Vec<f32>,
     mean: Vec<f32>,
+    variance: Vec<f32>,
+    gamma: Vec<f32>,
     beta: Vec<f32>,
 }
 
@@ -33,7 +35,7 @@ fn affine(editor: &Editor, node: usize, op: &top::BatchNorm) -> Option<Affine> {
     let (gamma, beta) = (optional(3, 1.0)?, optional(4, 0.0)?);
     let epsilon = op.epsilon as f32;
     let factor = gamma.iter().zip(&variance).map(|(g, v)| g / (v + epsilon).sqrt()).collect();
-    Some(Affine { factor, mean, beta })
+    Some(Affine { factor, mean, variance, gamma, beta })
 }
 
 fn fold(editor: &mut Editor, node: usize, op: &top::BatchNorm) -> Result<bool, String> {
@@ -48,13 +50,15 @@ fn fold(editor: &mut Editor, node: usize, op: &top::BatchNorm) -> Result<bool, S
         }
     }
     let channels = affine.factor.len() as i64;
-    let mut shape = vec![1; editor.shape(input).len()];
-    if shape.len() < 2 || editor.shape(input)[1] != channels {
+    if editor.shape(input).get(1) != Some(&channels) {
         return Err(format!("layer '{layer}': {channels} channels of statistics do not fit its input"));
     }
-    shape[1] = channels;
-    let offset = affine.factor.iter().zip(&affine.mean).zip(&affine.beta).map(|((f, m), b)| (0.0 - m) * f + b).collect();
-    let scale = editor.add_weight(&format!("{layer}_scale"), &shape, affine.factor)?;
+    let shape = [1, channels];
+    // Another rounding than in a convolution: here the reference divides in f64.
+    let root = |v: f32| (f64::from(v) + op.epsilon).sqrt();
+    let factor: Vec<f32> = affine.gamma.iter().zip(&affine.variance).map(|(&g, &v)| (1.0 / root(v) * f64::from(g)) as f32).collect();
+    let offset = factor.iter().zip(&affine.mean).zip(&affine.beta).map(|((f, m), b)| -m * f + b).collect();
+    let scale = editor.add_weight(&format!("{layer}_scale"), &shape, factor)?;
     let bias = editor.add_weight(&format!("{layer}_bias"), &shape, offset)?;
     editor.program.nodes[node].op = Op::TopScale(top::Scale { do_relu: op.do_relu, relu_limit: op.relu_limit, ..Default::default() });
     editor.program.nodes[node].operands = vec![input, scale, bias];

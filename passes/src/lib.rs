@@ -3,8 +3,10 @@
 //! A pass gets the module, looks at it as a flat [`tpuc_ops::Program`], and replaces the module's content by a rewritten
 //! one. `tpuc-opt` runs passes by name; the command-line programs run the same pipelines in their own process.
 
+mod arithmetic_to_scale;
 pub mod calibrate;
 mod codegen;
+mod const_arithmetic;
 mod convert_top_to_tpu;
 pub mod correct_bias;
 mod edit;
@@ -13,6 +15,7 @@ mod export_calibration_table;
 mod export_quantize_table;
 mod fold_batch_norm;
 mod fold_constants;
+mod fuse_activation;
 mod fuse_bias;
 mod fuse_concat;
 mod fuse_depth2_space;
@@ -27,7 +30,9 @@ mod import_calibration_table;
 mod import_quantize_table;
 mod inputs;
 mod interp_to_upsample;
+mod merge_const;
 mod merge_conv;
+mod merge_scale;
 mod move_relu;
 pub mod new_weights;
 mod processor_assign;
@@ -48,7 +53,7 @@ include!(concat!(env!("OUT_DIR"), "/passes.rs"));
 
 /// The pipeline that an imported network goes through: `model_transform` runs it.
 pub const TOP_PIPELINE: &str = "builtin.module(top-fold-constants,top-split-to-slice,top-gather-to-slice,top-simplify-reshape,top-fuse-permute,top-fuse-depth2space,\
-     top-fuse-slice,top-fuse-concat,top-fuse-same,top-reduce-to-pool,top-interp-to-upsample,top-fuse-tile,top-fuse-pad,top-fold-batchnorm,top-fuse-bias,top-move-relu,top-fuse-relu,top-merge-conv,shape-infer)";
+     top-fuse-slice,top-fuse-concat,top-fuse-same,top-reduce-to-pool,top-interp-to-upsample,top-fuse-tile,top-fuse-pad,top-fold-batchnorm,top-fuse-bias,top-const-arithmetic,top-arithmetic-to-scale,top-merge-scale,top-merge-const,top-fuse-activation,top-move-relu,top-fuse-relu,top-merge-conv,shape-infer)";
 
 /// Makes the passes known by name. Any number of calls.
 pub fn register_all() {

@@ -134,3 +134,163 @@ func.func @f(%x: tensor<4294967296x4294967296xf32>) -> tensor<4294967296x4294967
   %0 = "top.Relu"(%x) : (tensor<4294967296x4294967296xf32>) -> tensor<4294967296x4294967296xf32>
   return %0 : tensor<4294967296x4294967296xf32>
 }
+
+// -----
+
+func.func @f(%x: tensor<1x4xf32>) -> tensor<1x4xf32> {
+  // expected-error@+1 {{'top.Sub' op expected 2 operands, found 3}}
+  %0 = "top.Sub"(%x, %x, %x) : (tensor<1x4xf32>, tensor<1x4xf32>, tensor<1x4xf32>) -> tensor<1x4xf32>
+  return %0 : tensor<1x4xf32>
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4xf32>) -> tensor<1x4xf32> {
+  // expected-error@+1 {{'top.Sub' op coeff has 1 entries, expected 2 (inputs)}}
+  %0 = "top.Sub"(%x, %x) {coeff = [1.0]} : (tensor<1x4xf32>, tensor<1x4xf32>) -> tensor<1x4xf32>
+  return %0 : tensor<1x4xf32>
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4xf32>) -> tensor<1x4xf32> {
+  // expected-error@+1 {{'top.Div' op expected 2 operands, found 1}}
+  %0 = "top.Div"(%x) : (tensor<1x4xf32>) -> tensor<1x4xf32>
+  return %0 : tensor<1x4xf32>
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4xf32>) -> tensor<1x4xf32> {
+  // expected-error@+1 {{'top.Pow3' op expected 2 operands, found 1}}
+  %0 = "top.Pow3"(%x) : (tensor<1x4xf32>) -> tensor<1x4xf32>
+  return %0 : tensor<1x4xf32>
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4xf32>) -> tensor<1x4xf32> {
+  // expected-error@+1 {{'top.Mul' op expected at least 2 operands, found 1}}
+  %0 = "top.Mul"(%x) : (tensor<1x4xf32>) -> tensor<1x4xf32>
+  return %0 : tensor<1x4xf32>
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4xf32>) -> tensor<1x4xf32> {
+  // expected-error@+1 {{'top.Max' op expected at least 2 operands, found 1}}
+  %0 = "top.Max"(%x) : (tensor<1x4xf32>) -> tensor<1x4xf32>
+  return %0 : tensor<1x4xf32>
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4xf32>) -> tensor<1x4xf32> {
+  // expected-error@+1 {{'top.Min' op expected at least 2 operands, found 1}}
+  %0 = "top.Min"(%x) : (tensor<1x4xf32>) -> tensor<1x4xf32>
+  return %0 : tensor<1x4xf32>
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4xf32>, %y: tensor<1x3xf32>) -> tensor<1x4xf32> {
+  // expected-error@+1 {{'top.Mul' op shapes [1, 4] and [1, 3] do not broadcast}}
+  %0 = "top.Mul"(%x, %y) : (tensor<1x4xf32>, tensor<1x3xf32>) -> tensor<1x4xf32>
+  return %0 : tensor<1x4xf32>
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4xf32>, %y: tensor<3xf32>) -> tensor<1x4xf32> {
+  // expected-error@+1 {{'top.PRelu' op slope [3] does not broadcast to the input [1, 4]}}
+  %0 = "top.PRelu"(%x, %y) : (tensor<1x4xf32>, tensor<3xf32>) -> tensor<1x4xf32>
+  return %0 : tensor<1x4xf32>
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4xf32>, %y: tensor<2x4xf32>) -> tensor<1x4xf32> {
+  // expected-error@+1 {{'top.PRelu' op slope [2, 4] does not broadcast to the input [1, 4]}}
+  %0 = "top.PRelu"(%x, %y) : (tensor<1x4xf32>, tensor<2x4xf32>) -> tensor<1x4xf32>
+  return %0 : tensor<1x4xf32>
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4xf32>) -> tensor<1x4xf32> {
+  // expected-error@+1 {{'top.GELU' op approx_mode is 'exact', expected one of normal, tanh, sigm}}
+  %0 = "top.GELU"(%x) {approx_mode = "exact"} : (tensor<1x4xf32>) -> tensor<1x4xf32>
+  return %0 : tensor<1x4xf32>
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4xf32>) -> tensor<1x4xf32> {
+  // expected-error@+1 {{'top.Tanh' op round_mode is 'Sideways', expected one of HalfAwayFromZero, HalfUp, HalfDown, HalfToEven, HalfToOdd, HalfTowardsZero, TowardsZero, Up, Down}}
+  %0 = "top.Tanh"(%x) {round_mode = "Sideways"} : (tensor<1x4xf32>) -> tensor<1x4xf32>
+  return %0 : tensor<1x4xf32>
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4xf32>) -> tensor<1x4xf32> {
+  // expected-error@+1 {{'top.Sigmoid' op round_mode is 'Sideways', expected one of HalfAwayFromZero, HalfUp, HalfDown, HalfToEven, HalfToOdd, HalfTowardsZero, TowardsZero, Up, Down}}
+  %0 = "top.Sigmoid"(%x) {round_mode = "Sideways"} : (tensor<1x4xf32>) -> tensor<1x4xf32>
+  return %0 : tensor<1x4xf32>
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4xf32>) -> tensor<1x4xf32> {
+  // expected-error@+1 {{'top.GELU' op round_mode is 'Sideways', expected one of HalfAwayFromZero, HalfUp, HalfDown, HalfToEven, HalfToOdd, HalfTowardsZero, TowardsZero, Up, Down}}
+  %0 = "top.GELU"(%x) {round_mode = "Sideways"} : (tensor<1x4xf32>) -> tensor<1x4xf32>
+  return %0 : tensor<1x4xf32>
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4xf32>) -> tensor<1x4xf32> {
+  // expected-error@+1 {{'top.LeakyRelu' op round_mode is 'Sideways', expected one of HalfAwayFromZero, HalfUp, HalfDown, HalfToEven, HalfToOdd, HalfTowardsZero, TowardsZero, Up, Down}}
+  %0 = "top.LeakyRelu"(%x) {alpha = 0.1 : f64, round_mode = "Sideways"} : (tensor<1x4xf32>) -> tensor<1x4xf32>
+  return %0 : tensor<1x4xf32>
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4xf32>) -> tensor<1x4xf32> {
+  // expected-error@+1 {{'top.Swish' op round_mode is 'Sideways', expected one of HalfAwayFromZero, HalfUp, HalfDown, HalfToEven, HalfToOdd, HalfTowardsZero, TowardsZero, Up, Down}}
+  %0 = "top.Swish"(%x) {beta = 1.0 : f64, round_mode = "Sideways"} : (tensor<1x4xf32>) -> tensor<1x4xf32>
+  return %0 : tensor<1x4xf32>
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4xf32>) -> tensor<1x4xf32> {
+  // expected-error@+1 {{'top.MulConst' op const_val is not a number}}
+  %0 = "top.MulConst"(%x) {const_val = 0x7FF8000000000000 : f64} : (tensor<1x4xf32>) -> tensor<1x4xf32>
+  return %0 : tensor<1x4xf32>
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4xf32>) -> tensor<1x4xf32> {
+  // expected-error@+1 {{'top.LeakyRelu' op alpha is not a number}}
+  %0 = "top.LeakyRelu"(%x) {alpha = 0x7FF8000000000000 : f64} : (tensor<1x4xf32>) -> tensor<1x4xf32>
+  return %0 : tensor<1x4xf32>
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4xf32>) -> tensor<4xf32> {
+  // expected-error@+1 {{'top.Abs' op result shape is [4], expected [1, 4]}}
+  %0 = "top.Abs"(%x) : (tensor<1x4xf32>) -> tensor<4xf32>
+  return %0 : tensor<4xf32>
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4xf32>) -> tensor<4xf32> {
+  // expected-error@+1 {{'top.AddConst' op result shape is [4], expected [1, 4]}}
+  %0 = "top.AddConst"(%x) {const_val = 1.0 : f64} : (tensor<1x4xf32>) -> tensor<4xf32>
+  return %0 : tensor<4xf32>
+}

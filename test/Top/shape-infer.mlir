@@ -2,8 +2,8 @@
 // input may be.
 // RUN: %tpuc-opt %s --mlir-very-unsafe-disable-verifier-on-parsing --shape-infer | FileCheck %s
 
-// A reshape multiplies nothing, a Relu counts one, a Softmax five, a window its taps, a multiply-accumulate two.
-// CHECK: module @net attributes {module.FLOPs = 16306 : i64
+// A reshape multiplies nothing, a Relu counts one, a Clip two, a Softmax five, a window its taps, a multiply-accumulate two.
+// CHECK: module @net attributes {module.FLOPs = 16562 : i64
 module @net attributes {module.weight_file = "w.npz"} {
   // CHECK: func.func @main({{.*}}) -> tensor<1x10xf32>
   func.func @main(%arg0: tensor<1x3x16x16xf32>) -> tensor<1x1xf32> {

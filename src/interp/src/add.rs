@@ -1,8 +1,10 @@
 //! Add.
 
+use crate::binary;
 use crate::error::InterpError;
 use crate::kernel::{Prepared, Request, boxed, operand};
 use crate::view::Slice;
+use tpuc_kernels::binary::Operation;
 use tpuc_kernels::elementwise::{self, Summand, broadcast};
 use tpuc_kernels::{Activation, Ints, KernelError, Layout};
 use tpuc_ops::{top, tpu};
@@ -61,9 +63,14 @@ enum Stretched {
     U8(Vec<u8>),
 }
 
-fn prepare_float(coeff: Option<Vec<f64>>, activation: Activation, request: &Request<'_>) -> Result<Prepared, InterpError> {
+/// `activation(sum of coeff_i * x_i)`
+pub(crate) fn prepare_float(coeff: Option<Vec<f64>>, activation: Activation, request: &Request<'_>) -> Result<Prepared, InterpError> {
     let count = request.operands.len();
     let (operands, result, stretch) = layouts(request)?;
+    let ones = coeff.as_ref().is_none_or(|c| c.iter().all(|&v| v == 1.0));
+    if count == 2 && ones && stretch.iter().any(Option::is_some) {
+        return binary::prepare_operation(Operation::Add, false, activation, request);
+    }
     let kernel = boxed(move |operands, y, _| {
         let floats = (0..count).map(|i| operand(operands, i).and_then(Slice::floats)).collect::<Result<Vec<_>, _>>()?;
         let stretched = floats.iter().zip(&stretch).map(|(x, s)| s.as_ref().map(|s| s.apply(x)).transpose()).collect::<Result<Vec<_>, _>>()?;
@@ -89,13 +96,11 @@ impl Stretch {
 
 type Layouts = (Vec<Option<Layout>>, Layout, Vec<Option<Stretch>>);
 
-/// One layout for all operands and the result: channels last where an operand comes so and the ranks agree.
+/// One layout for all operands and the result.
 fn layouts(request: &Request<'_>) -> Result<Layouts, InterpError> {
     let shapes = (0..request.operands.len()).map(|i| request.shape(i)).collect::<Result<Vec<_>, _>>()?;
     let out = request.result.dims();
-    let one_rank = shapes.iter().all(|s| s.len() == out.len());
-    let last = one_rank && (0..shapes.len()).any(|i| request.layout(i) == Layout::ChannelsLast);
-    let layout = if last { Layout::ChannelsLast } else { Layout::RowMajor };
+    let layout = binary::common_layout(&shapes, &out, request);
     let stretch = |shape: &Vec<usize>| (*shape != out).then(|| Stretch { from: layout.physical(shape), to: layout.physical(&out) });
     Ok((vec![Some(layout); shapes.len()], layout, shapes.iter().map(stretch).collect()))
 }

@@ -2,11 +2,11 @@
 
 use crate::error::InterpError;
 use crate::view::{ElementType, Slice, SliceMut};
-use crate::{Options, add, affine, cast, choice, conv, deconv, matmul, movement, norm, pad, pool, reduce, relu, reshape, resize, softmax};
+use crate::{Options, add, affine, binary, cast, choice, conv, deconv, matmul, movement, norm, pad, pool, reduce, relu, reshape, resize, softmax, unary};
 use std::sync::Arc;
 use tpuc_kernels::cast::HalfFloat;
 use tpuc_kernels::{KernelError, Layout, Workspace};
-use tpuc_ops::{Elem, Op, TensorType, ValueType};
+use tpuc_ops::{Elem, Op, TensorType, ValueType, top_binary, top_const, top_unary};
 use tpuc_tensor::{DType, Data, Tensor};
 
 /// An op ready to run.
@@ -128,6 +128,12 @@ impl Request<'_> {
         Err(self.unsupported(format!("runs in floats or in 8-bit integers with zero point 0, found {}", list.join(", "))))
     }
 
+    /// An error unless operands and result are all f32.
+    pub fn need_float(&self) -> Result<(), InterpError> {
+        let all: Vec<usize> = (0..self.operands.len()).collect();
+        if self.is_float(&all)? { Ok(()) } else { Err(self.unsupported("of a float network needs f32 tensors")) }
+    }
+
     pub fn constant(&self, index: usize) -> Option<&Tensor> {
         self.constants.get(index).and_then(Option::as_deref)
     }
@@ -217,6 +223,8 @@ fn prepare_exact(request: &Request<'_>) -> Result<Prepared, InterpError> {
         Op::TopMatMul(op) => matmul::prepare_top(op, request),
         Op::TpuMatMul(op) => matmul::prepare_tpu(op, request),
         Op::TopAdd(op) => add::prepare_top(op, request),
+        top_binary!() | Op::TopPRelu(_) => binary::prepare(request),
+        top_unary!() | top_const!() => unary::prepare(request),
         Op::TpuAdd(op) => add::prepare_tpu(op, request),
         Op::TopAvgPool(op) => pool::prepare_avg(op, request),
         Op::TopMaxPool(op) => pool::prepare_max(op, request),

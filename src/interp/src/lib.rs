@@ -7,6 +7,7 @@
 
 mod add;
 mod affine;
+mod binary;
 mod cast;
 mod choice;
 mod conv;
@@ -27,6 +28,7 @@ mod relu;
 mod reshape;
 mod resize;
 mod softmax;
+mod unary;
 mod view;
 
 pub use error::InterpError;

@@ -7,13 +7,16 @@
 //! A kernel is *prepared* once (weights brought into oneDNN's order) and then runs any number of times, on several threads at
 //! once, each with its own [`Workspace`]. [`threads`] says how many threads one run uses.
 
+pub mod binary;
 pub mod buffer;
 pub mod cast;
 pub mod conv;
 pub mod cpu;
 pub mod deconv;
 pub mod elementwise;
+mod erf;
 pub mod layout;
+mod math;
 pub mod matmul;
 pub mod join;
 pub mod norm;
@@ -26,6 +29,7 @@ pub mod resize;
 pub mod softmax;
 pub mod strided;
 pub mod threads;
+pub mod unary;
 mod unfold;
 
 pub use buffer::{Buffer, Element};

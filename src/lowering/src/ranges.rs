@@ -4,7 +4,7 @@
 //! program with `!quant.calibrated` types. A range that reaches below zero means a signed integer.
 
 use crate::table::{CalibrationTable, Row, TableError};
-use tpuc_ops::{Elem, Node, Op, Program, TensorType, ValueId, ValueType};
+use tpuc_ops::{Elem, Node, Op, Program, TensorType, ValueId, ValueType, top_binary, top_const, top_unary};
 
 /// Smallest and largest value that a tensor is meant to represent.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -73,6 +73,7 @@ fn rules(op: &Op) -> &'static [Rule] {
         Op::TopDepth2Space(_) => &[Rule::Backward],
         Op::TopArg(_) | Op::TopCompare(_) | Op::TopCompareConst(_) | Op::TopConcat(_) | Op::TopDeconv(_) | Op::TopExpand(_) | Op::TopGather(_)
         | Op::TopGroupNorm(_) | Op::TopInstanceNorm(_) | Op::TopInterp(_) | Op::TopLayerNorm(_) | Op::TopReduce(_) | Op::TopSplit(_) | Op::TopWhere(_) => &[],
+        Op::TopPRelu(_) | top_unary!() | top_binary!() | top_const!() => &[],
         Op::TopAdd(_) | Op::TopBatchNorm(_) | Op::TopClip(_) | Op::TopConv(_) | Op::TopInput(_) | Op::TopMatMul(_) | Op::TopNone(_) | Op::TopScale(_)
         | Op::TopSoftmax(_) | Op::TopWeight(_) => &[],
         Op::TpuAdd(_) | Op::TpuCast(_) | Op::TpuConv2D(_) | Op::TpuMatMul(_) | Op::TpuPad(_) | Op::TpuPool2D(_) | Op::TpuRelu(_) | Op::TpuReshape(_)
@@ -80,7 +81,7 @@ fn rules(op: &Op) -> &'static [Rule] {
     }
 }
 
-/// Whether an op ends in a Relu.
+/// Whether an op ends in a Relu, and so has no negative values. A Sub is not asked.
 fn does_relu(op: &Op) -> bool {
     match op {
         Op::TopAdd(op) => op.do_relu,
@@ -90,6 +91,13 @@ fn does_relu(op: &Op) -> bool {
         Op::TopMatMul(op) => op.do_relu,
         Op::TopMaxPool(op) => op.do_relu,
         Op::TopScale(op) => op.do_relu,
+        Op::TopMul(op) => op.do_relu,
+        Op::TopDiv(op) => op.do_relu,
+        Op::TopReciprocal(op) => op.do_relu,
+        Op::TopAddConst(op) => op.do_relu,
+        Op::TopSubConst(op) => op.do_relu,
+        Op::TopMulConst(op) => op.do_relu,
+        Op::TopPRelu(_) | top_unary!() | top_binary!() | top_const!() => false,
         Op::TopRelu(_) => true,
         Op::TopConcat(op) => op.do_relu,
         Op::TopDeconv(op) => op.do_relu,

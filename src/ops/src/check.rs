@@ -1,7 +1,7 @@
 //! What single ops ask of their attributes and operands beyond shapes that fit.
 
 use crate::types::ValueType;
-use crate::{Op, choice, deconv, norm, top, tpu};
+use crate::{Op, choice, deconv, elementwise, norm, top, top_binary, top_const, top_unary, tpu};
 
 fn shape(operands: &[ValueType], index: usize) -> Option<&[i64]> {
     operands.get(index).and_then(ValueType::tensor).map(|t| t.shape.as_slice())
@@ -18,7 +18,7 @@ pub(crate) fn verify(op: &Op, operands: &[ValueType], results: &[ValueType]) -> 
             (Some(bias), Some(result)) => expect("bias", bias.count(), result.shape.last().copied().unwrap_or(1), "columns"),
             _ => Ok(()),
         },
-        Op::TopAdd(top::Add { coeff: Some(coeff), .. }) | Op::TpuAdd(tpu::Add { coeff: Some(coeff), .. }) if coeff.len() != operands.len() => {
+        Op::TpuAdd(tpu::Add { coeff: Some(coeff), .. }) if coeff.len() != operands.len() => {
             Err(format!("coeff has {} entries, expected {} (inputs)", coeff.len(), operands.len()))
         }
         Op::TopClip(op) if op.min.is_nan() || op.max.is_nan() || op.min > op.max => Err(format!("[{}, {}] is not a range", op.min, op.max)),
@@ -50,6 +50,7 @@ pub(crate) fn verify(op: &Op, operands: &[ValueType], results: &[ValueType]) -> 
         Op::TopGroupNorm(op) => norm::verify_group(op, operands),
         Op::TopDeconv(op) => deconv::verify(op, operands),
         Op::TopCompareConst(op) => choice::check_mode(&op.mode),
+        Op::TopAdd(_) | Op::TopPRelu(_) | top_unary!() | top_binary!() | top_const!() => elementwise::verify_parameters(op, operands, results),
         _ => Ok(()),
     }
 }

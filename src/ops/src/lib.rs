@@ -61,14 +61,14 @@ impl Op {
         match self {
             Op::TopNone(_) => Ok(vec![]),
             Op::TopWeight(_) => Err("a weight's shape is that of its data".to_owned()),
-            Op::TopInput(_) | Op::TopRelu(_) | Op::TopClip(_) | Op::TopBatchNorm(_) | Op::TopScale(_) | Op::TpuCast(_) | Op::TpuRelu(_) | Op::TopSoftmax(_) | Op::TpuSoftmax(_) => {
+            Op::TopInput(_) | Op::TopRelu(_) | Op::TopClip(_) | Op::TopBatchNorm(_) | Op::TopScale(_) | Op::TpuCast(_) | Op::TpuRelu(_) | Op::TopSoftmax(_) | Op::TpuSoftmax(_) | Op::TopPRelu(_) | top_unary!() | top_const!() => {
                 one(shapes.shape(0).map(<[i64]>::to_vec))
             }
             Op::TopConv(op) => one(conv::infer(&conv::Window::of_top(op), &shapes)),
             Op::TpuConv2D(op) => one(conv::infer(&conv::Window::of_tpu(op), &shapes)),
             Op::TopMatMul(op) => one(matmul::infer(&matmul::Layout::of_top(op), &shapes)),
             Op::TpuMatMul(op) => one(matmul::infer(&matmul::Layout::of_tpu(op), &shapes)),
-            Op::TopAdd(_) | Op::TpuAdd(_) => one(elementwise::infer_broadcast(&shapes)),
+            Op::TopAdd(_) | Op::TpuAdd(_) | top_binary!() => one(elementwise::infer_broadcast(&shapes)),
             Op::TopAvgPool(op) => one(pool::infer(&pool::Window::of_avg(op), &shapes)),
             Op::TopMaxPool(op) => one(pool::infer(&pool::Window::of_max(op), &shapes)),
             Op::TpuPool2D(op) => one(pool::infer(&pool::Window::of_tpu(op), &shapes)),
@@ -150,18 +150,29 @@ impl Op {
             out.saturating_mul(layout.depth(operands) * 2 + has_bias(2) + i64::from(do_relu))
         };
         let pool = |kernel: &[i64], do_relu: bool| out.saturating_mul(kernel.iter().fold(1i64, |a, &k| a.saturating_mul(k)).saturating_add(i64::from(do_relu)));
+        let sum = |do_relu: bool| out.saturating_mul(operands.len() as i64 - 1 + i64::from(do_relu));
         match self {
             Op::TopConv(op) => conv(op.do_relu),
             Op::TpuConv2D(op) => conv(op.do_relu),
             Op::TopMatMul(op) => matmul(matmul::Layout::of_top(op), op.do_relu),
             Op::TpuMatMul(op) => matmul(matmul::Layout::of_tpu(op), op.do_relu),
-            Op::TopAdd(op) => out * (operands.len() as i64 - 1 + i64::from(op.do_relu)),
-            Op::TpuAdd(op) => out * (operands.len() as i64 - 1 + i64::from(op.do_relu)),
+            Op::TopAdd(op) => sum(op.do_relu),
+            Op::TpuAdd(op) => sum(op.do_relu),
+            Op::TopSub(op) => sum(op.do_relu),
+            Op::TopMul(op) => sum(op.do_relu),
+            Op::TopDiv(op) => sum(op.do_relu),
+            Op::TopMax(_) | Op::TopMin(_) | Op::TopPow3(_) => sum(false),
+            Op::TopAddConst(op) => out * (1 + i64::from(op.do_relu)),
+            Op::TopSubConst(op) => out * (1 + i64::from(op.do_relu)),
+            Op::TopMulConst(op) => out * (1 + i64::from(op.do_relu)),
+            Op::TopMaxConst(_) | Op::TopMinConst(_) | Op::TopPRelu(_) => out,
+            top_unary!() => out * elementwise::unary_cost(self),
             Op::TopAvgPool(op) => pool(&op.kernel_shape, op.do_relu),
             Op::TopMaxPool(op) => pool(&op.kernel_shape, op.do_relu),
             Op::TpuPool2D(op) => pool(&op.kernel_shape, op.do_relu),
-            Op::TopBatchNorm(_) | Op::TopScale(_) => out * 2,
-            Op::TopRelu(_) | Op::TpuRelu(_) | Op::TopClip(_) => out,
+            Op::TopScale(op) => out * (2 + i64::from(op.do_relu)),
+            Op::TopBatchNorm(_) | Op::TopClip(_) => out * 2,
+            Op::TopRelu(_) | Op::TpuRelu(_) => out,
             Op::TopSoftmax(top::Softmax { log, .. }) | Op::TpuSoftmax(tpu::Softmax { log, .. }) => out * (5 + i64::from(*log)),
             Op::TopInterp(op) => out * if op.mode == "linear" { 2 } else { 1 },
             Op::TopUpsample(op) => out * (1 + i64::from(op.do_relu)),

@@ -4,7 +4,8 @@
 use crate::attr::Attr;
 use crate::types::{TensorType, ValueType};
 use crate::{Op, OpError};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use tpuc_tensor::WeightStore;
 
 /// A value of a program: an index into [`Program::values`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -149,6 +150,59 @@ impl Program {
 
     pub fn result_types(&self, node: usize) -> Vec<ValueType> {
         self.nodes[node].results.iter().map(|&v| self.value(v).ty.clone()).collect()
+    }
+
+    /// The program without nodes that no output needs and without values that nobody mentions. Inputs stay even where nothing
+    /// reads them: they are the network's signature.
+    pub fn without_dead(&self) -> Program {
+        let mut needed = vec![false; self.nodes.len()];
+        let mut stack: Vec<ValueId> = self.outputs.clone();
+        while let Some(value) = stack.pop() {
+            if let Some(node) = self.producer(value) {
+                if !std::mem::replace(&mut needed[node], true) {
+                    stack.extend(self.nodes[node].operands.iter().copied());
+                }
+            }
+        }
+        for (index, node) in self.nodes.iter().enumerate() {
+            needed[index] |= matches!(node.op, Op::TopInput(_));
+        }
+        let mut out = Program { name: self.name.clone(), attrs: self.attrs.clone(), ..Program::default() };
+        let mut map: Vec<Option<ValueId>> = vec![None; self.values.len()];
+        for &input in &self.inputs {
+            let value = self.value(input);
+            if let Some(ty) = value.ty.tensor() {
+                map[input.index()] = Some(out.add_input(value.name.clone(), ty.clone()));
+            }
+        }
+        for node in self.nodes.iter().zip(&needed).filter(|(_, needed)| **needed).map(|(n, _)| n) {
+            let mut operands = Vec::with_capacity(node.operands.len());
+            for &operand in &node.operands {
+                let value = self.value(operand);
+                let known = map[operand.index()];
+                let id = known.unwrap_or_else(|| match value.ty.tensor() {
+                    Some(ty) => out.add_weight(value.name.clone(), ty.clone()),
+                    None => out.none(),
+                });
+                map[operand.index()] = Some(id);
+                operands.push(id);
+            }
+            let results = node.results.iter().filter_map(|&r| self.tensor_type(r).map(|ty| (self.value(r).name.clone(), ty.clone()))).collect();
+            let ids = out.push_results(node.op.clone(), &operands, results);
+            for (&old, new) in node.results.iter().zip(ids) {
+                map[old.index()] = Some(new);
+            }
+        }
+        out.outputs = self.outputs.iter().filter_map(|&o| map[o.index()]).collect();
+        out
+    }
+
+    /// Those of the weights that the program reads.
+    pub fn used_weights(&self, weights: &WeightStore) -> WeightStore {
+        let used: HashSet<&str> = self.values.iter().filter(|v| v.source == Source::Weight).map(|v| v.name.as_str()).collect();
+        let mut kept = WeightStore::new();
+        weights.iter().filter(|(name, _)| used.contains(name)).for_each(|(name, tensor)| kept.insert(name, tensor.clone()));
+        kept
     }
 
     /// Checks that every node reads only what is computed before it and that every op's verifier holds. The error names

@@ -6,15 +6,13 @@ use tpuc_ops::{ValueId, top};
 use std::sync::Arc;
 use tpuc_tensor::Tensor;
 
-/// ONNX ops that become Top ops. (Others are only allowed among constants.)
+/// ONNX ops that become Top ops here. (Others than these and the elementwise ones are only allowed among constants.)
 pub const SUPPORTED: &[&str] = &[
-    "Add",
     "And",
     "ArgMax",
     "ArgMin",
     "AveragePool",
     "BatchNormalization",
-    "Clip",
     "Concat",
     "Conv",
     "ConvTranspose",
@@ -47,7 +45,6 @@ pub const SUPPORTED: &[&str] = &[
     "ReduceMin",
     "ReduceProd",
     "ReduceSum",
-    "Relu",
     "Reshape",
     "Resize",
     "Shape",
@@ -68,12 +65,10 @@ pub const SUPPORTED: &[&str] = &[
 impl<'a> Importer<'a> {
     pub(super) fn convert(&mut self, node: &OnnxNode<'a>) -> Result<Slot, String> {
         let value = match node.op() {
-            "Add" => self.add(node)?,
             "And" | "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" | "Xor" => self.compare(node)?,
             "ArgMax" | "ArgMin" => self.arg(node)?,
             "AveragePool" => self.average_pool(node)?,
             "BatchNormalization" => self.batch_norm(node)?,
-            "Clip" => self.clip(node)?,
             "Concat" => self.concat(node)?,
             "Conv" => self.conv(node)?,
             "ConvTranspose" => self.conv_transpose(node)?,
@@ -95,10 +90,6 @@ impl<'a> Importer<'a> {
             "Not" => self.not(node)?,
             "Pad" => self.pad(node)?,
             "ReduceL1" | "ReduceL2" | "ReduceMax" | "ReduceMean" | "ReduceMin" | "ReduceProd" | "ReduceSum" => self.reduce(node)?,
-            "Relu" => {
-                let input = self.value(node.need(0)?)?;
-                self.push(top::Relu::default(), &[input], &node.layer)?
-            }
             "Reshape" => self.reshape(node)?,
             "Resize" | "Upsample" => self.resize(node)?,
             "Shape" | "Size" => return self.shape_of(node).map(Slot::Constant),
@@ -108,14 +99,9 @@ impl<'a> Importer<'a> {
             "Transpose" => self.transpose(node)?,
             "Unsqueeze" => self.unsqueeze(node)?,
             "Where" => self.select(node)?,
-            other => return Err(format!("no conversion for {other}")),
+            _ => self.elementwise(node)?,
         };
         Ok(Slot::Value(value))
-    }
-
-    fn add(&mut self, node: &OnnxNode) -> Result<ValueId, String> {
-        let operands = [self.value(node.need(0)?)?, self.value(node.need(1)?)?];
-        self.push(top::Add::default(), &operands, &node.layer)
     }
 
     fn conv(&mut self, node: &OnnxNode) -> Result<ValueId, String> {
@@ -154,21 +140,6 @@ impl<'a> Importer<'a> {
         self.push(op, &[input, weights[0], weights[1], weights[2], weights[3]], &node.layer)
     }
 
-    fn clip(&mut self, node: &OnnxNode) -> Result<ValueId, String> {
-        let input = self.value(node.need(0)?)?;
-        let limit = |index: usize, name: &str, open: f32| -> Result<f64, String> {
-            let value = match node.input(index) {
-                Some(tensor) => {
-                    let tensor = self.constant(tensor).ok_or_else(|| format!("its {name} '{tensor}' is not a constant"))?;
-                    tensor.to_f32().first().copied().ok_or_else(|| format!("its {name} is empty"))?
-                }
-                None => node.float(name).unwrap_or(open),
-            };
-            Ok(f64::from(value))
-        };
-        let (min, max) = (limit(1, "min", f32::MIN)?, limit(2, "max", f32::MAX)?);
-        self.push(top::Clip { min, max, ..Default::default() }, &[input], &node.layer)
-    }
 
     fn softmax(&mut self, node: &OnnxNode) -> Result<ValueId, String> {
         let input = self.value(node.need(0)?)?;

@@ -1,9 +1,11 @@
 //! ONNX: the file is decoded (`proto`), constants are computed (`fold`), and every remaining node becomes Top ops
 //! (`convert`). Unsupported ops are all collected before anything is reported.
 
+mod activation;
 mod arith;
 mod choice;
 mod convert;
+mod elementwise;
 mod fold;
 mod linear;
 mod movement;
@@ -22,7 +24,7 @@ use prost::Message as _;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
-use tpuc_ops::{Attr, Op, Program, TensorType, ValueId, ValueType};
+use tpuc_ops::{Attr, Op, Program, Source, TensorType, ValueId, ValueType};
 use tpuc_tensor::{Tensor, WeightStore};
 
 /// Reads an ONNX file as a Top program.
@@ -151,7 +153,9 @@ impl<'a> Importer<'a> {
         let attrs = [("module.chip", text("ALL")), ("module.platform", text("ONNX")), ("module.state", text("TOP_F32")), ("module.top_run_mode", text("STATIC"))];
         self.program.attrs = attrs.into_iter().map(|(n, a)| (n.to_owned(), a)).collect();
         self.program.attrs.insert("module.weight_file".into(), Attr::Str(format!("{}_top_f32_all_weight.npz", self.options.model_name)));
-        Ok(Imported { program: self.program, weights: self.weights, output_tensors: outputs })
+        let program = self.program.without_dead();
+        let weights = program.used_weights(&self.weights);
+        Ok(Imported { program, weights, output_tensors: outputs })
     }
 
     fn check_outputs(&self, outputs: &[String]) -> Result<(), ImportError> {
@@ -219,7 +223,8 @@ impl<'a> Importer<'a> {
                 return Ok(());
             }
         }
-        if !convert::SUPPORTED.contains(&node.op()) || !matches!(node.proto.domain.as_str(), "" | "ai.onnx") {
+        let supported = [convert::SUPPORTED, elementwise::SUPPORTED].iter().any(|list| list.contains(&node.op()));
+        if !supported || !matches!(node.proto.domain.as_str(), "" | "ai.onnx") {
             self.note_unsupported(node);
             unknown = true;
         }
@@ -283,6 +288,10 @@ impl<'a> Importer<'a> {
         self.weights.insert(unique.as_str(), data);
         self.weight_values.insert(unique, value);
         Ok(value)
+    }
+
+    fn is_weight(&self, value: ValueId) -> bool {
+        self.program.value(value).source == Source::Weight
     }
 
     fn shape(&self, value: ValueId) -> &[i64] {

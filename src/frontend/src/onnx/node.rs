@@ -18,6 +18,11 @@ impl<'a> OnnxNode<'a> {
         &self.proto.op_type
     }
 
+    /// The name of the first result.
+    pub fn output(&self) -> &'a str {
+        self.proto.output.first().map_or("", String::as_str)
+    }
+
     /// The name of an input; `None` where it is absent or left empty.
     pub fn input(&self, index: usize) -> Option<&'a str> {
         self.proto.input.get(index).map(String::as_str).filter(|s| !s.is_empty())

@@ -1,0 +1,67 @@
+//! Functions of one tensor, arithmetic with a constant.
+
+use crate::error::InterpError;
+use crate::kernel::{Prepared, Request, boxed, operand};
+use tpuc_kernels::elementwise::activate_in_place;
+use tpuc_kernels::unary::Function;
+use tpuc_kernels::{Activation, Layout};
+use tpuc_ops::Op;
+
+/// The function of an op, and what comes after it.
+fn function(op: &Op) -> Option<(Function, Activation)> {
+    let plain = |function| Some((function, Activation::None));
+    match op {
+        Op::TopAbs(_) => plain(Function::Abs),
+        Op::TopCeil(_) => plain(Function::Ceil),
+        Op::TopCos(_) => plain(Function::Cos),
+        Op::TopCosh(_) => plain(Function::Cosh),
+        Op::TopElu(op) => plain(Function::Elu { alpha: op.alpha }),
+        Op::TopErf(_) => plain(Function::Erf),
+        Op::TopExp(_) => plain(Function::Exp),
+        Op::TopFloor(_) => plain(Function::Floor),
+        // The approximations are for chips: a float network computes the function itself.
+        Op::TopGELU(_) => plain(Function::Gelu),
+        Op::TopHardSigmoid(op) => plain(Function::HardSigmoid { alpha: op.alpha, beta: op.beta }),
+        Op::TopHardSwish(_) => plain(Function::HardSwish),
+        Op::TopLeakyRelu(op) => plain(Function::LeakyRelu { alpha: op.alpha }),
+        Op::TopLog(_) => plain(Function::Ln),
+        Op::TopMish(_) => plain(Function::Mish),
+        Op::TopPow(op) => plain(Function::Pow { exponent: op.exponent }),
+        Op::TopPow2(op) => plain(Function::PowOf { base: op.const_val }),
+        Op::TopReciprocal(op) => Some((Function::Reciprocal { numerator: op.const_val }, Activation::relu(op.do_relu, op.relu_limit))),
+        Op::TopRound(_) => plain(Function::Round),
+        Op::TopRsqrt(_) => plain(Function::Rsqrt),
+        Op::TopSigmoid(op) if op.log => plain(Function::LogSigmoid { scale: op.scale, bias: op.bias }),
+        Op::TopSigmoid(op) => plain(Function::Sigmoid { scale: op.scale, bias: op.bias }),
+        Op::TopSign(_) => plain(Function::Sign),
+        Op::TopSiLU(_) => plain(Function::Silu),
+        Op::TopSin(_) => plain(Function::Sin),
+        Op::TopSinh(_) => plain(Function::Sinh),
+        Op::TopSoftplus(_) => plain(Function::Softplus),
+        Op::TopSoftsign(_) => plain(Function::Softsign),
+        Op::TopSqrt(_) => plain(Function::Sqrt),
+        Op::TopSwish(op) => plain(Function::Swish { beta: op.beta }),
+        Op::TopTan(_) => plain(Function::Tan),
+        Op::TopTanh(_) => plain(Function::Tanh),
+        Op::TopAddConst(op) => Some((Function::Add { value: op.const_val }, Activation::relu(op.do_relu, op.relu_limit))),
+        Op::TopSubConst(op) if op.is_reverse => Some((Function::SubtractFrom { value: op.const_val }, Activation::relu(op.do_relu, op.relu_limit))),
+        Op::TopSubConst(op) => Some((Function::Add { value: -op.const_val }, Activation::relu(op.do_relu, op.relu_limit))),
+        Op::TopMulConst(op) => Some((Function::Mul { value: op.const_val }, Activation::relu(op.do_relu, op.relu_limit))),
+        Op::TopMaxConst(op) => plain(Function::Max { value: op.const_val }),
+        Op::TopMinConst(op) => plain(Function::Min { value: op.const_val }),
+        _ => None,
+    }
+}
+
+pub(crate) fn prepare(request: &Request<'_>) -> Result<Prepared, InterpError> {
+    let Some((function, activation)) = function(request.op) else { return Err(request.unsupported("has no float kernel")) };
+    request.need_float()?;
+    let layout = if request.shape(0)? == request.result.dims() { request.layout(0) } else { Layout::RowMajor };
+    let kernel = boxed(move |operands, y, _| {
+        let y = y.floats()?;
+        function.apply(operand(operands, 0)?.floats()?, y)?;
+        activate_in_place(y, activation);
+        Ok(())
+    });
+    Ok(Prepared { kernel, operands: vec![Some(layout)], result: layout })
+}
