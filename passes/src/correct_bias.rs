@@ -39,9 +39,8 @@ impl SampleChoice {
 }
 
 /// Corrects the biases of a Top program that was calibrated with `table`.
-pub fn correct(program: &Program, weights: &WeightStore, table: &CalibrationTable, samples: &SampleChoice, options: &BiasOptions) -> Result<Corrected, String> {
-    let loader = samples.loader(program)?;
-    correct_bias(program, weights, table, &loader, options, &progress::tell).map_err(crate::text)
+pub fn correct(program: &Program, weights: &WeightStore, table: &CalibrationTable, samples: &Loader, options: &BiasOptions) -> Result<Corrected, String> {
+    correct_bias(program, weights, table, samples, options, &progress::tell).map_err(crate::text)
 }
 
 /// The modes that a quantize table gives to layers.
@@ -72,7 +71,7 @@ pub fn run(module: &PassModule, options: &CorrectBiasOptions) -> Result<(), Stri
     if options.threads != 0 {
         bias.threads = count("threads", options.threads)?;
     }
-    let corrected = correct(&program, &weights, &table, &samples, &bias)?;
+    let corrected = correct(&program, &weights, &table, &samples.loader(&program)?, &bias)?;
     if !corrected.changed() {
         return Ok(());
     }

@@ -74,6 +74,27 @@ impl Corrected {
     pub fn changed(&self) -> bool {
         self.corrections.iter().any(|c| c.applied)
     }
+
+    /// The lines of the log; `mlir` is what it calls the network. The spelling is the reference's.
+    pub fn log(&self, mlir: &str, expected_cos: f64) -> Vec<String> {
+        let Some(before) = self.int8_cos else {
+            return vec!["There is no Conv op with bias in this model(maybe NLP model). You do not have to use bias correction.".into()];
+        };
+        let mut lines = vec!["run_bias_correction start".into(), format!("run float mode: {mlir}"), format!("run int8 mode: {mlir}")];
+        if before > expected_cos {
+            lines.push(format!("job success, current int8 cos:{before:.6} is higher than expected_cos:{expected_cos:.6},no need for mix precsion"));
+            return lines;
+        }
+        lines.extend([">>>run result:".into(), format!("int8 outputs_cos:{before:.6} old"), "bias correction statistic:".into()]);
+        for c in &self.corrections {
+            let Correction { layer, old_layer_cos, new_layer_cos, outputs_cos, applied } = c;
+            let what = if *applied { "applied" } else { "revoked" };
+            lines.push(format!("  op:{layer}, old layer cos:{old_layer_cos:.6}, new layer cos:{new_layer_cos:.6}, new output cos:{outputs_cos:.6}, {what}"));
+        }
+        lines.push(format!("best mix model outputs_cos:{:.6}", self.best_cos));
+        lines.extend(self.together_cos.map(|cos| format!("all corrections together outputs_cos:{cos:.6}")));
+        lines
+    }
 }
 
 /// A convolution whose bias may change.
