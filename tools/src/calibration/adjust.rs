@@ -44,7 +44,8 @@ fn bias_options(arguments: &Arguments) -> Result<BiasOptions, Failure> {
         return Err(Failure::usage(format!("--bc_inference_num: {} is negative", arguments.bc_inference_num)));
     }
     Ok(BiasOptions {
-        chip: chip.name,
+        chip,
+        compare: arguments.global_compare_layers.parse().map_err(|e| Failure::usage(format!("--global_compare_layers: {e}")))?,
         expected_cos: similarity("--expected_cos", arguments.expected_cos)?,
         min_layer_cos: similarity("--min_layer_cos", arguments.min_layer_cos)?,
         ..BiasOptions::default()
@@ -109,8 +110,7 @@ impl Adjusted {
         let mut log = Log::new("Bias_Correction", arguments.quiet)?;
         let mut options = BiasOptions { threads: request.threads, ..bias_options(arguments)? };
         if let Some(path) = arguments.quantize_table.as_ref().filter(|p| p.exists()) {
-            let table = QuantizeTable::read(path).map_err(|e| Failure::work(format!("{}: {e}", path.display())))?;
-            options.modes = tpuc_passes::correct_bias::modes(&self.network.program, &table).map_err(Failure::Work)?;
+            options.float_layers = Some(QuantizeTable::read(path).map_err(|e| Failure::work(format!("{}: {e}", path.display())))?);
         }
         let table = CalibrationTable::read(&arguments.calibration_table).map_err(|e| Failure::work(format!("{}: {e}", arguments.calibration_table.display())))?;
         let samples = Request { input_num: arguments.bc_inference_num as usize, ..request.clone() };
