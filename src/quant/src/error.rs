@@ -21,6 +21,10 @@ pub enum QuantError {
     QuantizeTable(#[from] tpuc_lowering::qtable::QuantizeTableError),
     #[error(transparent)]
     Table(#[from] tpuc_lowering::table::TableError),
+    #[error(transparent)]
+    Lower(#[from] tpuc_lowering::LowerError),
+    #[error("layer '{layer}' is not in the network{}", nearest.as_ref().map(|n| format!("; the nearest is '{n}'")).unwrap_or_default())]
+    UnknownLayer { layer: String, nearest: Option<String> },
     #[error("sample {sample}: {source}")]
     Sample { sample: usize, what: String, source: SourceError },
     #[error("sample {sample} ({what}): tensor '{tensor}' has an element that is infinite or not a number; a threshold needs finite activations")]

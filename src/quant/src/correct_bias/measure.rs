@@ -92,7 +92,7 @@ impl<S: SampleSource + ?Sized> Bench<'_, S> {
     pub fn trial(&self, candidate: &Candidate, program: &Program, weights: &WeightStore) -> Result<Trial, QuantError> {
         let mine = self.int8.program();
         let name = &mine.value(candidate.int8).name;
-        let missing = || QuantError::UnknownLayer { name: name.clone(), nearest: None };
+        let missing = || QuantError::UnknownLayer { layer: name.clone(), nearest: None };
         let node = mine.producer(candidate.int8).ok_or_else(missing)?;
         let theirs = program.names().get(name.as_str()).and_then(|&id| program.producer(id)).filter(|_| program.nodes.len() == mine.nodes.len()).ok_or_else(missing)?;
         let constants: Vec<_> = program.nodes[theirs].operands.iter().map(|&id| weights.get(&program.value(id).name).cloned()).collect();

@@ -229,7 +229,7 @@ fn compared(top: &Program, float: &Program, int8: &Program, compare: &[(String, 
         (Some(&a), Some(&b)) => Ok((a, b, *weight)),
         _ => {
             let nearest = tpuc_tensor::text::nearest(name, (0..top.nodes.len()).map(|n| top.node_name(n))).map(str::to_owned);
-            Err(QuantError::UnknownLayer { name: name.clone(), nearest })
+            Err(QuantError::UnknownLayer { layer: name.clone(), nearest })
         }
     };
     compare.iter().map(find).collect()
