@@ -50,7 +50,7 @@ pub fn header(request: &Request, mlir: &str, used: usize) -> Header {
         histogram_number: Some(request.histogram_bins as u64),
         sample_number: Some(used as u64),
         tune_number: Some(request.tune_num as u64),
-        is_fp8: false,
+        ..Header::default()
     }
 }
 

@@ -3,11 +3,10 @@
 //! The work is [`tpuc_quant::correct_bias`]'s; [`correct`] finds the samples, for the command line too.
 
 use crate::{CorrectBiasOptions, new_weights, progress};
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use tpuc_dialects::pass::PassModule;
 use tpuc_imageio::samples::{Loader, Samples};
-use tpuc_lowering::{CalibrationTable, Chip, Mode, QuantizeTable};
+use tpuc_lowering::{CalibrationTable, Chip, QuantizeTable};
 use tpuc_ops::Program;
 use tpuc_quant::correct_bias::{BiasOptions, Corrected, correct_bias};
 use tpuc_tensor::WeightStore;
@@ -39,15 +38,8 @@ impl SampleChoice {
 }
 
 /// Corrects the biases of a Top program that was calibrated with `table`.
-pub fn correct(program: &Program, weights: &WeightStore, table: &CalibrationTable, samples: &SampleChoice, options: &BiasOptions) -> Result<Corrected, String> {
-    let loader = samples.loader(program)?;
-    correct_bias(program, weights, table, &loader, options, &progress::tell).map_err(crate::text)
-}
-
-/// The modes that a quantize table gives to layers.
-pub fn modes(program: &Program, table: &QuantizeTable) -> Result<HashMap<String, Mode>, String> {
-    let (modes, _) = table.modes(program, true).map_err(crate::text)?;
-    Ok(modes.into_iter().enumerate().filter_map(|(node, mode)| Some((program.node_name(node).to_owned(), mode?))).collect())
+pub fn correct(program: &Program, weights: &WeightStore, table: &CalibrationTable, samples: &Loader, options: &BiasOptions) -> Result<Corrected, String> {
+    correct_bias(program, weights, table, samples, options, &progress::tell).map_err(crate::text)
 }
 
 pub fn run(module: &PassModule, options: &CorrectBiasOptions) -> Result<(), String> {
@@ -60,19 +52,18 @@ pub fn run(module: &PassModule, options: &CorrectBiasOptions) -> Result<(), Stri
     let table = CalibrationTable::read(Path::new(&options.table)).map_err(|e| format!("{}: {e}", options.table))?;
     let samples = SampleChoice { dataset: PathBuf::from(&options.dataset), data_list: PathBuf::from(&options.data_list), input_num: count("input-num", options.input_num)? };
     let mut bias = BiasOptions {
-        chip: Chip::find(&options.chip).map_err(|e| format!("option chip: {e}"))?.name,
+        chip: Chip::find(&options.chip).map_err(|e| format!("option chip: {e}"))?,
         expected_cos: options.expected_cos,
         min_layer_cos: options.min_layer_cos,
         ..BiasOptions::default()
     };
     if !options.qtable.is_empty() {
-        let qtable = QuantizeTable::read(Path::new(&options.qtable)).map_err(|e| format!("{}: {e}", options.qtable))?;
-        bias.modes = modes(&program, &qtable)?;
+        bias.float_layers = Some(QuantizeTable::read(Path::new(&options.qtable)).map_err(|e| format!("{}: {e}", options.qtable))?);
     }
     if options.threads != 0 {
         bias.threads = count("threads", options.threads)?;
     }
-    let corrected = correct(&program, &weights, &table, &samples, &bias)?;
+    let corrected = correct(&program, &weights, &table, &samples.loader(&program)?, &bias)?;
     if !corrected.changed() {
         return Ok(());
     }

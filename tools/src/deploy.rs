@@ -1,5 +1,6 @@
 //! `model_deploy`: a Top network becomes a bmodel, checked against the float network on the way.
 
+use crate::adjusted;
 use crate::cli::{self, Failure, Later, Talk};
 use crate::compare::{Summary, compare};
 use crate::inputs;
@@ -165,7 +166,7 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
     let (arguments, talk) = (&arguments, arguments.talk);
     let plan = check_arguments(arguments)?;
     let context = tpuc_dialects::context();
-    let mut module = Module::read(&context, &arguments.mlir)?;
+    let mut module = Module::read(&context, &adjusted::belonging(&arguments.mlir, &plan.table)?)?;
     let top = Network::of(&module)?;
     if top.state() != "TOP_F32" {
         return Err(Failure::work(format!("{}: is in the state '{}', expected TOP_F32 (the output of model_transform)", arguments.mlir.display(), top.state())));

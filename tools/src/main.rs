@@ -1,6 +1,7 @@
 //! One binary, many names: the documented commands (with and without `.py`), by the name it is started under or as
 //! `tpuc COMMAND ...`.
 
+mod adjusted;
 mod calibration;
 mod classify;
 mod cli;
@@ -9,6 +10,7 @@ mod demo_table;
 mod deploy;
 mod inputs;
 mod later;
+mod log;
 mod measure;
 mod model_runner;
 mod model_tool;

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
+use tpuc_lowering::CalibrationTable;
 use tpuc_tensor::{Tensor, npz};
 
 /// A folder with a link to the binary under the names that a test uses.
@@ -180,7 +181,7 @@ fn usage_errors_come_before_the_work() {
     calibrate(&["--dataset", ".", "--histogram_bin_num", "1"], 2, "should be from 2 to 8000000");
     calibrate(&["--dataset", ".", "--debug_cmd", "input_calibration_table=x", "--tune_num", "0"], 2, "--tune_num of 1 or more");
     calibrate(&["--dataset", ".", "-o", "x.npz/t"], 1, "cannot write there");
-    calibrate(&["--dataset", ".", "--we"], 2, "--we is not supported yet");
+    calibrate(&["--dataset", ".", "--lwq"], 2, "--lwq is not supported yet");
     assert_eq!(desk.files(), ["n.onnx", "tiny.mlir", "tiny_top_f32_all_weight.npz", "x.npz"]);
 }
 
@@ -300,4 +301,60 @@ fn kit_network_from_onnx_to_bmodel() {
     assert!(desk.runs("model_tool", &["--check-hazards", "n.bmodel"]).contains("no hazards"));
     assert!(desk.runs("classify", &["--model", "n.bmodel", "--mlir", "n.mlir", "--input", &test_input, "--output", "seen.jpg"]).starts_with("Top-5"));
     assert!(desk.path("seen.jpg").exists());
+}
+
+/// New weights never replace the user's: they stand beside the table, and who is given the old network with the table takes the new one.
+#[test]
+fn calibration_with_new_weights() {
+    let Some(kit) = kit("mbv2_tiny") else { return };
+    let desk = Desk::new();
+    for name in ["mbv2_tiny.mlir", "mbv2_tiny_top_f32_all_weight.npz"] {
+        std::fs::copy(kit.join(name), desk.path(name)).unwrap();
+    }
+    let (ds, input) = (kit.join("ds").display().to_string(), kit.join("mbv2_tiny_in_f32.npz").display().to_string());
+    let before = [std::fs::read(desk.path("mbv2_tiny.mlir")).unwrap(), std::fs::read(desk.path("mbv2_tiny_top_f32_all_weight.npz")).unwrap()];
+    let strict = ["--expected_cos", "0.99999", "--min_layer_cos", "0.9999", "--bc_inference_num", "12"];
+    let calibrate = |more: &[&str]| {
+        let fixed = ["mbv2_tiny.mlir", "--dataset", &ds, "--input_num", "12", "-o", "table", "--quiet"];
+        desk.runs("run_calibration.py", &[&fixed[..], more].concat());
+    };
+    let table = || CalibrationTable::read(&desk.path("table")).unwrap();
+    calibrate(&[&["--bc"], &strict[..]].concat());
+    assert_eq!((table().header.mlir.as_str(), table().header.adjusted_from.as_deref()), ("mbv2_tiny_bc.mlir", Some("mbv2_tiny.mlir")));
+    calibrate(&[&["--we", "--bc"], &strict[..]].concat());
+    assert_eq!(table().header.mlir, "mbv2_tiny_we.mlir", "no bias is corrected after --we");
+    let first = [table().rows().to_vec(), Vec::new()];
+    let weights = std::fs::read(desk.path("mbv2_tiny_we_top_f32_all_weight.npz")).unwrap();
+    calibrate(&[&["--we", "--bc", "--threads", "1"], &strict[..]].concat());
+    assert_eq!(table().rows(), first[0], "a second run gives the same");
+    assert_eq!(std::fs::read(desk.path("mbv2_tiny_we_top_f32_all_weight.npz")).unwrap(), weights);
+    assert_eq!([std::fs::read(desk.path("mbv2_tiny.mlir")).unwrap(), std::fs::read(desk.path("mbv2_tiny_top_f32_all_weight.npz")).unwrap()], before);
+    let log = std::fs::read_to_string(desk.path("Weight_Equalization")).unwrap();
+    assert!(log.starts_with("INFO:root:Cross Layer WE: n1_relu6_Clip --- n2_relu6_Clip Groups: 16 Iter: 1\n"), "{log}");
+    assert!(std::fs::read_to_string(desk.path("Bias_Correction")).unwrap().contains("INFO:root:bias correction statistic:"));
+
+    let deploy = |mlir: &str| desk.output("model_deploy", &["--mlir", mlir, "--quantize", "INT8", "--chip", "bm1684x", "--calibration_table", "table", "--test_input", &input, "--model", &format!("{mlir}.bmodel")]);
+    let (old, new) = (deploy("mbv2_tiny.mlir"), deploy("mbv2_tiny_we.mlir"));
+    assert!(String::from_utf8_lossy(&old.stderr).contains("note: table belongs to mbv2_tiny_we.mlir, made of mbv2_tiny.mlir"));
+    assert!(new.status.success() && new.stderr.is_empty(), "{}", String::from_utf8_lossy(&new.stderr));
+    std::fs::remove_file(desk.path("mbv2_tiny_we.mlir")).unwrap();
+    desk.fails("model_deploy", &["--mlir", "mbv2_tiny.mlir", "--quantize", "INT8", "--chip", "bm1684x", "--calibration_table", "table", "--model", "x.bmodel"], 1, "table: belongs to 'mbv2_tiny_we.mlir', which is not beside it");
+}
+
+#[test]
+fn options_of_new_weights_are_checked_before_the_work() {
+    let desk = tiny();
+    let run = |more: &[&str], expected: &str| desk.fails("run_calibration", &[&["tiny.mlir", "--dataset", ".", "-o", "t"], more].concat(), 2, expected);
+    run(&["--bc", "--chip", "bm1684"], "--bc needs the INT8 network, which this version does not make for --chip bm1684; it does for: bm1684x");
+    run(&["--bc", "--bc_inference_num", "-1"], "--bc_inference_num: -1 is negative");
+    run(&["--bc", "--expected_cos", "1.5"], "--expected_cos: 1.5 is no similarity: at most 1");
+    run(&["--we_skip_limited"], "--we_skip_limited belongs to --we");
+    assert_eq!(desk.files(), ["tiny.mlir", "tiny_top_f32_all_weight.npz", "x.npz"]);
+    let folder = desk.path("samples");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::copy(desk.path("x.npz"), folder.join("x.npz")).unwrap();
+    // Nothing to equalize and nothing to correct is no failure.
+    desk.runs("run_calibration", &["tiny.mlir", "--dataset", "samples", "--we", "--bc", "-o", "t"]);
+    assert!(std::fs::read_to_string(desk.path("Bias_Correction")).unwrap().contains("There is no Conv op with bias"));
+    assert_eq!(desk.files(), ["Bias_Correction", "Weight_Equalization", "samples", "t", "tiny.mlir", "tiny_top_f32_all_weight.npz", "x.npz"]);
 }

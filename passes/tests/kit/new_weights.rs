@@ -86,7 +86,7 @@ fn corrected_biases_equal_the_references() {
         let expected_cos = if name == "cnn_res" { 0.9999 } else { 0.99999 };
         let run = |threads| {
             let options = BiasOptions { expected_cos, min_layer_cos: 0.9999, threads, ..BiasOptions::default() };
-            correct(&program, &weights, &CalibrationTable::read(&table).unwrap(), &samples, &options).unwrap()
+            correct(&program, &weights, &CalibrationTable::read(&table).unwrap(), &samples.loader(&program).unwrap(), &options).unwrap()
         };
         let found = run(2);
         assert!((found.int8_cos.unwrap() - int8_cos).abs() < 1e-6, "{name}: {:?}", found.int8_cos);
@@ -108,5 +108,33 @@ fn corrected_biases_equal_the_references() {
         }
         println!("{name}: {} corrections tried, {} biases changed, at most {worst:.1e} from the reference's", found.corrections.len(), golden.len());
         assert!(worst < 2e-6);
+    }
+}
+
+/// Calibration runs on the new weights.
+#[test]
+fn tables_of_equalized_networks_equal_the_references() {
+    tpuc_passes::register_all();
+    for name in ["cnn_res", "mbv2_tiny"] {
+        let (Some(mlir), Some(dataset)) = (shared(&format!("kit/{name}/{name}.mlir")), shared(&format!("kit/{name}/ds"))) else { continue };
+        let context = context();
+        let mut module = Module::read(&context, &mlir).unwrap();
+        run_pipeline(&mut module, "builtin.module(top-equalize-weights)").unwrap();
+        let request = tpuc_quant::Request { dataset, input_num: 12, ..Default::default() };
+        let session = tpuc_passes::calibrate::open(&module.program().unwrap(), &module.weights().unwrap(), request).unwrap();
+        let table = tpuc_passes::calibrate::calibrate(&session, name).unwrap().table;
+        let golden = include_str!("../golden/equalized_table.txt").lines().map(|l| l.split(' ').collect::<Vec<_>>()).filter(|f| f[0] == name);
+        let (mut rows, mut equal) = (0, 0);
+        for (row, theirs) in table.rows().iter().zip(golden) {
+            assert_eq!(row.name, theirs[1]);
+            let digits = [row.threshold, row.min, row.max].map(|v| format!("{v:.7}"));
+            equal += usize::from(digits[..] == theirs[2..]);
+            rows += 1;
+            for (a, b) in [row.threshold, row.min, row.max].iter().zip(&theirs[2..]) {
+                assert!((a - b.parse::<f64>().unwrap()).abs() <= 1e-5 * row.threshold, "{name} {}: {a} instead of {b}", row.name);
+            }
+        }
+        assert_eq!(rows, table.rows().len());
+        println!("{name}: {equal} of {rows} rows after equalization equal in all digits");
     }
 }

@@ -34,6 +34,8 @@ pub struct Header {
     pub tune_number: Option<u64>,
     /// A table for 8-bit floats.
     pub is_fp8: bool,
+    /// The file that the calibrated network was made of by changing its weights.
+    pub adjusted_from: Option<String>,
 }
 
 /// Something odd that does not stop the reader.
@@ -242,6 +244,9 @@ impl CalibrationTable {
         let header = &self.header;
         let number = |n: Option<u64>| n.unwrap_or(0);
         let mut text = format!("# mlir version: {} cali version 1.0\n# mlir: {}\n# genetated time: {}\n", header.version, header.mlir, header.time);
+        if let Some(original) = &header.adjusted_from {
+            let _ = writeln!(text, "# adjusted from: {original}");
+        }
         if let Some(method) = &header.method {
             let _ = writeln!(text, "# quantization threshold calculation method: {method}");
         }
@@ -280,6 +285,7 @@ impl Header {
         match key {
             "mlir version" => value.trim_end_matches("cali version 1.0").trim_end().clone_into(&mut self.version),
             "mlir" => value.clone_into(&mut self.mlir),
+            "adjusted from" => self.adjusted_from = Some(value.to_owned()),
             "genetated time" | "generated time" => value.clone_into(&mut self.time),
             "quantization threshold calculation method" => self.method = Some(value.to_owned()),
             "histogram number" => self.histogram_number = number,

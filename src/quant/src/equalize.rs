@@ -18,6 +18,9 @@ const CONVERGED: f64 = 1e-4;
 /// One step makes the ranges equal up to rounding. More steps than this only move the last bits of very large weights.
 const MAX_STEPS: usize = 20;
 
+/// So many pairs are named in a warning.
+const NAMED_PAIRS: usize = 6;
+
 /// Two convolutions in a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pair {
@@ -56,16 +59,30 @@ impl Equalized {
     pub fn limit_warning(&self) -> Option<String> {
         let limited: Vec<_> = self.pairs.iter().filter(|p| p.limited).map(|p| format!("{} --- {}", p.first, p.second)).collect();
         let text = "a ReLU with an upper limit stands between these convolutions; equalizing them changes what the network computes";
-        (!limited.is_empty()).then(|| format!("{text}: {}", limited.join(", ")))
+        let more = limited.len().saturating_sub(NAMED_PAIRS);
+        let more = if more > 0 { format!(" and {more} more pairs") } else { String::new() };
+        (!limited.is_empty()).then(|| format!("{text}: {}{more}", limited[..limited.len().min(NAMED_PAIRS)].join(", ")))
     }
 
     /// The reference's log lines.
     pub fn log(&self) -> Vec<String> {
         let step = |pair: &EqualizedPair, (number, loss): (usize, &f64)| {
             let EqualizedPair { first, second, groups, .. } = pair;
-            [format!("Cross Layer WE: {first} --- {second} Groups: {groups} Iter: {}", number + 1), format!(">>>loss:{loss}")]
+            [format!("Cross Layer WE: {first} --- {second} Groups: {groups} Iter: {}", number + 1), format!(">>>loss:{}", python_float(*loss))]
         };
         self.pairs.iter().flat_map(|pair| pair.losses.iter().enumerate().flat_map(move |l| step(pair, l))).collect()
+    }
+}
+
+/// A number as Python prints it: small ones as `2.9e-07`.
+fn python_float(value: f64) -> String {
+    if value == 0.0 || value.abs() >= 1e-4 {
+        return format!("{value:?}");
+    }
+    let text = format!("{value:e}");
+    match text.split_once("e-") {
+        Some((mantissa, exponent)) => format!("{mantissa}e-{exponent:0>2}"),
+        None => text,
     }
 }
 
@@ -345,6 +362,14 @@ mod tests {
         // The last two share a filter.
         program.nodes[3].operands[1] = program.nodes[2].operands[1];
         assert!(pairs(&program).is_empty());
+    }
+
+    #[test]
+    fn the_log_is_that_of_the_reference() {
+        let (program, weights) = chain(3, &[(8, 3, 6.0), (4, 8, -1.0)]);
+        let log = equalize(&program, &weights, false).unwrap().log();
+        assert_eq!((log[0].as_str(), log[2].as_str(), log.len()), ("Cross Layer WE: c0 --- c1 Groups: 1 Iter: 1", "Cross Layer WE: c0 --- c1 Groups: 1 Iter: 2", 4));
+        assert_eq!((python_float(2.5e-7), python_float(1e-12), python_float(0.5), python_float(0.0)), ("2.5e-07".into(), "1e-12".into(), "0.5".into(), "0.0".into()));
     }
 
     #[test]

@@ -22,8 +22,6 @@ pub enum QuantError {
     #[error(transparent)]
     Table(#[from] tpuc_lowering::table::TableError),
     #[error(transparent)]
-    Chip(#[from] tpuc_lowering::UnknownChip),
-    #[error(transparent)]
     Lower(#[from] tpuc_lowering::LowerError),
     #[error("layer '{layer}' is not in the network{}", nearest.as_ref().map(|n| format!("; the nearest is '{n}'")).unwrap_or_default())]
     UnknownLayer { layer: String, nearest: Option<String> },

@@ -18,7 +18,6 @@ pub mod candidates;
 pub mod collector;
 pub mod correct_bias;
 pub mod debug_cmd;
-pub mod deployed;
 pub mod equalize;
 pub mod error;
 pub mod histogram;

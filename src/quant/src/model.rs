@@ -19,6 +19,12 @@ pub struct Target<'a> {
 impl Target<'_> {
     /// The network in INT8 with the thresholds of some rows; layers that a quantize table names run in its modes.
     pub fn int8(&self, rows: &[Row], float_layers: Option<&QuantizeTable>) -> Result<PlanNetwork, QuantError> {
+        let (program, weights) = self.int8_program(rows, float_layers)?;
+        plan(program, &weights)
+    }
+
+    /// The same as a program with its weights.
+    pub fn int8_program(&self, rows: &[Row], float_layers: Option<&QuantizeTable>) -> Result<(Program, WeightStore), QuantError> {
         let table = CalibrationTable::new(Default::default(), rows.iter().cloned());
         let mut ranges = Ranges::from_table(self.program, &table)?;
         ranges.propagate(self.program);
@@ -27,12 +33,17 @@ impl Target<'_> {
             Some(table) => table.modes(&program, true)?.0,
             None => vec![None; program.nodes.len()],
         };
-        let (program, weights) = lower_mixed(&program, &weights, self.chip, Mode::Int8, |node| modes[node].unwrap_or(Mode::Int8))?;
-        plan(program, &weights)
+        Ok(lower_mixed(&program, &weights, self.chip, Mode::Int8, |node| modes[node].unwrap_or(Mode::Int8))?)
     }
 
     /// The network in the chip's float type; in f32 where the chip has no rules for one of the ops in that type.
     pub fn float(&self) -> Result<PlanNetwork, QuantError> {
+        let (program, weights) = self.float_program()?;
+        plan(program, &weights)
+    }
+
+    /// The same as a program with its weights.
+    pub fn float_program(&self) -> Result<(Program, WeightStore), QuantError> {
         let mode = match self.chip.fallback {
             DType::F16 => Mode::F16,
             DType::BF16 => Mode::BF16,
@@ -40,8 +51,8 @@ impl Target<'_> {
         };
         let (program, weights) = top_optimize(self.program, self.weights)?;
         match lower_program(&program, &weights, self.chip, mode) {
-            Ok((program, weights)) => plan(program, &weights),
-            Err(LowerError::Unsupported { .. } | LowerError::Mode { .. }) => plan(self.program.clone(), self.weights),
+            Ok(lowered) => Ok(lowered),
+            Err(LowerError::Unsupported { .. } | LowerError::Mode { .. }) => Ok((self.program.clone(), self.weights.clone())),
             Err(other) => Err(other.into()),
         }
     }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 /// What `--benchmark_method` names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Similarity {
-    /// `0.5 + 0.5 * cosine`; 0 where that is not a number.
+    /// `0.5 + 0.5 * cosine`; a cosine that is not a number counts as 0.
     #[default]
     Cosine,
     /// `1 - noise power / signal power`.
@@ -40,7 +40,7 @@ impl Similarity {
         }
         match self {
             Similarity::Cosine => match product / (power.sqrt() * other_power.sqrt()) {
-                cosine if cosine.is_nan() => 0.0,
+                cosine if cosine.is_nan() => 0.5,
                 cosine => 0.5 + 0.5 * cosine,
             },
             Similarity::Snr => 1.0 - noise / (power + SILENCE),
@@ -115,7 +115,7 @@ mod tests {
     fn measures() {
         assert_eq!(Similarity::Cosine.of(&[1.0, 0.0], &[2.0, 0.0]), 1.0);
         assert_eq!(Similarity::Cosine.of(&[1.0, 0.0], &[0.0, 2.0]), 0.5);
-        assert_eq!(Similarity::Cosine.of(&[0.0], &[1.0]), 0.0);
+        assert_eq!(Similarity::Cosine.of(&[0.0], &[1.0]), 0.5);
         assert!((Similarity::Snr.of(&[2.0, 0.0], &[2.0, 1.0]) - 0.75).abs() < 1e-7);
         assert_eq!("SNR".parse(), Ok(Similarity::Snr));
         assert!("sqnr".parse::<Similarity>().is_err());

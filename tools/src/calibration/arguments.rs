@@ -49,6 +49,24 @@ pub struct Arguments {
     /// The table to write
     #[arg(short = 'o', long = "calibration_table", alias = "output")]
     pub calibration_table: PathBuf,
+    /// Equalize the weights of successive convolutions first: the network with the new weights is written beside the table
+    #[arg(long)]
+    pub we: bool,
+    /// With --we: leave convolutions alone that have a ReLU with an upper limit between them
+    #[arg(long)]
+    pub we_skip_limited: bool,
+    /// Correct biases by what quantization shifts, and calibrate again: the network with the new weights is written beside the table
+    #[arg(long)]
+    pub bc: bool,
+    /// How many samples correct biases
+    #[arg(long, default_value_t = 30, allow_hyphen_values = true)]
+    pub bc_inference_num: i64,
+    /// Outputs that are more similar to the float ones than this need no correction
+    #[arg(long, default_value_t = 0.99, allow_hyphen_values = true)]
+    pub expected_cos: f64,
+    /// Layers that are at least this similar to the float ones keep their bias
+    #[arg(long, default_value_t = 0.99, allow_hyphen_values = true)]
+    pub min_layer_cos: f64,
     /// Layers that stay float: read by searches
     #[arg(long)]
     pub quantize_table: Option<PathBuf>,
@@ -72,15 +90,9 @@ pub struct Arguments {
     transformer: Option<String>,
     #[arg(long, hide = true, num_args = 0..=1)]
     debug_log: Option<Option<String>>,
-    // What the searches of mixed precision and bias correction read; without them it changes nothing.
-    #[arg(long, hide = true)]
-    expected_cos: Option<f64>,
-    #[arg(long, hide = true)]
-    min_layer_cos: Option<f64>,
+    // What the searches of mixed precision read; without them it changes nothing.
     #[arg(long, hide = true)]
     max_float_layers: Option<usize>,
-    #[arg(long, hide = true)]
-    bc_inference_num: Option<usize>,
     #[arg(long, hide = true)]
     fp_type: Option<String>,
     #[arg(long, hide = true)]
@@ -89,7 +101,7 @@ pub struct Arguments {
 
 /// Documented options that come with a later version.
 pub const LATER: &[&str] =
-    &["--we", "--bc", "--smc", "--sq", "--lwq", "--post_process", "--part_quantize", "--part_asymmetric", "--mix_mode", "--cluster", "--kurtosis_analysis"];
+    &["--smc", "--sq", "--lwq", "--post_process", "--part_quantize", "--part_asymmetric", "--mix_mode", "--cluster", "--kurtosis_analysis"];
 
 /// The chips of the documents. A calibration is the same for all of them.
 const CHIPS: [&str; 11] = ["bm1684x", "bm1684", "bm1688", "bm1690", "cv183x", "cv182x", "cv181x", "cv180x", "cv184x", "cv186x", "sg2262"];

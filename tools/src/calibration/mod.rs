@@ -1,5 +1,6 @@
 //! `run_calibration`: thresholds of every tensor from samples, as a calibration table.
 
+mod adjust;
 mod arguments;
 mod losses;
 mod search;
@@ -7,6 +8,7 @@ mod search;
 use crate::cli::{self, Failure};
 use crate::network::Network;
 use crate::progress::Shown;
+use adjust::Adjusted;
 use arguments::{Arguments, LATER, Task};
 use search::Search;
 use std::path::Path;
@@ -17,10 +19,11 @@ use tpuc_quant::{Request, Session};
 
 pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
     cli::refuse_later(&arguments, LATER)?;
-    let arguments = cli::parse::<Arguments>(arguments)?;
+    let mut arguments = cli::parse::<Arguments>(arguments)?;
     let task = arguments.task()?;
     let mut request = arguments.request()?;
     arguments.inference_num()?;
+    adjust::check(&arguments)?;
     cli::check_input(&arguments.mlir)?;
     cli::check_output(&arguments.calibration_table)?;
     arguments.report.iter().try_for_each(|p| cli::check_output(p))?;
@@ -36,13 +39,22 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
     if arguments.report.is_some() {
         request.also = losses::methods_of_page(&request);
     }
-    let session = open(&network.program, &network.weights, request).map_err(Failure::Work)?;
-    let request = session.request();
-    before(&arguments, &session)?;
-    match search {
-        None => plain(&arguments, &session, request),
-        Some(search) => search.run(&arguments, &network, &session),
+    let mut adjusted = Adjusted::start(&mut arguments, network)?;
+    let mut is_first = true;
+    loop {
+        let session = open(&adjusted.network.program, &adjusted.network.weights, request.clone()).map_err(Failure::Work)?;
+        if std::mem::replace(&mut is_first, false) {
+            before(&arguments, &session)?;
+        }
+        match &search {
+            None => plain(&arguments, &session, session.request())?,
+            Some(search) => search.run(&arguments, &adjusted.network, &session)?,
+        }
+        if !adjusted.correct(&mut arguments, session.request())? {
+            break;
+        }
     }
+    adjusted.finish(&arguments)
 }
 
 /// What there is to say and to write before the work.

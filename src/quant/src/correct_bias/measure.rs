@@ -6,6 +6,7 @@
 use super::Candidate;
 use crate::calibrate::load;
 use crate::error::QuantError;
+use crate::similarity::Similarity;
 use crate::source::{Progress, SampleSource};
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -68,7 +69,7 @@ impl<S: SampleSource + ?Sized> Bench<'_, S> {
             let layer = |c: &Candidate| {
                 let (a, b) = (&float[&c.float], &self.dequantized(&int8, c.int8));
                 let (a_means, b_means) = (channel_means(a), channel_means(b));
-                Layer { cos: similarity(&a.to_f32(), &b.to_f32()), shift: a_means.iter().zip(&b_means).map(|(a, b)| a - b).collect() }
+                Layer { cos: Similarity::Cosine.of(&a.to_f32(), &b.to_f32()), shift: a_means.iter().zip(&b_means).map(|(a, b)| a - b).collect() }
             };
             Ok((candidates.iter().map(layer).collect::<Vec<_>>(), self.outputs_cos(&float, &int8)))
         };
@@ -113,7 +114,7 @@ impl<S: SampleSource + ?Sized> Bench<'_, S> {
             for ((trial, &candidate), live) in trials.iter().zip(which).zip(&live) {
                 let changed = self.run(trial, live, &int8, executors)?;
                 let layer = self.dequantized(&changed, trial.result);
-                let layer_cos = similarity(&float[&candidates[candidate].float].to_f32(), &layer.to_f32());
+                let layer_cos = Similarity::Cosine.of(&float[&candidates[candidate].float].to_f32(), &layer.to_f32());
                 // What lies before the convolution is unchanged.
                 let view = |id: ValueId| if changed.contains_key(&id) { &changed } else { &int8 };
                 let outputs_cos = self.weighted(&float, |id| self.dequantized(view(id), id));
@@ -170,7 +171,7 @@ impl<S: SampleSource + ?Sized> Bench<'_, S> {
 
     fn weighted(&self, float: &Tensors, int8: impl Fn(ValueId) -> Tensor) -> f64 {
         let total: f64 = self.compared.iter().map(|c| c.2).sum();
-        let cos = |&(a, b, weight): &(ValueId, ValueId, f64)| weight * similarity(&float[&a].to_f32(), &int8(b).to_f32());
+        let cos = |&(a, b, weight): &(ValueId, ValueId, f64)| weight * Similarity::Cosine.of(&float[&a].to_f32(), &int8(b).to_f32());
         self.compared.iter().map(cos).sum::<f64>() / total
     }
 
@@ -229,19 +230,6 @@ impl tpuc_interp::Observer for Keep<'_> {
         }
         std::ops::ControlFlow::Continue(())
     }
-}
-
-/// 0.5 + 0.5 cos; 0.5 where there is no direction.
-pub fn similarity(a: &[f32], b: &[f32]) -> f64 {
-    let (mut ab, mut aa, mut bb) = (0f64, 0f64, 0f64);
-    for (&x, &y) in a.iter().zip(b) {
-        let (x, y) = (f64::from(x), f64::from(y));
-        ab += x * y;
-        aa += x * x;
-        bb += y * y;
-    }
-    let cos = ab / (aa.sqrt() * bb.sqrt());
-    0.5 + 0.5 * if cos.is_finite() { cos } else { 0.0 }
 }
 
 /// The mean of each channel of `[N, C, ...]`.

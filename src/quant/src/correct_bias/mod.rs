@@ -11,36 +11,37 @@
 
 mod measure;
 
-use crate::deployed;
 use crate::error::QuantError;
+use crate::model::Target;
+use crate::similarity::ComparedLayers;
 use crate::source::{Progress, SampleSource};
 use measure::Bench;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 use tpuc_interp::{Options as PlanOptions, Plan};
-use tpuc_lowering::{CalibrationTable, Chip, Mode};
+use tpuc_lowering::{CalibrationTable, Chip, QuantizeTable};
 use tpuc_ops::{Op, Program, Source, TensorType, ValueId};
 use tpuc_tensor::{Tensor, WeightStore};
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct BiasOptions {
-    pub chip: &'static str,
+    pub chip: &'static Chip,
     /// Outputs that are more similar than this need no correction.
     pub expected_cos: f64,
     /// Layers that are at least this similar keep their bias.
     pub min_layer_cos: f64,
     /// Layers whose tensors are compared instead of the outputs, with their weights.
-    pub compare: Vec<(String, f64)>,
-    /// Modes of layers that do not run in 8 bits.
-    pub modes: HashMap<String, Mode>,
+    pub compare: ComparedLayers,
+    /// Layers that do not run in 8 bits.
+    pub float_layers: Option<QuantizeTable>,
     pub threads: usize,
 }
 
 impl Default for BiasOptions {
     fn default() -> BiasOptions {
         let threads = crate::default_threads();
-        BiasOptions { chip: "bm1684x", expected_cos: 0.99, min_layer_cos: 0.99, compare: Vec::new(), modes: HashMap::new(), threads }
+        BiasOptions { chip: &Chip::BM1684X, expected_cos: 0.99, min_layer_cos: 0.99, compare: ComparedLayers::default(), float_layers: None, threads }
     }
 }
 
@@ -74,6 +75,27 @@ impl Corrected {
     pub fn changed(&self) -> bool {
         self.corrections.iter().any(|c| c.applied)
     }
+
+    /// The lines of the log; `mlir` is what it calls the network. The spelling is the reference's.
+    pub fn log(&self, mlir: &str, expected_cos: f64) -> Vec<String> {
+        let Some(before) = self.int8_cos else {
+            return vec!["There is no Conv op with bias in this model(maybe NLP model). You do not have to use bias correction.".into()];
+        };
+        let mut lines = vec!["run_bias_correction start".into(), format!("run float mode: {mlir}"), format!("run int8 mode: {mlir}")];
+        if before > expected_cos {
+            lines.push(format!("job success, current int8 cos:{before:.6} is higher than expected_cos:{expected_cos:.6},no need for mix precsion"));
+            return lines;
+        }
+        lines.extend([">>>run result:".into(), format!("int8 outputs_cos:{before:.6} old"), "bias correction statistic:".into()]);
+        for c in &self.corrections {
+            let Correction { layer, old_layer_cos, new_layer_cos, outputs_cos, applied } = c;
+            let what = if *applied { "applied" } else { "revoked" };
+            lines.push(format!("  op:{layer}, old layer cos:{old_layer_cos:.6}, new layer cos:{new_layer_cos:.6}, new output cos:{outputs_cos:.6}, {what}"));
+        }
+        lines.push(format!("best mix model outputs_cos:{:.6}", self.best_cos));
+        lines.extend(self.together_cos.map(|cos| format!("all corrections together outputs_cos:{cos:.6}")));
+        lines
+    }
 }
 
 /// A convolution whose bias may change.
@@ -96,12 +118,11 @@ pub fn correct_bias(
     if convolutions.is_empty() {
         return Ok(out);
     }
-    let chip = Chip::find(options.chip)?;
-    let calibrated = deployed::Calibrated::new(top, table, options.modes.clone())?;
-    let (float, float_weights) = deployed::float(top, weights, chip)?;
-    let (int8, int8_weights) = calibrated.int8(weights, chip)?;
-    let compared = compared(top, &float, &int8, &options.compare)?;
-    let candidates = candidates(top, &float, &int8, convolutions, &options.compare);
+    let (float, float_weights) = Target { program: top, weights, chip: options.chip }.float_program()?;
+    let lowered = |program: &Program, weights: &WeightStore| Target { program, weights, chip: options.chip }.int8_program(table.rows(), options.float_layers.as_ref());
+    let (int8, int8_weights) = lowered(top, weights)?;
+    let compared = compared(top, &float, &int8, &options.compare.0)?;
+    let candidates = candidates(top, &float, &int8, convolutions, &options.compare.0);
     let plan = |program: Program, weights: &WeightStore| Plan::new(program, weights, PlanOptions::default()).map(Arc::new);
     let bench = Bench { float: plan(float, &float_weights)?, int8: plan(int8, &int8_weights)?, compared, source, threads: options.threads };
 
@@ -116,8 +137,7 @@ pub fn correct_bias(
     for &c in &weak {
         let bias = corrected(weights, top, candidates[c].bias, &before.layers[c].shift);
         let (changed, weights) = with_bias(top, weights, &candidates[c], bias);
-        let calibrated = deployed::Calibrated::new(&changed, table, options.modes.clone())?;
-        let (program, weights) = calibrated.int8(&weights, chip)?;
+        let (program, weights) = lowered(&changed, &weights)?;
         trials.push(bench.trial(&candidates[c], &program, &weights)?);
     }
     let results = bench.trials(&candidates, &weak, &trials, &share(progress, 0.3..0.9))?;
@@ -144,8 +164,7 @@ pub fn correct_bias(
         }
     }
     if out.changed() {
-        let calibrated = deployed::Calibrated::new(&out.program, table, options.modes.clone())?;
-        let (program, weights) = calibrated.int8(&out.weights, chip)?;
+        let (program, weights) = lowered(&out.program, &out.weights)?;
         let bench = Bench { int8: plan(program, &weights)?, ..bench };
         out.together_cos = Some(bench.layers(&[], &share(progress, 0.9..1.0))?.outputs_cos);
     }
@@ -209,7 +228,7 @@ fn compared(top: &Program, float: &Program, int8: &Program, compare: &[(String, 
     let find = |(name, weight): &(String, f64)| match (float_names.get(name.as_str()), int8_names.get(name.as_str())) {
         (Some(&a), Some(&b)) => Ok((a, b, *weight)),
         _ => {
-            let nearest = tpuc_tensor::text::nearest(name, top.names().into_keys()).map(str::to_owned);
+            let nearest = tpuc_tensor::text::nearest(name, (0..top.nodes.len()).map(|n| top.node_name(n))).map(str::to_owned);
             Err(QuantError::UnknownLayer { layer: name.clone(), nearest })
         }
     };
@@ -240,4 +259,78 @@ fn with_bias(program: &Program, weights: &WeightStore, candidate: &Candidate, bi
         weights.insert(name, tensor);
     }
     (program, weights)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::no_progress;
+    use tpuc_ops::top;
+
+    /// Two 1x1 convolutions in a row over 1x2x2x2, with one bias of zeros for both.
+    fn network() -> (Program, WeightStore, CalibrationTable) {
+        let (mut program, mut weights) = (Program::new("two"), WeightStore::new());
+        let ty = TensorType::f32(&[1, 2, 2, 2]);
+        let argument = program.add_input("x", ty.clone());
+        let mut value = program.push(top::Input::default(), &[argument], "x", ty.clone());
+        let bias = program.add_weight("b", TensorType::f32(&[2]));
+        weights.insert("b", Tensor::f32(&[2], vec![0.0; 2]).unwrap());
+        for (name, data) in [("c1", vec![1.0, 0.5, -1.0, 2.0]), ("c2", vec![1.0, 1.0, 0.0, 1.0])] {
+            let filter = program.add_weight(format!("{name}_w"), TensorType::f32(&[2, 2, 1, 1]));
+            weights.insert(format!("{name}_w"), Tensor::f32(&[2, 2, 1, 1], data).unwrap());
+            let conv = top::Conv { kernel_shape: vec![1, 1], strides: vec![1, 1], pads: vec![0; 4], group: 1, ..Default::default() };
+            value = program.push(conv, &[value, filter, bias], name, ty.clone());
+        }
+        program.outputs = vec![value];
+        // Coarse steps of the input: a value of 0.45 becomes 0.79.
+        let table = CalibrationTable::parse("x 100 -1 100\nc1 25 -25 25\nc2 40 -40 40\n").unwrap();
+        (program, weights, table)
+    }
+
+    fn samples() -> Vec<Vec<Tensor>> {
+        let data = |k: usize| (0..8).map(|i| if i % 4 == k { 10.0 } else { 0.45 }).collect();
+        (0..3).map(|k| vec![Tensor::f32(&[1, 2, 2, 2], data(k)).unwrap()]).collect()
+    }
+
+    fn strict() -> BiasOptions {
+        BiasOptions { expected_cos: 1.0, min_layer_cos: 1.0, ..BiasOptions::default() }
+    }
+
+    #[test]
+    fn a_shared_bias_is_copied_before_it_changes() {
+        let (program, weights, table) = network();
+        let found = correct_bias(&program, &weights, &table, &samples()[..], &strict(), &no_progress).unwrap();
+        let applied: Vec<_> = found.corrections.iter().filter(|c| c.applied).map(|c| c.layer.as_str()).collect();
+        assert_eq!(found.corrections.len(), 2);
+        assert!(applied.contains(&"c1"), "{:?}", found.corrections);
+        assert_eq!(found.weights.get("b"), weights.get("b"));
+        assert_eq!(found.program.value(found.program.nodes[1].operands[2]).name, "c1_bias");
+        let bias = found.weights.get("c1_bias").unwrap().to_f32();
+        // Three of four values are 0.34 too large, the fourth is 0.24: by 0.31 on average, times the sum of the filter.
+        assert!((bias[0] + 1.5 * 0.312).abs() < 0.1 && (bias[1] + 0.312).abs() < 0.1, "{bias:?}");
+        assert!(found.together_cos.unwrap() > found.int8_cos.unwrap());
+    }
+
+    #[test]
+    fn only_layers_before_the_compared_ones_are_corrected() {
+        let (program, weights, table) = network();
+        let compare = |name: &str| BiasOptions { compare: ComparedLayers(vec![(name.into(), 1.0)]), ..strict() };
+        let found = correct_bias(&program, &weights, &table, &samples()[..], &compare("c2"), &no_progress).unwrap();
+        assert_eq!(found.corrections.iter().map(|c| c.layer.as_str()).collect::<Vec<_>>(), ["c1"]);
+        let error = correct_bias(&program, &weights, &table, &samples()[..], &compare("c3"), &no_progress).unwrap_err();
+        assert_eq!(error.to_string(), "layer 'c3' is not in the network; the nearest is 'c1'");
+    }
+
+    #[test]
+    fn similar_outputs_and_layers_are_left_alone() {
+        let (program, weights, table) = network();
+        let lax = BiasOptions { expected_cos: 0.5, ..strict() };
+        let found = correct_bias(&program, &weights, &table, &samples()[..], &lax, &no_progress).unwrap();
+        assert!(found.corrections.is_empty() && !found.changed() && found.log("net.mlir", 0.5)[3].starts_with("job success, current int8 cos:0.9"));
+        let lax = BiasOptions { min_layer_cos: 0.5, ..strict() };
+        let found = correct_bias(&program, &weights, &table, &samples()[..], &lax, &no_progress).unwrap();
+        assert!(found.corrections.is_empty() && found.int8_cos.is_some());
+        let none: &[Vec<Tensor>] = &[];
+        assert!(matches!(correct_bias(&program, &weights, &table, none, &strict(), &no_progress), Err(QuantError::NoSamples)));
+    }
 }
