@@ -37,6 +37,8 @@ config.environment["SOURCE_DATE_EPOCH"] = "1700000000"
 config.substitutions.append(("%tpuc-opt", os.path.join(tools, "tpuc-opt")))
 # Writes and reads weight files: %npz make w.npz name:2x3=1,2,3 ; %npz show w.npz
 config.substitutions.append(("%npz", "%s %s" % (sys.executable, os.path.join(root, "test", "Inputs", "npz.py"))))
+# Writes small networks: %onnx net.onnx x:1x4 Relu:x:y
+config.substitutions.append(("%onnx", "%s %s" % (sys.executable, os.path.join(root, "test", "Inputs", "onnx.py"))))
 config.substitutions.append(("%{python}", sys.executable))
 config.substitutions.append(("%inputs", os.path.join(root, "test", "Inputs")))
 

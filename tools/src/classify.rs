@@ -1,6 +1,7 @@
 //! `classify`: what a classifier sees in a photograph, printed and drawn on the picture.
 
 use crate::cli::{self, Failure, Talk};
+use crate::inputs;
 use crate::network::{Network, extension};
 use crate::run::{Engine, Model};
 use serde_json::json;
@@ -73,16 +74,9 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
     };
     let (name, shape) = (info.name.clone(), info.shape.clone());
     let preprocess = preprocess(&arguments, &model, info, is_mobilenet)?;
-    let named = |e: &dyn Display| {
-        let (file, text) = (arguments.input.display().to_string(), e.to_string());
-        Failure::Work(if text.contains(&file) { text } else { format!("{file}: {text}") })
-    };
-    let values = preprocess.run(&arguments.input).map_err(|e| named(&e))?;
-    let elements: usize = shape.iter().product();
-    if values.is_empty() || !elements.is_multiple_of(values.len()) {
-        return Err(Failure::work(format!("{}: its input has shape {shape:?}, which is not a picture", arguments.model.display())));
-    }
-    let tensor = Tensor::f32(&shape, values.repeat(elements / values.len())).map_err(Failure::work)?;
+    let values = preprocess.run(&arguments.input).map_err(|e| cli::named(&arguments.input, e))?;
+    let wrong = || Failure::usage(format!("{}: its input has shape {shape:?}, pictures become {:?} (--pixel_format {})", arguments.model.display(), preprocess.shape(), preprocess.pixel_format.as_str()));
+    let tensor = inputs::filled(&shape, &preprocess.shape(), values).ok_or_else(wrong)?;
     let outputs = model.run(&[(name, tensor)])?;
     let classes = top(&outputs, arguments.top, labels.as_deref(), shape.first().copied().unwrap_or(1))?;
     let lines: Vec<String> = classes.iter().map(|c| format!("{:>6.2}%  {}", c.probability * 100.0, c.label)).collect();
@@ -90,7 +84,7 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
     talk.say(format_args!("Top-{}", lines.len()));
     lines.iter().for_each(|line| talk.say(line));
     if let Some(output) = &arguments.output {
-        let mut picture = decode_file(&arguments.input, ColorMode::Bgr).map_err(|e| named(&e))?;
+        let mut picture = decode_file(&arguments.input, ColorMode::Bgr).map_err(|e| cli::named(&arguments.input, e))?;
         annotate::draw_lines(&mut picture, &lines);
         annotate::save(&picture, output)?;
         talk.say(format_args!("Saving {}", output.display()));

@@ -1,7 +1,9 @@
 //! What all commands share: names, errors and exit codes, lists in options.
 
+use clap::error::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 
 /// Why a command ends without success.
 #[derive(Debug)]
@@ -125,11 +127,17 @@ pub fn program_name(argument: &str) -> String {
 }
 
 /// Parses a command line with clap. Help and version are printed and end the program; an error becomes one line.
-pub fn parse<A: clap::Parser>(arguments: Vec<String>) -> Result<A, Failure> {
+pub fn parse<A: clap::Parser + clap::CommandFactory>(arguments: Vec<String>) -> Result<A, Failure> {
     A::try_parse_from(arguments).map_err(|error| {
-        if !error.use_stderr() {
-            let _ = error.print();
-            return Failure::Said(0);
+        if !error.use_stderr() && error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            return match error.print() {
+                Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Failure::work(format!("standard output: cannot write: {e}")),
+                _ => Failure::Said(0),
+            };
+        }
+        if matches!(error.kind(), ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand) {
+            let commands: Vec<_> = A::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
+            return Failure::usage(format!("expected one of: {}", commands.join(", ")));
         }
         let text = error.to_string();
         let body = text.split("\n\nUsage:").next().unwrap_or(&text).split("\n\nFor more information").next().unwrap_or("");
@@ -230,6 +238,18 @@ pub fn tolerance(text: &str) -> Result<(f64, f64), Failure> {
     }
 }
 
+/// The chips of the documents.
+const CHIPS: &[&str] =
+    &["bm1684x", "bm1684", "bm1686", "bm1688", "bm1690", "bm1690e", "bm1684x2", "cv186x", "cv184x", "cv183x", "cv182x", "cv181x", "cv180x", "sg2262", "sg2380", "mars3", "sgtpuv8", "cpu"];
+
+/// A chip by its name in any case of letters.
+pub fn chip(name: &str) -> Result<&'static tpuc_lowering::Chip, Failure> {
+    tpuc_lowering::Chip::find(name).map_err(|e| {
+        let documented = CHIPS.contains(&name.to_ascii_lowercase().as_str());
+        if documented { not_yet(&format!("--chip {name}")) } else { Failure::usage(format!("--chip: {e}")) }
+    })
+}
+
 /// The user said yes or no in one of the documents' ways.
 pub fn boolean(option: &str, text: &str) -> Result<bool, Failure> {
     match text.to_ascii_lowercase().as_str() {
@@ -239,6 +259,23 @@ pub fn boolean(option: &str, text: &str) -> Result<bool, Failure> {
     }
 }
 
+/// Folders that [`check_output`] made, inner ones first.
+static MADE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Removes the folders that were made for outputs that did not come.
+pub fn remove_empty_folders() {
+    for folder in MADE.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        // What is in use stays.
+        let _ = std::fs::remove_dir(folder);
+    }
+}
+
+/// An error about a file, which is named once.
+pub fn named(file: &Path, error: impl std::fmt::Display) -> Failure {
+    let (file, text) = (file.display().to_string(), error.to_string());
+    Failure::work(if text.contains(&file) { text } else { format!("{file}: {text}") })
+}
+
 /// Finds out before the work whether a file can be written at its place; makes missing folders.
 pub fn check_output(path: &Path) -> Result<(), Failure> {
     let folder = match path.parent() {
@@ -246,7 +283,12 @@ pub fn check_output(path: &Path) -> Result<(), Failure> {
         _ => PathBuf::from("."),
     };
     let fail = |e: std::io::Error| Failure::work(format!("{}: cannot write there: {}", path.display(), tpuc_tensor::file::io_reason(&e)));
+    if folder.exists() && !folder.is_dir() {
+        return Err(Failure::work(format!("{}: cannot write there: {} is not a directory", path.display(), folder.display())));
+    }
+    let mut made: Vec<PathBuf> = folder.ancestors().take_while(|f| !f.as_os_str().is_empty() && !f.exists()).map(Path::to_path_buf).collect();
     std::fs::create_dir_all(&folder).map_err(fail)?;
+    MADE.lock().unwrap_or_else(PoisonError::into_inner).append(&mut made);
     match std::fs::metadata(path) {
         Ok(found) if found.is_dir() => return Err(Failure::work(format!("{}: is a directory, expected a file name", path.display()))),
         // A device or a pipe: written as it is.

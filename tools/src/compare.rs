@@ -243,7 +243,7 @@ pub fn line(c: &Comparison, verbose: u8) -> String {
     if verbose == 0 {
         return out;
     }
-    writeln!(out, "    {} {} ", tuple(&c.shape), c.dtype).ok();
+    writeln!(out, "    {} {} ", tuple(&c.shape), numpy_name(c.dtype)).ok();
     if let Some(slice) = c.slice {
         writeln!(out, "    slice {slice} :").ok();
     }
@@ -255,6 +255,25 @@ pub fn line(c: &Comparison, verbose: u8) -> String {
         lines.iter().for_each(|(name, value)| writeln!(out, "    {name:<22} = {value:.6}").unwrap_or(()));
     }
     out
+}
+
+/// NumPy's name of an element type.
+pub fn numpy_name(dtype: DType) -> &'static str {
+    match dtype {
+        DType::F64 => "float64",
+        DType::F32 => "float32",
+        DType::F16 => "float16",
+        DType::BF16 => "bfloat16",
+        DType::I64 => "int64",
+        DType::U64 => "uint64",
+        DType::I32 => "int32",
+        DType::U32 => "uint32",
+        DType::I16 => "int16",
+        DType::U16 => "uint16",
+        DType::I8 => "int8",
+        DType::U8 => "uint8",
+        DType::Bool => "bool",
+    }
 }
 
 /// A shape as Python writes it: `(1, 3)`, `(4,)`.

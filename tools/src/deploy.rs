@@ -182,7 +182,8 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
 
     let mut page = arguments.report.as_ref().map(|_| Report::new(&format!("{} on {}", top.program.name, plan.chip.name)));
     let quantized = given.as_ref().map(|given| check_quantized(arguments, &plan, &top, &tpu, given, page.as_mut())).transpose()?;
-    let mut done = Done { files: Vec::new(), fields: json!({ "quantized_check": quantized.as_ref().map(|q| &q.json), "bmodel_check": null, "model": null }) };
+    let mut done = Done { files: Vec::new(), line: "lowered only: no bmodel".into(), fields: json!({ "quantized_check": quantized.as_ref().map(|q| &q.json), "bmodel_check": null, "model": null }) };
+    let batch = tpuc_tensor::file::Batch::begin();
     let keep = |name: &str| plan.folder.join(format!("{prefix}_{name}"));
     if arguments.debug || arguments.not_gen_bmodel {
         done.files.push(keep("tpu.mlir"));
@@ -212,12 +213,14 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
         done.files.push(model.clone());
         let per_second = 1e9 / cycles.max(1) as f64;
         done.fields["model"] = json!({ "file": model, "bytes": bytes.len(), "cycles": cycles, "frames_per_second": per_second });
-        talk.say(format_args!("{}: {} bytes, {cycles} cycles, {per_second:.1} frames per second at 1 GHz (estimated)", model.display(), bytes.len()));
+        done.line = format!("{}: {} bytes, {cycles} cycles, {per_second:.1} frames per second at 1 GHz (estimated)", model.display(), bytes.len());
     }
     if let (Some(path), Some(page)) = (&arguments.report, page) {
         page.write(path)?;
         done.files.push(path.clone());
     }
+    batch.commit()?;
+    talk.say(&done.line);
     talk.result("model_deploy", true, done.json(&top, &tpu, &plan));
     Ok(())
 }
@@ -225,6 +228,8 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
 /// What has been written and found out.
 struct Done {
     files: Vec<PathBuf>,
+    /// The last line for people.
+    line: String,
     fields: Value,
 }
 
@@ -268,7 +273,7 @@ fn check_arguments(arguments: &Arguments) -> Result<Plan, Failure> {
         let known = QUANTIZATIONS.contains(&quantize.as_str());
         return Err(if known { cli::not_yet(&format!("--quantize {quantize}")) } else { Failure::usage(format!("--quantize: unknown quantization '{}', expected INT8", arguments.quantize)) });
     }
-    let chip = Chip::find(&arguments.chip).map_err(|e| Failure::usage(format!("--chip: {e}")))?;
+    let chip = cli::chip(&arguments.chip)?;
     if arguments.num_device != 1 || arguments.num_core != 1 {
         return Err(Failure::usage(format!("--num_core, --num_device: {} has one of each", chip.name)));
     }
@@ -288,6 +293,10 @@ fn check_arguments(arguments: &Arguments) -> Result<Plan, Failure> {
     let files = [&arguments.mlir, &table].into_iter().chain(&arguments.test_reference);
     files.into_iter().try_for_each(|f| cli::check_input(f))?;
     arguments.test_input.iter().try_for_each(|f| cli::check_input(f.as_ref()))?;
+    let rows = tpuc_lowering::CalibrationTable::read(&table).map_err(|e| cli::named(&table, e))?.rows().len();
+    if rows == 0 {
+        return Err(cli::named(&table, "has no thresholds (rows 'op_name threshold min max')"));
+    }
     arguments.model.iter().chain(&arguments.report).try_for_each(|f| cli::check_output(f))?;
     let folder = arguments.model.as_ref().and_then(|m| m.parent()).map(Path::to_path_buf).unwrap_or_default();
     if arguments.not_gen_bmodel {

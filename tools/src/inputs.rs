@@ -1,6 +1,6 @@
 //! What the user gives a network to run on: a picture, a npy file, or a npz file.
 
-use crate::cli::Failure;
+use crate::cli::{self, Failure};
 use std::path::Path;
 use tpuc_imageio::samples::{NetInput, SampleKind};
 use tpuc_runtime::NamedTensor;
@@ -37,18 +37,17 @@ fn one(input: &NetInput, file: &Path) -> Result<Tensor, Failure> {
 fn picture(input: &NetInput, file: &Path) -> Result<Tensor, Failure> {
     let preprocess = input.preprocess.as_ref();
     let preprocess = preprocess.ok_or_else(|| Failure::work(format!("{}: input '{}' of shape {:?} is not a picture; give a npy or npz file", file.display(), input.name, input.shape)))?;
-    let one = preprocess.run(file).map_err(|e| named(file, e))?;
-    let elements: usize = input.shape.iter().product();
-    if one.is_empty() || !elements.is_multiple_of(one.len()) {
-        return Err(Failure::work(format!("{}: gives {} elements, input '{}' has shape {:?}", file.display(), one.len(), input.name, input.shape)));
-    }
-    Tensor::f32(&input.shape, one.repeat(elements / one.len())).map_err(|e| named(file, e))
+    let one = preprocess.run(file).map_err(|e| cli::named(file, e))?;
+    filled(&input.shape, &preprocess.shape(), one).ok_or_else(|| cli::named(file, format!("gives shape {:?}, input '{}' has shape {:?}", preprocess.shape(), input.name, input.shape)))
 }
 
-/// An error about a file, which is named once.
-fn named(file: &Path, error: impl std::fmt::Display) -> Failure {
-    let (file, text) = (file.display().to_string(), error.to_string());
-    Failure::work(if text.contains(&file) { text } else { format!("{file}: {text}") })
+/// One picture of shape `[1, ...]` for a whole batch; `None` where the other dimensions differ.
+pub fn filled(shape: &[usize], picture: &[usize; 4], values: Vec<f32>) -> Option<Tensor> {
+    let (&batch, rest) = shape.split_first()?;
+    if rest != &picture[1..] {
+        return None;
+    }
+    Tensor::f32(shape, values.repeat(batch)).ok()
 }
 
 fn from_npz(inputs: &[NetInput], file: &Path) -> Result<Vec<NamedTensor>, Failure> {

@@ -66,15 +66,18 @@ fn main() -> ExitCode {
         name = cli::program_name(&arguments[0]);
     }
     arguments[0] = name.clone();
+    explain_panics(if name.starts_with('-') { "tpuc" } else { &name });
     let Some(command) = COMMANDS.iter().find(|c| c.name == name) else {
         return help(&name);
     };
     let json = arguments.iter().any(|a| a == "--json");
-    explain_panics(&name);
     clean_up_when_interrupted(&name);
     match std::panic::catch_unwind(|| (command.run)(arguments)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(failure)) => cli::report(&name, &failure, json),
+        Ok(Err(failure)) => {
+            cli::remove_empty_folders();
+            cli::report(&name, &failure, json)
+        }
         // The hook has said what happened.
         Err(_) => ExitCode::FAILURE,
     }
@@ -90,8 +93,10 @@ fn clean_up_when_interrupted(name: &str) {
     // Without a handler the signals end the program as they always do.
     let _ = ctrlc::set_handler(move || {
         tpuc_tensor::file::remove_temporaries();
+        cli::remove_empty_folders();
         eprintln!("{name}: interrupted");
-        std::process::exit(INTERRUPTED);
+        // SAFETY: ends the process at once: destructors of the C++ libraries would run beside threads that still work.
+        unsafe { libc::_exit(INTERRUPTED) }
     });
 }
 

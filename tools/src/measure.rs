@@ -38,6 +38,9 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
     if arguments.repeat == 0 {
         return Err(Failure::usage("--repeat: expected at least 1"));
     }
+    if arguments.input.is_none() && extension(&arguments.model) != "bmodel" {
+        return Err(Failure::usage("--input is missing: what to time the runs on (only a bmodel has something to say without it)"));
+    }
     let mut fields = json!({ "model": arguments.model, "cycles": null, "median_ms": null, "best_ms": null });
     if extension(&arguments.model) == "bmodel" {
         let cycles = cycles(&arguments.model)?;

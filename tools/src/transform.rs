@@ -10,6 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use tpuc_frontend::{ImportOptions, Imported, Preprocessing};
+use tpuc_imageio::samples::NetInput;
 use tpuc_imageio::preprocess::{ChannelFormat, KeepRatioMode, PadType, PixelFormat};
 use tpuc_ops::{Op, Program};
 use tpuc_runtime::NamedTensor;
@@ -53,14 +54,14 @@ struct Arguments {
     #[arg(long, default_value = DEFAULT_SCALE, allow_hyphen_values = true)]
     scale: String,
     /// Value of the pixels around a letterboxed picture, 0 to 255
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pad_value: u8,
     /// Where the padding is: center or normal
     #[arg(long, default_value = "center")]
     pad_type: String,
-    /// bgr, rgb, gray, rgba or bgra
-    #[arg(long, default_value = "bgr")]
-    pixel_format: String,
+    /// What the network was trained with: bgr (as is assumed), rgb, gray, rgba or bgra
+    #[arg(long)]
+    pixel_format: Option<String>,
     /// The inputs that pictures become, counted from 1, comma separated: 1,3; left out: all
     #[arg(long, default_value = "")]
     preprocess_list: String,
@@ -134,8 +135,10 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
     let context = tpuc_dialects::context();
     let module = canonical(&context, &imported)?;
     let network = Network::of(&module)?;
+    check_pixel_format(&arguments, &network)?;
     let tested = if arguments.test_input.is_empty() { None } else { Some(test(&arguments, &imported, &network, tolerance)?) };
     let mut files = Files::default();
+    let batch = tpuc_tensor::file::Batch::begin();
     if arguments.debug {
         let origin = tpuc_dialects::context();
         let text = tpuc_dialects::Module::from_program(&origin, &imported.program, imported.weights.clone())?.text();
@@ -156,9 +159,21 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
             files.write(beside(&arguments.mlir, &format!("{}_ref_outputs.npz", arguments.model_name)), &tested.imported)?;
         }
     }
+    batch.commit()?;
     arguments.talk.say(format_args!("{}: {} layers -> {}", arguments.model_def.display(), network.program.nodes.len(), arguments.mlir.display()));
     arguments.talk.result("model_transform", true, result(&arguments, &network, tested.as_ref(), &files));
     Ok(())
+}
+
+/// A pixel format that is asked for must have the channels of an input; others (masks) may have fewer.
+fn check_pixel_format(arguments: &Arguments, network: &Network) -> Result<(), Failure> {
+    let Some(format) = &arguments.pixel_format else { return Ok(()) };
+    let inputs = network.inputs()?;
+    let fits = |input: &NetInput| input.preprocess.as_ref().is_none_or(|p| p.shape()[1..] == input.shape[1..]);
+    match inputs.first().filter(|_| !inputs.iter().any(fits)) {
+        Some(input) => Err(Failure::usage(format!("--pixel_format {format} does not fit input '{}' of shape {:?}", input.name, input.shape))),
+        None => Ok(()),
+    }
 }
 
 /// What the command tells programs.
@@ -268,7 +283,11 @@ fn import_options(arguments: &Arguments) -> Result<ImportOptions, Failure> {
     {
         text.parse().map_err(|e: T::Err| Failure::usage(format!("{option}: {e}")))
     }
-    let pixel_format: PixelFormat = word("--pixel_format", &arguments.pixel_format)?;
+    let given_format = arguments.pixel_format.as_deref().unwrap_or("bgr");
+    if matches!(given_format, "gbrg" | "grbg" | "bggr" | "rggb") {
+        return Err(cli::not_yet(&format!("--pixel_format {given_format}")));
+    }
+    let pixel_format: PixelFormat = word("--pixel_format", given_format)?;
     if arguments.channel_format != "none" {
         word::<ChannelFormat>("--channel_format", &arguments.channel_format)?;
     }
@@ -284,7 +303,7 @@ fn import_options(arguments: &Arguments) -> Result<ImportOptions, Failure> {
         if values.len() == needed {
             return Ok(values);
         }
-        Err(Failure::usage(format!("{option}: {} values, but pixel format {} has {needed} channels", values.len(), arguments.pixel_format)))
+        Err(Failure::usage(format!("{option}: {} values, but pixel format {given_format} has {needed} channels", values.len())))
     };
     let resize_dims = arguments.resize_dims.as_deref().map(|text| cli::height_width("--resize_dims", text)).transpose()?;
     let input_shapes = arguments.input_shapes.as_deref().map(shapes).transpose()?;
@@ -296,13 +315,13 @@ fn import_options(arguments: &Arguments) -> Result<ImportOptions, Failure> {
         preprocessing: Preprocessing {
             resize_dims: resize_dims.map(|[h, w]| [h as i64, w as i64]),
             keep_aspect_ratio: arguments.keep_aspect_ratio,
-            keep_ratio_mode: arguments.keep_ratio_mode.clone(),
+            keep_ratio_mode: arguments.keep_ratio_mode.to_ascii_lowercase(),
             mean: channel_values("--mean", &arguments.mean)?,
             scale: channel_values("--scale", &arguments.scale)?,
-            pixel_format: arguments.pixel_format.clone(),
-            channel_format: arguments.channel_format.clone(),
+            pixel_format: given_format.to_ascii_lowercase(),
+            channel_format: arguments.channel_format.to_ascii_lowercase(),
             pad_value: i64::from(arguments.pad_value),
-            pad_type: arguments.pad_type.clone(),
+            pad_type: arguments.pad_type.to_ascii_lowercase(),
             yuv_type: String::new(),
             inputs: preprocess_list(&arguments.preprocess_list)?,
         },

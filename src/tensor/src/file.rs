@@ -1,5 +1,6 @@
 //! Files appear whole or not at all: written beside their place, then renamed.
 
+use std::cell::RefCell;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -71,6 +72,36 @@ impl Drop for Temporary {
     }
 }
 
+/// Files that appear together: while one is alive, what this thread writes by this module is kept beside its place, and
+/// [`Batch::commit`] renames all of it. Without that nothing appears. A thread has one batch at a time; a second one adds to the first.
+pub struct Batch(());
+
+thread_local! {
+    /// The files of the batch that is open, each with its place.
+    static BATCH: RefCell<Option<Vec<(Temporary, PathBuf)>>> = const { RefCell::new(None) };
+}
+
+impl Batch {
+    pub fn begin() -> Batch {
+        BATCH.with_borrow_mut(|files| files.get_or_insert_default().len());
+        Batch(())
+    }
+
+    /// Puts all files into their places.
+    pub fn commit(self) -> Result<(), FileError> {
+        for (temporary, place) in BATCH.take().unwrap_or_default() {
+            std::fs::rename(&temporary.0, &place).map_err(|e| FileError::new(&place, format!("cannot write: {}", io_reason(&e))))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        drop(BATCH.take());
+    }
+}
+
 /// Writes `path` through a temporary neighbour, so that nobody ever sees half a file. A link stays one: the file behind it is
 /// replaced. What is not a regular file (a device, a pipe) is written directly.
 pub fn write_atomically(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), FileError> {
@@ -82,7 +113,15 @@ pub fn write_atomically(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Re
     }
     let place = if found.is_ok() { std::fs::canonicalize(path).map_err(fail)? } else { path.to_path_buf() };
     let (temporary, file) = Temporary::beside(&place).map_err(fail)?;
-    filled(file, fill).and_then(|()| std::fs::rename(&temporary.0, &place)).map_err(fail)
+    filled(file, fill).map_err(fail)?;
+    let kept = BATCH.with_borrow_mut(|files| match files {
+        Some(files) => {
+            files.push((temporary, place));
+            None
+        }
+        None => Some((temporary, place)),
+    });
+    kept.map_or(Ok(()), |(temporary, place)| std::fs::rename(&temporary.0, &place).map_err(fail))
 }
 
 fn filled(file: std::fs::File, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
@@ -120,6 +159,23 @@ mod tests {
         assert_eq!((read(&file).unwrap().as_slice(), names(folder.path())), (&b"one"[..], vec!["a".to_owned()]));
         assert!(write(folder.path(), b"x").is_err());
         assert!(write(&folder.path().join("no/a"), b"x").is_err());
+    }
+
+    #[test]
+    fn a_batch_appears_as_a_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+        write(&a, b"old").unwrap();
+        let batch = Batch::begin();
+        write(&a, b"new").unwrap();
+        write(&b, b"b").unwrap();
+        drop(batch);
+        assert_eq!((names(folder.path()), read(&a).unwrap()), (vec!["a".to_owned()], b"old".to_vec()));
+        let batch = Batch::begin();
+        write(&a, b"new").unwrap();
+        write(&b, b"b").unwrap();
+        batch.commit().unwrap();
+        assert_eq!((names(folder.path()), read(&a).unwrap()), (vec!["a".to_owned(), "b".to_owned()], b"new".to_vec()));
     }
 
     #[cfg(unix)]

@@ -15,6 +15,7 @@ pub fn run(arguments: &Arguments, talk: Talk) -> Result<(), Failure> {
     let needed = |what: &str| output.ok_or_else(|| Failure::usage(format!("{what} needs -o")));
     let in_place = |path| output.unwrap_or(path);
     let mut files = Vec::new();
+    let batch = tpuc_tensor::file::Batch::begin();
     if !arguments.combine.is_empty() {
         files.push(combine(&arguments.combine, needed("--combine")?, tpuc_bmodel::combine)?);
     } else if !arguments.combine_coeff.is_empty() {
@@ -51,7 +52,10 @@ pub fn run(arguments: &Arguments, talk: Talk) -> Result<(), Failure> {
         let found = tpuc_bmodel::strip_kernel_module(&mut model);
         files.push(save(&model, in_place(path))?);
         talk.say(if found { "firmware removed" } else { "there was no firmware" });
+    } else {
+        return Err(Failure::usage(super::ACTIONS));
     }
+    batch.commit()?;
     files.iter().for_each(|f| talk.say(format_args!("Success: wrote [{}].", f.display())));
     talk.result("model_tool", true, json!({ "files": files }));
     Ok(())

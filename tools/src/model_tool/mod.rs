@@ -13,7 +13,7 @@ use tpuc_isa::bm1684x::{self, DecodeError, Header};
 /// Look into bmodels, check, combine and change them.
 #[derive(clap::Parser)]
 #[command(name = "model_tool", version, args_override_self = true, rename_all = "snake_case")]
-#[command(group(clap::ArgGroup::new("action").required(true).args([
+#[command(group(clap::ArgGroup::new("action").args([
     "info", "print", "chip", "dynamic", "weight", "disassemble", "check_hazards", "combine", "combine_dir", "combine_coeff", "extract", "refresh", "dump",
     "update_weight", "kernel_dump", "kernel_update", "kernel_remove",
 ])))]
@@ -109,6 +109,9 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
         edit::run(&arguments, talk)
     }
 }
+
+/// What to say where no action is given.
+pub const ACTIONS: &str = "nothing to do: give --info FILE, --print FILE, --combine FILES -o FILE or another action (--help lists them)";
 
 pub fn read(path: &Path) -> Result<Model, Failure> {
     if extension(path) == "cvimodel" {

@@ -163,7 +163,7 @@ fn int8_statistics(values: &[f32]) -> String {
 pub fn cali_test(file: &Path, table: &Path, place: &Place, talk: Talk) -> Result<(), Failure> {
     cli::check_input(table)?;
     place.output.iter().try_for_each(|p| cli::check_output(p))?;
-    let table = tpuc_lowering::CalibrationTable::read(table).map_err(|e| Failure::work(format!("{}: {e}", table.display())))?;
+    let table = tpuc_lowering::CalibrationTable::read(table).map_err(|e| cli::named(table, e))?;
     let arrays = read(file)?;
     let rule = (0.95, 0.85);
     let (mut list, mut requantized) = (Vec::new(), Vec::new());

@@ -24,6 +24,7 @@ struct Arguments {
 #[command(rename_all = "snake_case")]
 enum Command {
     /// Compare the tensors that two files have in common
+    #[command(args_override_self = true)]
     Compare(compare::CompareArguments),
     /// Print where the elements of a tensor differ between two files
     #[command(name = "print_diff")]
@@ -36,7 +37,7 @@ enum Command {
         count: Option<usize>,
     },
     /// Draw a tensor of two files and their difference: a page a tensor in the folder tensor_diff_fp32_vs_int8
-    #[command(name = "visualize_diff")]
+    #[command(name = "visualize_diff", args_override_self = true)]
     VisualizeDiff(diff_pages::DiffArguments),
     /// Print the names, shapes and element types of a file, or one tensor's values
     Dump(show::DumpArguments),

@@ -2,12 +2,12 @@
 
 use super::{one, position, read};
 use crate::cli::{self, Failure, Talk};
-use crate::compare::tuple;
+use crate::compare::{numpy_name, tuple};
 use crate::npz_tool::slice::slice;
 use serde_json::json;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use tpuc_tensor::{DType, Tensor};
+use tpuc_tensor::Tensor;
 
 #[derive(clap::Args)]
 pub struct DumpArguments {
@@ -26,25 +26,6 @@ pub struct DumpArguments {
     /// Print the list of tensors
     #[arg(long)]
     list: bool,
-}
-
-/// NumPy's name of an element type.
-fn numpy_name(dtype: DType) -> &'static str {
-    match dtype {
-        DType::F64 => "float64",
-        DType::F32 => "float32",
-        DType::F16 => "float16",
-        DType::BF16 => "bfloat16",
-        DType::I64 => "int64",
-        DType::U64 => "uint64",
-        DType::I32 => "int32",
-        DType::U32 => "uint32",
-        DType::I16 => "int16",
-        DType::U16 => "uint16",
-        DType::I8 => "int8",
-        DType::U8 => "uint8",
-        DType::Bool => "bool",
-    }
 }
 
 pub fn dump(arguments: &DumpArguments, talk: Talk) -> Result<(), Failure> {

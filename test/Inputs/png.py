@@ -1,0 +1,17 @@
+#!/usr/bin/env python3
+"""A PNG of one colour: png.py FILE WIDTH HEIGHT KIND, KIND being gray, gray16, rgb, rgba or claim (a header that promises far too much)."""
+import struct
+import sys
+import zlib
+
+path, width, height, kind = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+depth, colour, pixel = {"gray": (8, 0, b"\x80"), "gray16": (16, 0, b"\x80\x01"), "rgb": (8, 2, b"\x10\x80\xf0"), "rgba": (8, 6, b"\x10\x80\xf0\x40"), "claim": (8, 2, b"")}[kind]
+
+
+def chunk(name, data):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+rows = (b"\0" + pixel * width) * (height if pixel else 1)
+with open(path, "wb") as file:
+    file.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
