@@ -7,15 +7,15 @@
 // gamma / sqrt(variance + epsilon) is 1 and 6.
 // WEIGHTS-DAG: conv_bias <f4 2: 9, 8
 // WEIGHTS-DAG: conv_filter <f4 2x2x1x1: 1, 2, 18, 24
-// WEIGHTS-DAG: norm_bias <f4 1x2x1x1: 9, 8
-// WEIGHTS-DAG: norm_scale <f4 1x2x1x1: 1, 6
+// WEIGHTS-DAG: norm_bias <f4 1x2: 9, 8
+// WEIGHTS-DAG: norm_scale <f4 1x2: 1, 6
 // What nobody reads any more is gone.
 // WEIGHTS-NOT: gamma
 
 // CHECK-NOT: top.BatchNorm
 // The convolution keeps its name.
 // CHECK: %[[CONV:.*]] = "top.Conv"(%{{.*}}, %{{.*}}, %{{.*}}) {{.*}}do_relu = true{{.*}}(tensor<1x2x4x4xf32>, tensor<2x2x1x1xf32>, tensor<2xf32>) -> tensor<1x2x4x4xf32> loc(#[[NAME:.*]])
-// CHECK: "top.Scale"(%[[CONV]], %{{.*}}, %{{.*}}) {{.*}}(tensor<1x2x4x4xf32>, tensor<1x2x1x1xf32>, tensor<1x2x1x1xf32>)
+// CHECK: "top.Scale"(%[[CONV]], %{{.*}}, %{{.*}}) {{.*}}(tensor<1x2x4x4xf32>, tensor<1x2xf32>, tensor<1x2xf32>)
 // CHECK: #[[NAME]] = loc("conv")
 module @net attributes {module.chip = "ALL", module.platform = "ONNX", module.state = "TOP_F32", module.weight_file = "w.npz"} {
   func.func @main(%arg0: tensor<1x2x4x4xf32>) -> tensor<1x2x4x4xf32> {

@@ -96,7 +96,7 @@ impl<'a> Importer<'a> {
                     if let Some((op, input)) = activation::of_quotient(self, left, value) {
                         return self.push_fused(op, input, node);
                     }
-                    let op = top::MulConst { const_val: f64::from(1.0 / value), ..Default::default() };
+                    let op = top::MulConst { const_val: 1.0 / f64::from(value), ..Default::default() };
                     return self.push(op, &[left], &node.layer);
                 }
             }
