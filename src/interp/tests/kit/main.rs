@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tpuc_interp::{FloatOrder, Observer, Options, Plan, TensorView, Want};
-use tpuc_ops::{Op, Program, Source, ValueId};
+use tpuc_ops::{Op, Program, Source, ValueId, top_binary, top_const, top_unary};
 use tpuc_tensor::{Tensor, WeightStore};
 
 fn kit(case: &str) -> Option<PathBuf> {
@@ -112,7 +112,7 @@ fn nodes_of_other_networks_agree() {
         }
     }
     println!("{counts:?}");
-    assert!(counts.values().sum::<usize>() > 60, "{counts:?}");
+    assert!(counts.values().sum::<usize>() > 100, "{counts:?}");
 }
 
 /// One program per op of a text that can be read alone: its weights, and its other operands as arguments.
@@ -195,7 +195,8 @@ fn check_node(program: &Program, weights: &WeightStore, outputs: &WeightStore, w
     match results[0].as_f32() {
         Some(found) => {
             let distance = distance(found, floats(&expected));
-            assert!(distance < 1e-5, "{what} {layer}: {distance}");
+            let most = if is_elementwise(&node.op) { 0.0 } else { 1e-5 };
+            assert!(distance <= most, "{what} {layer}: {distance}");
         }
         None => {
             let different = results[0].to_f32().iter().zip(expected.to_f32()).filter(|(a, b)| **a != *b).count();
@@ -203,6 +204,11 @@ fn check_node(program: &Program, weights: &WeightStore, outputs: &WeightStore, w
         }
     }
     Some(node.op.name())
+}
+
+/// Ops whose float form is the reference's in every bit.
+fn is_elementwise(op: &Op) -> bool {
+    matches!(op, Op::TopScale(_) | Op::TopPRelu(_) | Op::TopClip(_) | Op::TopRelu(_) | Op::TopAdd(_) | top_unary!() | top_binary!() | top_const!())
 }
 
 /// Keeps what every node computed, in whatever order it stands.
