@@ -1,7 +1,7 @@
 // Ops on weights alone are computed; an output keeps its op.
 // RUN: mkdir -p %t && cd %t && %npz make w.npz a:2x2=1,2,3,4 b:1x2=10,20
 // RUN: %tpuc-opt %s --top-fold-constants -o out.mlir && FileCheck %s --input-file out.mlir
-// RUN: %npz show w.npz | FileCheck %s --check-prefix=WEIGHTS
+// RUN: %npz show out_weight.npz | FileCheck %s --check-prefix=WEIGHTS
 
 // WEIGHTS: p <f4 2x2: 11, 13, 22, 24
 

@@ -187,7 +187,7 @@ impl Program {
                 map[operand.index()] = Some(id);
                 operands.push(id);
             }
-            let results = node.results.iter().filter_map(|&r| self.tensor_type(r).map(|ty| (self.value(r).name.clone(), ty.clone()))).collect();
+            let results = node.results.iter().map(|&r| (self.value(r).name.clone(), self.value(r).ty.clone())).collect();
             let ids = out.push_results(node.op.clone(), &operands, results);
             for (&old, new) in node.results.iter().zip(ids) {
                 map[old.index()] = Some(new);
