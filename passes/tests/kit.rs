@@ -195,6 +195,54 @@ fn tables_equal_the_references() {
     }
 }
 
+/// The kit's other networks: module, float tensors (to the bit) and tables of every method.
+#[test]
+fn further_networks_equal_the_references() {
+    tpuc_passes::register_all();
+    let mut rows = 0;
+    for name in ["acts", "acts_more", "consts", "maxmin", "mlp_mm", "pools", "shape_lite", "shape_mix", "transformer", "yolo_head"] {
+        let file = |suffix: &str| shared(&format!("kit/{name}/{name}{suffix}"));
+        let (Some(onnx), Some(mlir), Some(dataset)) = (file(".onnx"), file(".mlir"), shared(&format!("kit/{name}/ds"))) else { continue };
+        let context = context();
+        let mut options = ImportOptions { model_name: name.into(), ..Default::default() };
+        if name == "yolo_head" {
+            options.preprocessing = tpuc_frontend::Preprocessing {
+                mean: vec![0.0; 3], scale: vec![0.0039216; 3], pixel_format: "rgb".into(), keep_aspect_ratio: true, pad_value: 128, ..Default::default()
+            };
+        }
+        let imported = import(&onnx, &options).unwrap();
+        let mut module = Module::from_program(&context, &imported.program, imported.weights).unwrap();
+        run_pipeline(&mut module, tpuc_passes::TOP_PIPELINE).unwrap();
+        module.verify().unwrap();
+        let (program, weights) = (module.program().unwrap(), module.weights().unwrap());
+        let reference = Module::read(&context, &mlir).unwrap().program().unwrap();
+        assert_eq!(outline(&program), outline(&reference), "{name}");
+        assert_eq!(program.attrs.get("module.FLOPs"), reference.attrs.get("module.FLOPs"), "{name}");
+
+        let inputs = npz::read_npz(&file("_in_f32.npz").unwrap()).unwrap();
+        let plan = std::sync::Arc::new(tpuc_interp::Plan::new(program.clone(), &weights, Default::default()).unwrap());
+        let given = plan.inputs_named(|n| inputs.iter().find(|(name, _)| name == n).map(|(_, t)| t)).unwrap();
+        let ours = plan.executor().unwrap().run_all(&given).unwrap();
+        let theirs = npz::read_npz(&file("_top_outputs.npz").unwrap()).unwrap();
+        let different: Vec<&String> = theirs.iter().filter(|(n, t)| ours[n].to_f32() != t.to_f32()).map(|(n, _)| n).collect();
+        assert!(different.is_empty(), "{name}: {different:?}");
+
+        for method in ["kl", "kl_notune", "max", "mse", "percentile9999", "aciq_gauss", "aciq_laplace", "torch"] {
+            let table = file(&format!("_cali_{method}")).unwrap();
+            let mut request = tpuc_quant::Request { dataset: dataset.clone(), input_num: 12, threads: 2, ..Default::default() };
+            match method {
+                "kl_notune" => request.tune_num = 0,
+                "torch" => request.method = tpuc_quant::Method::TorchObserver,
+                word => request.method = word.parse().unwrap(),
+            }
+            let session = tpuc_passes::calibrate::open(&program, &weights, request).unwrap();
+            rows += compare_tables(&format!("{name} {method}"), &tpuc_passes::calibrate::calibrate(&session, name).unwrap().table, &table);
+        }
+        println!("{name}: {} layers, {} float tensors equal to the bit", program.nodes.len(), theirs.len());
+    }
+    println!("{rows} rows of tables equal in all digits");
+}
+
 /// Rows of a table of the reference: name, threshold, minimum and maximum. Its torch observer writes `inf -inf`, and only its
 /// thresholds count.
 fn rows_of(table: &Path) -> Vec<(String, Vec<f64>)> {
@@ -207,7 +255,8 @@ fn rows_of(table: &Path) -> Vec<(String, Vec<f64>)> {
     text.lines().filter(|l| !l.starts_with('#') && !l.is_empty()).map(row).collect()
 }
 
-fn compare_tables(what: &str, ours: &tpuc_lowering::CalibrationTable, theirs: &Path) {
+/// How many rows are equal in all digits; the others must be within 1e-5.
+fn compare_tables(what: &str, ours: &tpuc_lowering::CalibrationTable, theirs: &Path) -> usize {
     let theirs = rows_of(theirs);
     assert_eq!(ours.rows().iter().map(|r| &r.name).collect::<Vec<_>>(), theirs.iter().map(|r| &r.0).collect::<Vec<_>>(), "{what}");
     let digits = |v: f64| format!("{v:.7}").replace("-0.0000000", "0.0000000");
@@ -228,6 +277,7 @@ fn compare_tables(what: &str, ours: &tpuc_lowering::CalibrationTable, theirs: &P
         }
     }
     println!("{what}: {equal} of {} rows equal in all digits, the others within {:.1e} {}", theirs.len(), worst.0, worst.1);
+    equal
 }
 
 /// Lowered with the stored table, every tensor equals the reference's exactly; the bmodel computes the same in our
