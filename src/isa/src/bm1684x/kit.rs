@@ -1,6 +1,6 @@
 //! Command streams of the vendor's bmodels, for tests: just enough of the container to find them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A command group of a file of the kit.
 pub struct Group {
@@ -35,8 +35,12 @@ impl Flat<'_> {
 
 /// The groups of a file under the kit, none (and a line that says so) where the kit is absent.
 pub fn groups(file: &str) -> Vec<Group> {
-    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/kit")).join(file);
-    let Ok(bytes) = std::fs::read(&path) else {
+    groups_of(&PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/kit")).join(file), file)
+}
+
+/// The groups of any bmodel.
+pub fn groups_of(path: &Path, file: &str) -> Vec<Group> {
+    let Ok(bytes) = std::fs::read(path) else {
         println!("skipped: no {file} in the kit");
         return Vec::new();
     };

@@ -13,6 +13,7 @@ pub mod encode;
 pub mod execute;
 pub mod fields;
 pub mod inst;
+pub mod kind;
 pub mod print;
 pub mod memory;
 #[cfg(test)]

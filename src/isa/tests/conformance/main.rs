@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cmodel;
+mod dma;
 
 use cmodel::{Pair, Values};
 use std::collections::BTreeMap;
@@ -24,6 +25,17 @@ impl Report {
                 eprintln!("{key}: {inst:?}");
             }
             let result = pair.try_tiu(&inst);
+            self.add(key, &inst, result);
+        }
+    }
+
+    fn dma(&mut self, pair: &mut Pair, key: String, inst: Dma) {
+        let accepted = self.accepted.entry(key.clone()).or_insert_with(|| pair.accepts_dma(&inst));
+        if *accepted {
+            if std::env::var_os("TPUC_TRACE").is_some() {
+                eprintln!("{key}: {inst:?}");
+            }
+            let result = pair.try_dma(&inst);
             self.add(key, &inst, result);
         }
     }
@@ -520,7 +532,7 @@ fn conformance() {
     let Some(mut pair) = Pair::open() else { return };
     let only = std::env::var("TPUC_ONLY").unwrap_or_default();
     let mut bad = 0;
-    let kinds: [(&str, fn(&mut Pair, &mut Report)); 8] = [("ar", arithmetic), ("rq", requantization), ("conv", convolution), ("pool", pooling), ("mm2", matrices), ("lanes", lanes), ("tables", tables), ("special", special)];
+    let kinds: [(&str, fn(&mut Pair, &mut Report)); 9] = [("dma", dma::run), ("ar", arithmetic), ("rq", requantization), ("conv", convolution), ("pool", pooling), ("mm2", matrices), ("lanes", lanes), ("tables", tables), ("special", special)];
     for (kind, run) in kinds.into_iter().filter(|(kind, _)| only.is_empty() || only == *kind) {
         let start = std::time::Instant::now();
         let mut report = Report::default();

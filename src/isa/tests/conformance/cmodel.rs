@@ -5,7 +5,7 @@
 
 use std::ffi::{c_int, c_longlong, c_void};
 use tpuc_isa::bm1684x::execute::Machine;
-use tpuc_isa::bm1684x::{CHIP, DType, Dma, Layout, Precision, Shape, Tiu, encode_dma, encode_tiu, lane_of, offset_of};
+use tpuc_isa::bm1684x::{CHIP, DType, Dma, DmaRows, Layout, Precision, Shape, Tiu, encode_dma, encode_tiu, lane_of, offset_of};
 
 /// Bytes at the start of every lane that generated cases use and that is compared after every case.
 pub const WINDOW: usize = 48 << 10;
@@ -225,6 +225,7 @@ impl Pair {
         self.compare(false, ours)
     }
 
+    /// External memory is the same in both, but for what the last command changed in both.
     pub fn try_dma(&mut self, inst: &Dma) -> Result<(), String> {
         self.sync_window();
         Pair::command(self.execute, &encode_dma(inst, 1, 0), 1);
@@ -343,5 +344,28 @@ impl Pair {
     pub fn their_word(&self, at: usize) -> [u8; 4] {
         let bytes = &self.theirs()[at..at + 4];
         [bytes[0], bytes[1], bytes[2], bytes[3]]
+    }
+}
+
+impl Pair {
+    /// Writes an index of a gather or scatter.
+    pub fn put_index(&mut self, index: &DmaRows, c: u32, h: u32, value: u32) {
+        let size = 4;
+        let at = match index.addr.checked_sub(CHIP.global_base) {
+            Some(at) => at + u64::from(c * index.c_stride + h * index.h_stride) * size,
+            None => {
+                let start = (index.addr - CHIP.dma_local_base) as u32;
+                let lane = lane_of(start) + c;
+                let byte = u64::from(offset_of(start)) + u64::from(lane / CHIP.lanes * index.c_stride + h * index.h_stride) * size;
+                u64::from(lane % CHIP.lanes) * u64::from(CHIP.lane_bytes) + byte
+            }
+        } as usize;
+        let (ours, theirs) = match index.addr >= CHIP.global_base {
+            true => (&mut self.machine.memory.global, self.global),
+            false => (&mut self.machine.memory.local, self.local),
+        };
+        ours[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        // SAFETY: inside of their memory, which is as large as ours.
+        unsafe { std::ptr::copy_nonoverlapping(ours.as_ptr().add(at), theirs.add(at), 4) };
     }
 }
