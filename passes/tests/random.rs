@@ -239,6 +239,18 @@ fn same(a: &Tensor, b: &Tensor) -> bool {
     bits(a) == bits(b)
 }
 
+/// Elements in which the chip's result differs from the interpreter's: none, but for probabilities one step away, one in
+/// 10,000 at most (docs/numerics.md: the chip's division in a softmax is not IEEE's).
+fn differences(seed: u64, lowered: &Program, found: &Tensor, wanted: &Tensor) -> usize {
+    let (found, wanted) = (found.to_f32(), wanted.to_f32());
+    assert_eq!(found.len(), wanted.len(), "network {seed}");
+    let off: Vec<_> = found.iter().zip(&wanted).filter(|(f, w)| f.to_bits() != w.to_bits()).map(|(f, w)| (f - w).abs()).collect();
+    let softmax = lowered.nodes.iter().any(|n| matches!(n.op, Op::TpuSoftmax(_)));
+    let explained = softmax && off.iter().all(|d| *d < 1.01 / 255.0) && off.len() * 10_000 <= found.len();
+    assert!(off.is_empty() || explained, "network {seed}: {} of {} elements of simulator and interpreter differ", off.len(), found.len());
+    off.len()
+}
+
 #[test]
 fn two_hundred_random_networks_agree() {
     let folder = tempfile::tempdir().unwrap();
@@ -249,7 +261,7 @@ fn two_hundred_random_networks_agree() {
     // A process and seconds of the vendor's simulator each: the first forty unless asked for more.
     let vendor_count = std::env::var("TPUC_RANDOM_VENDOR").ok().and_then(|s| s.parse().ok()).unwrap_or(40usize);
     let child = (std::env::current_exe().unwrap(), ["--exact", "child_entry", "--nocapture"].map(String::from).to_vec());
-    let (mut compiled_count, mut refused, mut commands) = (0, 0, 0);
+    let (mut compiled_count, mut refused, mut commands, mut off_by_one) = (0, 0, 0, 0);
     let mut different: Vec<u64> = Vec::new();
     let mut seed = std::env::var("TPUC_RANDOM_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(0u64);
     while compiled_count < 200 {
@@ -275,22 +287,15 @@ fn two_hundred_random_networks_agree() {
         let model = compiled.model(&lowered, "now");
         let inputs = [("x".to_owned(), input)];
         let simulated = Simulator::new(&model, &SimulatorOptions::default()).unwrap().run(&inputs).unwrap_or_else(|e| panic!("network {seed}: {e}"));
-        assert!(same(&simulated[0].1, &expected), "network {seed}: simulator and interpreter differ");
+        off_by_one += differences(seed, &lowered, &simulated[0].1, &expected);
         if vendor && compiled_count <= vendor_count {
             let path = folder.path().join("random.bmodel");
             std::fs::write(&path, tpuc_bmodel::write(&model).unwrap()).unwrap();
             let options = BmrtOptions { child: Some(child.clone()), ..BmrtOptions::default() };
             let outputs = Bmrt::open(&path, &options).and_then(|mut r| r.run(&inputs)).unwrap_or_else(|e| panic!("network {seed}: {e}"));
-            if !same(&outputs[0].1, &expected) {
-                let (found, wanted) = (outputs[0].1.to_f32(), expected.to_f32());
+            if !same(&outputs[0].1, &simulated[0].1) {
+                let (found, wanted) = (outputs[0].1.to_f32(), simulated[0].1.to_f32());
                 let places: Vec<_> = (0..found.len()).filter(|&i| found[i] != wanted[i]).collect();
-                // docs/numerics.md: the vendor's division in a softmax is not IEEE's.
-                let softmax = lowered.nodes.iter().any(|n| matches!(n.op, Op::TpuSoftmax(_)));
-                let one_step = places.iter().all(|&i| (found[i] - wanted[i]).abs() < 1.01 / 255.0);
-                if softmax && one_step && places.len() * 10_000 <= found.len() {
-                    println!("network {seed}: {} of {} probabilities are one step off on the vendor's simulator", places.len(), found.len());
-                    continue;
-                }
                 println!("network {seed}: {} of {} elements differ, first at {:?}: {} instead of {}", places.len(), found.len(), places.first(), found[places[0]], wanted[places[0]]);
                 for node in 0..lowered.nodes.len() {
                     println!("    {:?} {:?} {:?}", lowered.nodes[node].op, lowered.operand_types(node).first(), lowered.result_types(node).first());
@@ -299,6 +304,6 @@ fn two_hundred_random_networks_agree() {
             }
         }
     }
-    assert!(different.is_empty(), "the vendor's simulator and the interpreter differ on networks {different:?}");
-    println!("{compiled_count} networks of {commands} commands agree, {refused} refused; on the vendor's simulator: {}", if vendor { vendor_count } else { 0 });
+    assert!(different.is_empty(), "the vendor's simulator and ours differ on networks {different:?}");
+    println!("{compiled_count} networks of {commands} commands agree ({off_by_one} probabilities one step off), {refused} refused; on the vendor's simulator: {}", if vendor { vendor_count } else { 0 });
 }

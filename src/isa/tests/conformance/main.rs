@@ -190,6 +190,12 @@ fn arithmetic(pair: &mut Pair, report: &mut Report) {
         report.tiu(pair, format!("arith.copy {}", name(a)), Tiu::Ar(case));
         let case = ar_case(pair, F::Cast, [Some(a), None, None], plain, result.precision, result.signed, Rounding::HalfToEven);
         report.tiu(pair, format!("arith.cast {} -> {}", name(a), name(result)), Tiu::Ar(case));
+        // Quotients, of all magnitudes and any number of iterations.
+        for values in [Values::Plain, Values::Wild] {
+            let mut case = ar_case(pair, F::Div, [Some(DType::F32), Some(DType::F32), None], [values; 3], Precision::F32, false, Rounding::HalfToEven);
+            case.iterations = pair.random.below(4) as u8;
+            report.tiu(pair, format!("arith.div f32 {values:?}"), Tiu::Ar(case));
+        }
         // f32.
         for f in [F::Mul, F::Add, F::Sub, F::Max, F::Min] {
             let case = ar_case(pair, f, [Some(DType::F32), Some(DType::F32), None], plain, Precision::F32, false, Rounding::HalfToEven);

@@ -277,9 +277,36 @@ pub fn float_to_int(from: &[f32], to: &mut [i64], rounding: Rounding, (low, high
     }
 }
 
+/// Subnormal numbers are zeros to the chip.
+#[inline(always)]
+fn flush(x: f32) -> f32 {
+    if x.abs() < f32::MIN_POSITIVE { 0f32.copysign(x) } else { x }
+}
+
+/// `x / y` as the chip divides: `x * r * r`, where `r` approximates `1 / sqrt(|y|)` by Newton's method, begun at the
+/// well-known difference of bit patterns. Zeros, infinities and NaN have no rule of their own.
+#[inline(always)]
+fn divide(x: f32, y: f32, steps: u8) -> f32 {
+    let half = flush(flush(y.abs()) * 0.5);
+    let mut r = f32::from_bits(0x5f37_59df - (y.abs().to_bits() >> 1));
+    for _ in 0..steps {
+        r = flush(r * flush(1.5 - flush(flush(half * r) * r)));
+    }
+    let x = f32::from_bits(x.to_bits() ^ (y.to_bits() & 1 << 31));
+    let quotient = flush(flush(x) * flush(r * r));
+    // NaN are the operands', made quiet; an operation without a value gives the one below.
+    let quiet = |x: f32| f32::from_bits(x.to_bits() | 1 << 22);
+    match quotient.is_nan() {
+        false => quotient,
+        true if y.is_nan() => quiet(y.abs()),
+        true if x.is_nan() => quiet(x),
+        true => f32::from_bits(0xffc0_0000),
+    }
+}
+
 /// `x = x op y` in floats; halves are computed as f32 and rounded once.
 #[inline(always)]
-fn float_row(function: F, x: &mut [f32], y: &[f32], z: &[f32], _iterations: u8) {
+fn float_row(function: F, x: &mut [f32], y: &[f32], z: &[f32], iterations: u8) {
     let n = x.len();
     let (y, z) = (&y[..n], &z[..n]);
     macro_rules! each {
@@ -294,7 +321,11 @@ fn float_row(function: F, x: &mut [f32], y: &[f32], z: &[f32], _iterations: u8) 
         F::Add | F::AddSaturate => each!(x, y, _z, x + y),
         F::Sub | F::SubSaturate => each!(x, y, _z, x - y),
         F::Mul | F::MulSaturate => each!(x, y, _z, x * y),
-        F::Div => each!(x, y, _z, x / y),
+        F::Div => {
+            // The field has two bits.
+            let steps = (iterations & 3) + 1;
+            each!(x, y, _z, divide(x, y, steps))
+        }
         F::Max => each!(x, y, _z, if x > y { x } else { y }),
         F::Min => each!(x, y, _z, if x < y { x } else { y }),
         F::Abs => each!(x, _y, _z, x.abs()),
