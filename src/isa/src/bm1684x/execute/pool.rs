@@ -232,13 +232,11 @@ impl Job<'_> {
                 match inst.function {
                     PoolFunction::Max => fold(&plane, *run, &self.taps, &weights, f32::NEG_INFINITY, &mut sums, |s, v, _| if v > s { v } else { s }),
                     _ => {
-// Up to four products: (0 + 2) + (1 + 3), bit for bit as the vendor's model. More of them: in order, which differs
-                        // from the model in the last bits.
-                        let step = if self.taps.len() <= 4 { 2 } else { 1 };
-                        let of = |first: usize| -> (Vec<usize>, Vec<f32>) { (self.taps.iter().skip(first).step_by(step).copied().collect(), vec![scale; self.taps.len()]) };
+// Even and odd taps are summed apart, as in the vendor's model.
+                        let of = |first: usize| -> (Vec<usize>, Vec<f32>) { (self.taps.iter().skip(first).step_by(2).copied().collect(), vec![scale; self.taps.len()]) };
                         let (taps, scales) = of(0);
                         fold(&plane, *run, &taps, &scales, -0.0, &mut sums, |s, v, w| s + v * w);
-                        if step == 2 && self.taps.len() > 1 {
+                        if self.taps.len() > 1 {
                             let (taps, scales) = of(1);
                             fold(&plane, *run, &taps, &scales, -0.0, &mut odd, |s, v, w| s + v * w);
                             sums.iter_mut().zip(&odd).for_each(|(s, o)| *s += o);
