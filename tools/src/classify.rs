@@ -14,8 +14,8 @@ use tpuc_tensor::Tensor;
 
 /// Print and draw the most probable classes of a photograph, by any classifier: .onnx, .mlir or .bmodel.
 #[derive(clap::Parser)]
-#[command(name = "classify", version, rename_all = "snake_case", args_override_self = true)]
-struct Arguments {
+#[command(name = "classify", after_help = concat!(include_str!("../help/classify.txt"), include_str!("../help/common.txt")), version, rename_all = "snake_case", args_override_self = true)]
+pub struct Arguments {
     /// The classifier
     #[arg(long, alias = "model_def")]
     model: PathBuf,

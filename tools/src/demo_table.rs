@@ -12,8 +12,8 @@ use tpuc_tensor::Tensor;
 
 /// Compare a float classifier with its bmodel on photographs named SOMETHING_LABEL.jpg.
 #[derive(clap::Parser)]
-#[command(name = "demo_table", version, rename_all = "snake_case", args_override_self = true)]
-struct Arguments {
+#[command(name = "demo_table", after_help = concat!(include_str!("../help/demo_table.txt"), include_str!("../help/common.txt")), version, rename_all = "snake_case", args_override_self = true)]
+pub struct Arguments {
     /// The float network: a Top MLIR file, which also says how pictures become the input
     #[arg(long)]
     mlir: PathBuf,

@@ -19,8 +19,8 @@ use tpuc_tensor::{Tensor, npz};
 
 /// Lower a Top network for a chip and write it as a bmodel.
 #[derive(clap::Parser)]
-#[command(name = "model_deploy", version, rename_all = "snake_case", args_override_self = true)]
-struct Arguments {
+#[command(name = "model_deploy", after_help = concat!(include_str!("../help/model_deploy.txt"), include_str!("../help/common.txt")), version, rename_all = "snake_case", args_override_self = true)]
+pub struct Arguments {
     /// The Top MLIR file
     #[arg(long)]
     mlir: PathBuf,

@@ -8,10 +8,13 @@ mod cli;
 mod compare;
 mod demo_table;
 mod deploy;
+#[cfg(test)]
+mod docs;
 mod inputs;
 mod later;
 mod log;
 mod measure;
+mod mlir2onnx;
 mod model_runner;
 mod model_tool;
 mod network;
@@ -22,6 +25,7 @@ mod report;
 mod run;
 mod transform;
 
+use clap::CommandFactory;
 use cli::Failure;
 use std::process::ExitCode;
 
@@ -30,26 +34,29 @@ struct Command {
     name: &'static str,
     summary: &'static str,
     run: fn(Vec<String>) -> Result<(), Failure>,
+    /// Its command line, where it has one of its own: for the pages of the documentation.
+    #[cfg_attr(not(test), expect(dead_code))]
+    describe: Option<fn() -> clap::Command>,
 }
 
 const COMMANDS: &[Command] = &[
-    Command { name: "model_transform", summary: "import a trained network as Top MLIR", run: transform::run },
-    Command { name: "run_calibration", summary: "find the threshold of every tensor from samples", run: calibration::run },
-    Command { name: "model_deploy", summary: "lower a Top network and write a bmodel", run: deploy::run },
-    Command { name: "model_runner", summary: "run a model on given inputs", run: model_runner::run },
-    Command { name: "npz_tool", summary: "compare and edit npz files", run: npz_tool::run },
-    Command { name: "classify", summary: "what a classifier sees in a photograph", run: classify::run },
-    Command { name: "classify_mobilenet_v2", summary: "classify, with the preprocessing of MobileNetV2", run: classify::run },
-    Command { name: "model_tool", summary: "look into bmodels, check and combine them", run: model_tool::run },
-    Command { name: "demo_table", summary: "a float classifier beside its bmodel, on labelled photographs", run: demo_table::run },
-    Command { name: "measure", summary: "time of a run and estimated cycles of a model", run: measure::run },
-    Command { name: "tpuc-opt", summary: "run passes on MLIR files", run: opt::run },
-    Command { name: "run_qtable", summary: "not in this version yet", run: later::run },
-    Command { name: "run_sensitive_layer", summary: "not in this version yet", run: later::run },
-    Command { name: "fp_forward", summary: "not in this version yet", run: later::run },
-    Command { name: "mlir2onnx", summary: "not in this version yet", run: later::run },
-    Command { name: "detect_yolov3", summary: "not in this version yet", run: later::run },
-    Command { name: "tpu_perf.precision_benchmark", summary: "not in this version yet", run: later::run },
+    Command { name: "model_transform", summary: "import a trained network as Top MLIR", run: transform::run, describe: Some(<transform::Arguments as CommandFactory>::command) },
+    Command { name: "run_calibration", summary: "find the threshold of every tensor from samples", run: calibration::run, describe: Some(<calibration::arguments::Arguments as CommandFactory>::command) },
+    Command { name: "model_deploy", summary: "lower a Top network and write a bmodel", run: deploy::run, describe: Some(<deploy::Arguments as CommandFactory>::command) },
+    Command { name: "model_runner", summary: "run a model on given inputs", run: model_runner::run, describe: Some(<model_runner::Arguments as CommandFactory>::command) },
+    Command { name: "npz_tool", summary: "compare and edit npz files", run: npz_tool::run, describe: Some(<npz_tool::Arguments as CommandFactory>::command) },
+    Command { name: "classify", summary: "what a classifier sees in a photograph", run: classify::run, describe: Some(<classify::Arguments as CommandFactory>::command) },
+    Command { name: "classify_mobilenet_v2", summary: "classify, with the preprocessing of MobileNetV2", run: classify::run, describe: Some(<classify::Arguments as CommandFactory>::command) },
+    Command { name: "model_tool", summary: "look into bmodels, check and combine them", run: model_tool::run, describe: Some(<model_tool::Arguments as CommandFactory>::command) },
+    Command { name: "demo_table", summary: "a float classifier beside its bmodel, on labelled photographs", run: demo_table::run, describe: Some(<demo_table::Arguments as CommandFactory>::command) },
+    Command { name: "measure", summary: "time of a run and estimated cycles of a model", run: measure::run, describe: Some(<measure::Arguments as CommandFactory>::command) },
+    Command { name: "tpuc-opt", summary: "run passes on MLIR files", run: opt::run, describe: None },
+    Command { name: "run_qtable", summary: "not in this version yet", run: later::run, describe: None },
+    Command { name: "run_sensitive_layer", summary: "not in this version yet", run: later::run, describe: None },
+    Command { name: "fp_forward", summary: "not in this version yet", run: later::run, describe: None },
+    Command { name: "mlir2onnx", summary: "a network as an ONNX graph to look at", run: mlir2onnx::run, describe: Some(<mlir2onnx::Arguments as CommandFactory>::command) },
+    Command { name: "detect_yolov3", summary: "not in this version yet", run: later::run, describe: None },
+    Command { name: "tpu_perf.precision_benchmark", summary: "not in this version yet", run: later::run, describe: None },
 ];
 
 fn main() -> ExitCode {
@@ -67,6 +74,11 @@ fn main() -> ExitCode {
     }
     arguments[0] = name.clone();
     explain_panics(if name.starts_with('-') { "tpuc" } else { &name });
+    // `tpuc help model_deploy` is `model_deploy --help`.
+    if name == "help" && arguments.len() > 1 {
+        name = cli::program_name(&arguments[1]);
+        arguments = vec![name.clone(), "--help".into()];
+    }
     let Some(command) = COMMANDS.iter().find(|c| c.name == name) else {
         return help(&name);
     };
@@ -120,7 +132,7 @@ fn explain_panics(name: &str) {
 fn help(name: &str) -> ExitCode {
     let list = || COMMANDS.iter().map(|c| format!("  {:<24}{}", c.name, c.summary)).collect::<Vec<_>>().join("\n");
     if matches!(name, "tpuc" | "help" | "--help" | "-h") {
-        println!("tpuc {}: a compiler for Sophgo TPUs\n\nUsage: tpuc COMMAND [OPTIONS], or a command by its own name\n\n{}", env!("CARGO_PKG_VERSION"), list());
+        println!("tpuc {}: a compiler for Sophgo TPUs\n\nUsage: tpuc COMMAND [OPTIONS], or a command by its own name\n\n{}\n\ntpuc help COMMAND, or COMMAND --help, tells more", env!("CARGO_PKG_VERSION"), list());
         return ExitCode::SUCCESS;
     }
     if matches!(name, "--version" | "-V") {

@@ -14,8 +14,8 @@ use tpuc_isa::bm1684x::{decode_dma, decode_tiu};
 
 /// Time runs of a model on one input, without loading it; estimate the cycles of a bmodel.
 #[derive(clap::Parser)]
-#[command(name = "measure", version, rename_all = "snake_case", args_override_self = true)]
-struct Arguments {
+#[command(name = "measure", after_help = concat!(include_str!("../help/measure.txt"), include_str!("../help/common.txt")), version, rename_all = "snake_case", args_override_self = true)]
+pub struct Arguments {
     /// The model: .onnx, .mlir (Top or Tpu) or .bmodel
     #[arg(long)]
     model: PathBuf,

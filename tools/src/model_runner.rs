@@ -10,8 +10,8 @@ use tpuc_tensor::npz;
 
 /// Run an onnx, mlir or bmodel file on given inputs and write its outputs.
 #[derive(clap::Parser)]
-#[command(name = "model_runner", version, rename_all = "snake_case", args_override_self = true)]
-struct Arguments {
+#[command(name = "model_runner", after_help = concat!(include_str!("../help/model_runner.txt"), include_str!("../help/common.txt")), version, rename_all = "snake_case", args_override_self = true)]
+pub struct Arguments {
     /// A npz file with the inputs by name; for onnx and mlir also a picture or npy file, one an input, comma separated
     #[arg(long, required = true, num_args = 1..)]
     input: Vec<String>,

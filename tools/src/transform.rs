@@ -18,8 +18,8 @@ use tpuc_tensor::npz;
 
 /// Import a network, canonicalize it, and write it as Top MLIR with its weights beside it.
 #[derive(clap::Parser)]
-#[command(name = "model_transform", version, rename_all = "snake_case", args_override_self = true)]
-struct Arguments {
+#[command(name = "model_transform", after_help = concat!(include_str!("../help/model_transform.txt"), include_str!("../help/common.txt")), version, rename_all = "snake_case", args_override_self = true)]
+pub struct Arguments {
     /// Name of the network; files are named after it
     #[arg(long)]
     model_name: String,

@@ -37,6 +37,13 @@ pub fn read_to_string(path: &Path) -> Result<String, FileError> {
     String::from_utf8(read(path)?).map_err(|e| FileError::new(path, format!("not UTF-8 text at byte {}", e.utf8_error().valid_up_to())))
 }
 
+/// Bytes of memory that the system could give to a program, where it says so.
+pub fn available_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
 /// Temporary neighbours that are being written, for [`remove_temporaries`].
 static TEMPORARIES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 

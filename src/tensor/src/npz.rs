@@ -26,20 +26,29 @@ pub fn read_npz(path: &Path) -> Result<Vec<(String, Tensor)>, FileError> {
     parse_npz(&bytes).map_err(|e| FileError::new(path, e))
 }
 
+/// Archives that unpack to no more than this are unpacked without a look at the memory that is free.
+const ALWAYS_FITS: u64 = 1 << 30;
+
 /// The arrays of an npz archive held in memory.
 pub fn parse_npz(bytes: &[u8]) -> Result<Vec<(String, Tensor)>, String> {
     let bytes: &[u8] = &with_right_zip64_end(bytes);
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| format!("not an npz file: {e}"))?;
-    let mut arrays = Vec::with_capacity(archive.len());
+    let mut arrays = Vec::new();
+    let mut total = 0u64;
     for index in 0..archive.len() {
         let entry = archive.by_index(index).map_err(|e| format!("npz member {index}: {e}"))?;
         let name = entry.name().map_err(|e| format!("npz member {index}: {e}"))?.into_owned();
         let declared = entry.size();
-        // Deflate cannot shrink by more than about 1032 to 1; a larger claim is a lie.
-        if declared / 1100 > bytes.len() as u64 {
+        total = total.saturating_add(declared);
+        // Deflate cannot shrink by more than about 1032 to 1; a larger claim is a lie (or members share their bytes).
+        if total / 1100 > bytes.len() as u64 {
             return Err(format!("npz member '{name}': claims {declared} bytes, more than the file can hold"));
         }
-        let mut content = Vec::with_capacity(declared as usize);
+        if total > ALWAYS_FITS && file::available_memory().is_some_and(|free| total > free) {
+            return Err(format!("its arrays take {total} bytes or more, which this machine does not have free"));
+        }
+        let mut content = Vec::new();
+        content.try_reserve_exact(declared as usize).map_err(|_| format!("npz member '{name}': no memory for {declared} bytes"))?;
         entry.take(declared + 1).read_to_end(&mut content).map_err(|e| format!("npz member '{name}': {e}"))?;
         let tensor = parse_npy(&content).map_err(|e| format!("npz member '{name}': {e}"))?;
         let key = name.strip_suffix(".npy").unwrap_or(&name).to_owned();

@@ -8,7 +8,7 @@ use tpuc_tensor::text::nearest;
 
 /// Run samples through a Top network and write the threshold of every tensor.
 #[derive(clap::Parser)]
-#[command(name = "run_calibration", version, rename_all = "snake_case", args_override_self = true)]
+#[command(name = "run_calibration", after_help = concat!(include_str!("../../help/run_calibration.txt"), include_str!("../../help/common.txt")), version, rename_all = "snake_case", args_override_self = true)]
 pub struct Arguments {
     /// The Top MLIR file
     pub mlir: PathBuf,

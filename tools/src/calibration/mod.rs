@@ -1,7 +1,7 @@
 //! `run_calibration`: thresholds of every tensor from samples, as a calibration table.
 
 mod adjust;
-mod arguments;
+pub mod arguments;
 mod losses;
 mod search;
 

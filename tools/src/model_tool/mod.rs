@@ -12,12 +12,12 @@ use tpuc_isa::bm1684x::{self, DecodeError, Header};
 
 /// Look into bmodels, check, combine and change them.
 #[derive(clap::Parser)]
-#[command(name = "model_tool", version, args_override_self = true, rename_all = "snake_case")]
+#[command(name = "model_tool", after_help = concat!(include_str!("../../help/model_tool.txt"), include_str!("../../help/common.txt")), version, args_override_self = true, rename_all = "snake_case")]
 #[command(group(clap::ArgGroup::new("action").args([
     "info", "print", "chip", "dynamic", "weight", "disassemble", "check_hazards", "combine", "combine_dir", "combine_coeff", "extract", "refresh", "dump",
     "update_weight", "kernel_dump", "kernel_update", "kernel_remove",
 ])))]
-struct Arguments {
+pub struct Arguments {
     /// Chip, nets, inputs and outputs, memory sizes
     #[arg(long, value_name = "FILE")]
     info: Option<PathBuf>,

@@ -12,8 +12,8 @@ use tpuc_tensor::{Tensor, npz};
 
 /// Compare npz files, look into them, edit them. A npy file counts as a npz file with one tensor.
 #[derive(clap::Parser)]
-#[command(name = "npz_tool", version, disable_help_subcommand = true, rename_all = "snake_case")]
-struct Arguments {
+#[command(name = "npz_tool", after_help = concat!(include_str!("../../help/npz_tool.txt"), include_str!("../../help/common.txt")), version, disable_help_subcommand = true, rename_all = "snake_case")]
+pub struct Arguments {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]

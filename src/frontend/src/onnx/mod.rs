@@ -7,6 +7,7 @@ mod choice;
 mod convert;
 mod elementwise;
 mod fold;
+pub mod graph;
 mod linear;
 mod movement;
 mod node;

@@ -1,4 +1,4 @@
-//! The messages of ONNX files that the importer reads. Field numbers are those of the public onnx.proto; fields that
+//! The messages of ONNX files that the importer reads and `graph` writes. Field numbers are those of the public onnx.proto; fields that
 //! nobody reads are left out (protobuf skips them).
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -33,6 +33,8 @@ pub struct GraphProto {
     pub input: Vec<ValueInfoProto>,
     #[prost(message, repeated, tag = "12")]
     pub output: Vec<ValueInfoProto>,
+    #[prost(message, repeated, tag = "13")]
+    pub value_info: Vec<ValueInfoProto>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
