@@ -152,6 +152,18 @@ def ExportQuantizeTable : ModulePass<"export-quantize-table"> {
   let options = [Option<"file", "file", "std::string", "", "Quantize table to write">];
 }
 
+def FpForward : ModulePass<"fp-forward"> {
+  let summary = "Let the layers around given ones run in float: the attribute quantize_mode";
+  let options = [
+    Option<"inputs", "inputs", "std::string", "", "Layers that run in float with everything upstream, comma separated">,
+    Option<"outputs", "outputs", "std::string", "", "Layers that run in float with everything downstream, comma separated">,
+    Option<"blocks", "blocks", "std::string", "", "start:end, several separated by semicolons: what lies between runs in float">,
+    Option<"chip", "chip", "std::string", "", "The chip">,
+    Option<"fpType", "fp-type", "std::string", "\"auto\"", "F32, F16 or BF16; auto: the chip's own">,
+    Option<"ignoreUnknownLayers", "ignore-unknown-layers", "bool", "false", "Skip names that no layer has">
+  ];
+}
+
 //===-- New weights -------------------------------------------------------------------------------------------------===//
 
 def EqualizeWeights : ModulePass<"top-equalize-weights"> {

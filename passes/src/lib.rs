@@ -15,6 +15,7 @@ mod export_calibration_table;
 mod export_quantize_table;
 mod fold_batch_norm;
 mod fold_constants;
+mod fp_forward;
 mod fuse_activation;
 mod fuse_bias;
 mod fuse_concat;

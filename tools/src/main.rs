@@ -10,6 +10,7 @@ mod demo_table;
 mod deploy;
 #[cfg(test)]
 mod docs;
+mod fp_forward;
 mod inputs;
 mod later;
 mod log;
@@ -42,6 +43,7 @@ struct Command {
 const COMMANDS: &[Command] = &[
     Command { name: "model_transform", summary: "import a trained network as Top MLIR", run: transform::run, describe: Some(<transform::Arguments as CommandFactory>::command) },
     Command { name: "run_calibration", summary: "find the threshold of every tensor from samples", run: calibration::run, describe: Some(<calibration::arguments::Arguments as CommandFactory>::command) },
+    Command { name: "fp_forward", summary: "a quantize table of the layers around given ones", run: fp_forward::run, describe: Some(<fp_forward::Arguments as CommandFactory>::command) },
     Command { name: "model_deploy", summary: "lower a Top network and write a bmodel", run: deploy::run, describe: Some(<deploy::Arguments as CommandFactory>::command) },
     Command { name: "model_runner", summary: "run a model on given inputs", run: model_runner::run, describe: Some(<model_runner::Arguments as CommandFactory>::command) },
     Command { name: "npz_tool", summary: "compare and edit npz files", run: npz_tool::run, describe: Some(<npz_tool::Arguments as CommandFactory>::command) },
@@ -53,7 +55,6 @@ const COMMANDS: &[Command] = &[
     Command { name: "tpuc-opt", summary: "run passes on MLIR files", run: opt::run, describe: None },
     Command { name: "run_qtable", summary: "not in this version yet", run: later::run, describe: None },
     Command { name: "run_sensitive_layer", summary: "not in this version yet", run: later::run, describe: None },
-    Command { name: "fp_forward", summary: "not in this version yet", run: later::run, describe: None },
     Command { name: "mlir2onnx", summary: "a network as an ONNX graph to look at", run: mlir2onnx::run, describe: Some(<mlir2onnx::Arguments as CommandFactory>::command) },
     Command { name: "detect_yolov3", summary: "not in this version yet", run: later::run, describe: None },
     Command { name: "tpu_perf.precision_benchmark", summary: "not in this version yet", run: later::run, describe: None },

@@ -31,6 +31,16 @@ impl Mode {
         }
     }
 
+    /// The float type of a float mode.
+    pub const fn float(self) -> Option<DType> {
+        match self {
+            Mode::Int8 => None,
+            Mode::F16 => Some(DType::F16),
+            Mode::BF16 => Some(DType::BF16),
+            Mode::F32 => Some(DType::F32),
+        }
+    }
+
     /// The word in names of files: `int8_sym`, `f16`...
     pub const fn file_suffix(self) -> &'static str {
         match self {
@@ -65,6 +75,15 @@ impl FromStr for Mode {
     }
 }
 
+/// A word that names no float mode of a chip.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{found}' is no float type of {chip}, expected auto or one of {}", known.iter().map(|m| m.name()).collect::<Vec<_>>().join(", "))]
+pub struct FloatModeError {
+    pub found: String,
+    pub chip: &'static str,
+    pub known: Vec<Mode>,
+}
+
 /// A chip and its rules.
 pub struct Chip {
     /// As in `--chip` and `module.chip`.
@@ -95,6 +114,21 @@ impl Chip {
 
     pub const ALL: &'static [Chip] = &[Chip::BM1684X];
 
+    /// The float mode of a word: `auto` is the one in which ops run that have no integer form.
+    pub fn float_mode(&self, word: &str) -> Result<Mode, FloatModeError> {
+        if word.eq_ignore_ascii_case("auto") {
+            let own = self.modes.iter().copied().find(|m| m.float() == Some(self.fallback));
+            return own.ok_or(FloatModeError { found: word.to_owned(), chip: self.name, known: self.float_modes() });
+        }
+        let found = self.modes.iter().copied().find(|m| m.float().is_some() && m.name().eq_ignore_ascii_case(word));
+        found.ok_or_else(|| FloatModeError { found: word.to_owned(), chip: self.name, known: self.float_modes() })
+    }
+
+    /// The float modes that there are rules for.
+    pub fn float_modes(&self) -> Vec<Mode> {
+        self.modes.iter().copied().filter(|m| m.float().is_some()).collect()
+    }
+
     /// The chip of a name (letters of either case).
     pub fn find(name: &str) -> Result<&'static Chip, UnknownChip> {
         let unknown = || UnknownChip { found: name.to_owned(), nearest: nearest(name, Chip::ALL.iter().map(|c| c.name)) };
@@ -120,6 +154,13 @@ impl Chip {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn float_modes() {
+        assert_eq!(Chip::BM1684X.float_mode("auto").unwrap(), Mode::F16);
+        assert_eq!(Chip::BM1684X.float_mode("bf16").unwrap(), Mode::BF16);
+        assert_eq!(Chip::BM1684X.float_mode("INT8").unwrap_err().to_string(), "'INT8' is no float type of bm1684x, expected auto or one of F16, BF16, F32");
+    }
 
     #[test]
     fn names_are_found_and_mistakes_explained() {

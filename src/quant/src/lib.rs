@@ -5,6 +5,7 @@
 //! * [`statistics::Statistics::thresholds`]: the rows of a calibration table by one [`Method`]
 //! * [`correct_bias::correct_bias`]: new biases that take back what quantization shifts
 //! * [`equalize::equalize`]: new weights whose channels have like ranges
+//! * [`fp_forward::layers`]: the layers around given ones, which shall run in float
 //! * [`search_threshold::search`]: the best of several methods by the INT8 network that comes of it
 //! * [`tune::tune`]: raises thresholds where that brings the 8-bit ops nearer to the float ones
 //!
@@ -20,6 +21,7 @@ pub mod correct_bias;
 pub mod debug_cmd;
 pub mod equalize;
 pub mod error;
+pub mod fp_forward;
 pub mod histogram;
 pub mod kl;
 pub mod loss;

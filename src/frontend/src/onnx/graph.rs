@@ -3,7 +3,7 @@
 
 use super::proto::{AttributeProto, Dimension, GraphProto, ModelProto, NodeProto, OperatorSetId, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto};
 use prost::Message as _;
-use tpuc_ops::{Attr, Op, Program, Source, ValueId, ValueType};
+use tpuc_ops::{Attr, Op, Program, Source, ValueId};
 use tpuc_tensor::{DType, Tensor, WeightStore};
 
 /// The file format's version that all viewers know, and the operator set that goes with it.
