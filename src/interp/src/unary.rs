@@ -19,8 +19,11 @@ fn function(op: &Op) -> Option<(Function, Activation)> {
         Op::TopErf(_) => plain(Function::Erf),
         Op::TopExp(_) => plain(Function::Exp),
         Op::TopFloor(_) => plain(Function::Floor),
-        // The approximations are for chips: a float network computes the function itself.
-        Op::TopGELU(_) => plain(Function::Gelu),
+        Op::TopGELU(op) => plain(match op.approx_mode.as_str() {
+            "tanh" => Function::GeluTanh,
+            "sigm" => Function::GeluSigmoid,
+            _ => Function::Gelu,
+        }),
         Op::TopHardSigmoid(op) => plain(Function::HardSigmoid { alpha: op.alpha, beta: op.beta }),
         Op::TopHardSwish(_) => plain(Function::HardSwish),
         Op::TopLeakyRelu(op) => plain(Function::LeakyRelu { alpha: op.alpha }),

@@ -17,6 +17,10 @@ pub enum Function {
     Floor,
     /// x / 2 * (1 + erf(x / sqrt(2)))
     Gelu,
+    /// x / 2 * (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))
+    GeluTanh,
+    /// x * sigmoid(1.702 x)
+    GeluSigmoid,
     HardSigmoid { alpha: f64, beta: f64 },
     HardSwish,
     LeakyRelu { alpha: f64 },
@@ -73,6 +77,8 @@ impl Function {
             Function::Exp => exp(x, y),
             Function::Floor => floor(x, y),
             Function::Gelu => gelu(x, y),
+            Function::GeluTanh => gelu_tanh(x, y),
+            Function::GeluSigmoid => gelu_sigmoid(x, y),
             Function::HardSigmoid { alpha, beta } => hard_sigmoid(x, alpha, beta, y),
             Function::HardSwish => hard_swish(x, y),
             Function::LeakyRelu { alpha } => leaky_relu(x, alpha as f32, y),
@@ -161,6 +167,8 @@ loops! {
     fn floor(x) -> v.floor(), with v;
     fn round(x) -> v.round_ties_even(), with v;
     fn gelu(x) -> math::gelu(v), with v;
+    fn gelu_tanh(x) -> 0.5 * v * (1.0 + math::tanh(0.797_884_56 * (v + 0.044715 * v * v * v))), with v;
+    fn gelu_sigmoid(x) -> v / (1.0 + math::exp(-1.702 * v)), with v;
     fn leaky_relu(x, alpha: f32) -> if v > 0.0 { v } else { v * alpha }, with v;
     fn hard_sigmoid(x, alpha: f64, beta: f64) -> (alpha * f64::from(v) + beta).min(1.0).max(0.0) as f32, with v;
     fn hard_swish(x) -> (f64::from(v) * (f64::from(v) / 6.0 + 0.5).min(1.0).max(0.0)) as f32, with v;
@@ -185,7 +193,7 @@ mod tests {
         let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
         let softplus = |x: f64| (x.exp() + 1.0).ln();
         type Formula<'a> = &'a dyn Fn(f64) -> f64;
-        let list: [(Function, Formula); 30] = [
+        let list: [(Function, Formula); 32] = [
             (Function::Abs, &f64::abs),
             (Function::Ceil, &f64::ceil),
             (Function::Cos, &f64::cos),
@@ -195,6 +203,8 @@ mod tests {
             (Function::Exp, &f64::exp),
             (Function::Floor, &f64::floor),
             (Function::Gelu, &|x| 0.5 * x * (1.0 + erf(x / 2f64.sqrt()))),
+            (Function::GeluTanh, &|x| 0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3))).tanh())),
+            (Function::GeluSigmoid, &|x| x * sigmoid(1.702 * x)),
             (Function::HardSigmoid { alpha: 0.2, beta: 0.5 }, &|x| (0.2 * x + 0.5).clamp(0.0, 1.0)),
             (Function::HardSwish, &|x| x * (x / 6.0 + 0.5).clamp(0.0, 1.0)),
             (Function::LeakyRelu { alpha: 0.1 }, &|x| if x < 0.0 { 0.1 * x } else { x }),

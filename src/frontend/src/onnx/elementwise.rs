@@ -52,9 +52,9 @@ impl<'a> Importer<'a> {
         if self.constant(first).is_some() {
             (first, second) = (second, first);
         }
-        let operands = [self.value(first)?, self.value(second)?];
-        if let Op::TopMul(_) = op {
-            if let Some((op, input)) = activation::of_product(self, operands) {
+        let operands = self.aligned(&[first, second])?;
+        if let (Op::TopMul(_), &[first, second]) = (&op, &operands[..]) {
+            if let Some((op, input)) = activation::of_product(self, [first, second]) {
                 return self.push_fused(op, input, node);
             }
         }
@@ -78,7 +78,7 @@ impl<'a> Importer<'a> {
             }
             _ => {}
         }
-        let operands = [self.value(node.need(0)?)?, self.value(node.need(1)?)?];
+        let operands = self.aligned(&[node.need(0)?, node.need(1)?])?;
         self.push(top::Sub::default(), &operands, &node.layer)
     }
 
@@ -102,8 +102,32 @@ impl<'a> Importer<'a> {
             }
             _ => {}
         }
-        let operands = [self.value(node.need(0)?)?, self.value(node.need(1)?)?];
+        let operands = self.aligned(&[node.need(0)?, node.need(1)?])?;
         self.push(top::Div::default(), &operands, &node.layer)
+    }
+
+    /// Operands that broadcast, constants with as many dimensions as the result has: so the reference has them, and so passes and
+    /// chips need not align them.
+    fn aligned(&mut self, names: &[&str]) -> Result<Vec<ValueId>, String> {
+        let mut rank = 0;
+        for name in names {
+            rank = rank.max(match self.constant(name) {
+                Some(tensor) => tensor.shape().len(),
+                None => {
+                    let value = self.value(name)?;
+                    self.shape(value).len()
+                }
+            });
+        }
+        let align = |name: &&str| match self.constant(name) {
+            Some(tensor) if tensor.len() != 1 && tensor.shape().len() < rank => {
+                let shape = [vec![1; rank - tensor.shape().len()], tensor.shape().to_vec()].concat();
+                let tensor = (*tensor).clone().reshaped(&shape).map_err(|e| e.to_string())?;
+                self.weight(name, &tensor)
+            }
+            _ => self.value(name),
+        };
+        names.iter().map(align).collect()
     }
 
     /// An operand that is computed; `None` for a constant.
@@ -114,9 +138,11 @@ impl<'a> Importer<'a> {
     /// An operator with any number of operands as ops of two.
     fn chain(&mut self, node: &OnnxNode, op: &Op) -> Result<ValueId, String> {
         let count = node.proto.input.len();
-        let mut result = self.value(node.need(0)?)?;
-        for index in 1..count {
-            let mut operands = [result, self.value(node.need(index)?)?];
+        let names = (0..count).map(|i| node.need(i)).collect::<Result<Vec<_>, _>>()?;
+        let values = self.aligned(&names)?;
+        let mut result = *values.first().ok_or("it has no inputs")?;
+        for (index, &value) in values.iter().enumerate().skip(1) {
+            let mut operands = [result, value];
             if self.is_weight(operands[0]) {
                 operands.reverse();
             }
@@ -151,7 +177,7 @@ impl<'a> Importer<'a> {
         if let Some(alpha) = self.scalar(slope, &self.shape(input).to_vec()) {
             return self.push(top::LeakyRelu { alpha: f64::from(alpha), ..Default::default() }, &[input], &node.layer);
         }
-        let slope = self.value(slope)?;
+        let slope = self.aligned(&[node.need(0)?, slope])?[1];
         self.push(top::PRelu::default(), &[input, slope], &node.layer)
     }
 

@@ -1,5 +1,7 @@
 //! Imports of models made here: what every operator becomes, and what hostile ones do.
 
+mod elementwise;
+
 use super::proto::*;
 use super::*;
 use crate::Preprocessing;
@@ -57,6 +59,10 @@ impl Model {
 
     pub fn list(self, name: &str, ints: &[i64]) -> Model {
         self.attribute(AttributeProto { name: name.into(), ints: ints.to_vec(), ..Default::default() })
+    }
+
+    pub fn float(self, name: &str, f: f32) -> Model {
+        self.attribute(AttributeProto { name: name.into(), f, ..Default::default() })
     }
 
     pub fn text(self, name: &str, s: &str) -> Model {
@@ -182,15 +188,16 @@ fn hostile_nodes_are_refused() {
         (seed >> 33) as usize % most
     };
     const NUMBERS: [i64; 15] = [0, 1, 2, 3, -1, -2, 7, 8, 12, 1 << 16, 1 << 31, 1 << 40, i64::MAX, i64::MIN, -(1 << 33)];
-    const NAMES: [&str; 20] = [
-        "axis", "axes", "perm", "kernel_shape", "strides", "pads", "dilations", "group", "output_padding", "output_shape", "blocksize", "split", "starts", "ends", "keepdims",
+    const NAMES: [&str; 24] = [
+        "alpha", "beta", "min", "max", "axis", "axes", "perm", "kernel_shape", "strides", "pads", "dilations", "group", "output_padding", "output_shape", "blocksize", "split", "starts", "ends", "keepdims",
         "transA", "transB", "ceil_mode", "num_groups", "shape",
     ];
-    const TEXTS: [(&str, &str); 6] =
-        [("mode", "linear"), ("mode", "reflect"), ("auto_pad", "SAME_LOWER"), ("coordinate_transformation_mode", "align_corners"), ("nearest_mode", "ceil"), ("mode", "CRD")];
+    const TEXTS: [(&str, &str); 7] =
+        [("approximate", "tanh"), ("mode", "linear"), ("mode", "reflect"), ("auto_pad", "SAME_LOWER"), ("coordinate_transformation_mode", "align_corners"), ("nearest_mode", "ceil"), ("mode", "CRD")];
     const SHAPES: [&[i64]; 8] = [&[1], &[4], &[2, 3], &[1, 8, 12], &[1, 8, 12, 10], &[2, 4, 1, 1], &[1, 4, 2, 6, 6], &[1, 1, 1, 1, 1, 1, 1]];
+    let ops: Vec<&str> = convert::SUPPORTED.iter().chain(super::elementwise::SUPPORTED).copied().collect();
     for round in 0..20_000 {
-        let op = convert::SUPPORTED[round % convert::SUPPORTED.len()];
+        let op = ops[round % ops.len()];
         let mut model = Model::new(SHAPES[random(SHAPES.len())]);
         model.input("y", SHAPES[random(SHAPES.len())]);
         model.opset = [7, 11, 13, 17, 18][random(5)];
