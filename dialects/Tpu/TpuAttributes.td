@@ -34,4 +34,55 @@ def Tpu_PoolMode : I32EnumAttr<"PoolMode", "What a window is reduced to", [
 ]> { let genSpecializedAttr = 0; let cppNamespace = "::tpuc::tpu"; }
 def Tpu_PoolModeAttr : EnumAttr<Tpu_Dialect, Tpu_PoolMode, "pool_mode">;
 
+def Tpu_ActiveMode : I32EnumAttr<"ActiveMode", "A function of one tensor; TGELU and QGELU approximate GELU by tanh and by a sigmoid", [
+  I32EnumAttrCase<"TANH", 0>,
+  I32EnumAttrCase<"SIGMOID", 1>,
+  I32EnumAttrCase<"RELU", 2>,
+  I32EnumAttrCase<"EXP", 3>,
+  I32EnumAttrCase<"ELU", 4>,
+  I32EnumAttrCase<"SQRT", 5>,
+  I32EnumAttrCase<"SQUARE", 6>,
+  I32EnumAttrCase<"RSQRT", 7>,
+  I32EnumAttrCase<"ABSVAL", 8>,
+  I32EnumAttrCase<"LN", 9>,
+  I32EnumAttrCase<"ROUND", 10>,
+  I32EnumAttrCase<"CEIL", 11>,
+  I32EnumAttrCase<"FLOOR", 12>,
+  I32EnumAttrCase<"SIN", 13>,
+  I32EnumAttrCase<"COS", 14>,
+  I32EnumAttrCase<"IS_FINITE", 15>,
+  I32EnumAttrCase<"MISH", 16>,
+  I32EnumAttrCase<"SWISH", 17>,
+  I32EnumAttrCase<"HSWISH", 18>,
+  I32EnumAttrCase<"SILU", 19>,
+  I32EnumAttrCase<"ARCSIN", 20>,
+  I32EnumAttrCase<"ARCCOS", 21>,
+  I32EnumAttrCase<"ARCSINH", 22>,
+  I32EnumAttrCase<"ARCCOSH", 23>,
+  I32EnumAttrCase<"ARCTANH", 24>,
+  I32EnumAttrCase<"SINH", 25>,
+  I32EnumAttrCase<"COSH", 26>,
+  I32EnumAttrCase<"TAN", 27>,
+  I32EnumAttrCase<"SIGN", 28>,
+  I32EnumAttrCase<"GELU", 29>,
+  I32EnumAttrCase<"ERF", 30>,
+  I32EnumAttrCase<"HSIGMOID", 31>,
+  I32EnumAttrCase<"LOG_SIGMOID", 32>,
+  I32EnumAttrCase<"SOFT_PLUS", 33>,
+  I32EnumAttrCase<"SOFT_SIGN", 34>,
+  I32EnumAttrCase<"LOG2", 35>,
+  I32EnumAttrCase<"TGELU", 36>,
+  I32EnumAttrCase<"QGELU", 37>
+]> { let genSpecializedAttr = 0; let cppNamespace = "::tpuc::tpu"; }
+def Tpu_ActiveModeAttr : EnumAttr<Tpu_Dialect, Tpu_ActiveMode, "active_mode">;
+
+def Tpu_LutBF16Mode : I32EnumAttr<"LutBF16Mode", "How a bf16 table is read", [
+  I32EnumAttrCase<"Other", 0>,
+  I32EnumAttrCase<"Mantissa", 1>,
+  I32EnumAttrCase<"Slope", 2>,
+  I32EnumAttrCase<"Log", 3>,
+  I32EnumAttrCase<"Exp", 4>
+]> { let genSpecializedAttr = 0; let cppNamespace = "::tpuc::tpu"; }
+def Tpu_LutBF16ModeAttr : EnumAttr<Tpu_Dialect, Tpu_LutBF16Mode, "lut_mode">;
+
 #endif

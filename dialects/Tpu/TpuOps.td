@@ -7,6 +7,8 @@ include "Tpu/TpuAttributes.td"
 
 class Tpu_Op<string mnemonic, list<Trait> traits = []> : Tpuc_ComputeOp<Tpu_Dialect, mnemonic, traits>;
 
+include "Tpu/TpuElementwiseOps.td"
+
 def Tpu_CastOp : Tpu_Op<"Cast"> {
   let summary = "Another element type for the same values";
   let description = [{ Quantizes, dequantizes, or converts between floats; scale and zero point are in the types. }];
@@ -124,7 +126,12 @@ def Tpu_Pool2DOp : Tpu_Op<"Pool2D"> {
 
 def Tpu_ReluOp : Tpu_Op<"Relu"> {
   let summary = "max(x, 0) within one scale";
-  let arguments = (ins AnyRankedTensor:$input, DefaultValuedAttr<F64Attr, "-1.0">:$relu_limit);
+  let arguments = (ins
+    AnyRankedTensor:$input,
+    DefaultValuedAttr<F64Attr, "-1.0">:$relu_limit,
+    OptionalAttr<SI32Attr>:$multiplier,
+    OptionalAttr<SI32Attr>:$rshift
+  );
   let results = (outs AnyRankedTensor:$output);
 }
 

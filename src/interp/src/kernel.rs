@@ -6,7 +6,7 @@ use crate::{Options, add, affine, binary, cast, choice, conv, deconv, matmul, mo
 use std::sync::Arc;
 use tpuc_kernels::cast::HalfFloat;
 use tpuc_kernels::{KernelError, Layout, Workspace};
-use tpuc_ops::{Elem, Op, TensorType, ValueType, top_binary, top_const, top_unary};
+use tpuc_ops::{Elem, Op, TensorType, ValueType, top_binary, top_const, top_unary, tpu_binary, tpu_choice, tpu_unary};
 use tpuc_tensor::{DType, Data, Tensor};
 
 /// An op ready to run.
@@ -260,6 +260,7 @@ fn prepare_exact(request: &Request<'_>) -> Result<Prepared, InterpError> {
         Op::TopCompare(op) => choice::prepare_compare(op, request),
         Op::TopCompareConst(op) => choice::prepare_compare_const(op, request),
         Op::TopWhere(op) => choice::prepare_where(op, request),
+        tpu_unary!() | tpu_binary!() | tpu_choice!() => Err(request.unsupported("does not run yet")),
     }
 }
 

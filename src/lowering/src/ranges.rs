@@ -4,7 +4,7 @@
 //! program with `!quant.calibrated` types. A range that reaches below zero means a signed integer.
 
 use crate::table::{CalibrationTable, Row, TableError};
-use tpuc_ops::{Elem, Node, Op, Program, TensorType, ValueId, ValueType, top_binary, top_const, top_unary};
+use tpuc_ops::{Elem, Node, Op, Program, TensorType, ValueId, ValueType, top_binary, top_const, top_unary, tpu_binary, tpu_choice, tpu_unary};
 
 /// Smallest and largest value that a tensor is meant to represent.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -78,6 +78,7 @@ fn rules(op: &Op) -> &'static [Rule] {
         | Op::TopSoftmax(_) | Op::TopWeight(_) => &[],
         Op::TpuAdd(_) | Op::TpuCast(_) | Op::TpuConv2D(_) | Op::TpuMatMul(_) | Op::TpuPad(_) | Op::TpuPool2D(_) | Op::TpuRelu(_) | Op::TpuReshape(_)
         | Op::TpuSoftmax(_) => &[],
+        tpu_unary!() | tpu_binary!() | tpu_choice!() => &[],
     }
 }
 
@@ -108,6 +109,7 @@ fn does_relu(op: &Op) -> bool {
         Op::TopClip(_) | Op::TopInput(_) | Op::TopNone(_) | Op::TopPad(_) | Op::TopReshape(_) | Op::TopSoftmax(_) | Op::TopWeight(_) => false,
         Op::TpuAdd(_) | Op::TpuCast(_) | Op::TpuConv2D(_) | Op::TpuMatMul(_) | Op::TpuPad(_) | Op::TpuPool2D(_) | Op::TpuRelu(_) | Op::TpuReshape(_)
         | Op::TpuSoftmax(_) => false,
+        tpu_unary!() | tpu_binary!() | tpu_choice!() => false,
     }
 }
 

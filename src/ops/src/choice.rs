@@ -14,9 +14,10 @@ pub(crate) fn compare(op: &top::Compare, operands: &Operands) -> Result<Vec<i64>
     broadcast(operands.shape(0)?, operands.shape(1)?)
 }
 
-pub(crate) fn select(op: &top::Where, operands: &Operands) -> Result<Vec<i64>, String> {
+/// The common shape of condition and branches; `constant` says which branch is a number.
+pub(crate) fn select(constant: [bool; 2], operands: &Operands) -> Result<Vec<i64>, String> {
     let mut shape = operands.shape(0)?.to_vec();
-    for (index, constant) in [(1, op.x_is_const), (2, op.y_is_const)] {
+    for (index, constant) in [(1, constant[0]), (2, constant[1])] {
         if !constant {
             shape = broadcast(&shape, operands.shape(index)?)?;
         }

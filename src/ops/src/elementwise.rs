@@ -70,6 +70,11 @@ pub(crate) fn broadcast(a: &[i64], b: &[i64]) -> Result<Vec<i64>, String> {
         .collect()
 }
 
+/// Whether a shape stretches to another.
+pub(crate) fn broadcasts_to(shape: &[i64], to: &[i64]) -> bool {
+    broadcast(shape, to).is_ok_and(|s| s == to)
+}
+
 pub(crate) fn infer_broadcast(operands: &Operands) -> Result<Vec<i64>, String> {
     let mut shape = operands.shape(0)?.to_vec();
     for index in 1..operands.len() {
@@ -108,7 +113,7 @@ pub(crate) fn verify_parameters(op: &Op, operands: &[ValueType], results: &[Valu
         Op::TopPRelu(_) => {
             let shape = |v: Option<&ValueType>| v.and_then(ValueType::tensor).map(|t| t.shape.clone()).unwrap_or_default();
             let (slope, result) = (shape(operands.get(1)), shape(results.first()));
-            if broadcast(&slope, &result).is_ok_and(|s| s == result) { Ok(()) } else { Err(format!("slope {slope:?} does not broadcast to the input {result:?}")) }
+            if broadcasts_to(&slope, &result) { Ok(()) } else { Err(format!("slope {slope:?} does not broadcast to the input {result:?}")) }
         }
         _ => Ok(()),
     }?;

@@ -15,6 +15,7 @@ pub mod program;
 pub mod reduce;
 pub mod resize;
 mod shape;
+mod tpu_elementwise;
 pub mod types;
 
 pub use attr::{Attr, AttrError, AttrKind, AttrSpec, EnumAttribute, OpSpec, ValueSpec};
@@ -61,14 +62,14 @@ impl Op {
         match self {
             Op::TopNone(_) => Ok(vec![]),
             Op::TopWeight(_) => Err("a weight's shape is that of its data".to_owned()),
-            Op::TopInput(_) | Op::TopRelu(_) | Op::TopClip(_) | Op::TopBatchNorm(_) | Op::TopScale(_) | Op::TpuCast(_) | Op::TpuRelu(_) | Op::TopSoftmax(_) | Op::TpuSoftmax(_) | Op::TopPRelu(_) | top_unary!() | top_const!() => {
+            Op::TopInput(_) | Op::TopRelu(_) | Op::TopClip(_) | Op::TopBatchNorm(_) | Op::TopScale(_) | Op::TpuCast(_) | Op::TpuRelu(_) | Op::TopSoftmax(_) | Op::TpuSoftmax(_) | Op::TopPRelu(_) | top_unary!() | top_const!() | tpu_unary!() => {
                 one(shapes.shape(0).map(<[i64]>::to_vec))
             }
             Op::TopConv(op) => one(conv::infer(&conv::Window::of_top(op), &shapes)),
             Op::TpuConv2D(op) => one(conv::infer(&conv::Window::of_tpu(op), &shapes)),
             Op::TopMatMul(op) => one(matmul::infer(&matmul::Layout::of_top(op), &shapes)),
             Op::TpuMatMul(op) => one(matmul::infer(&matmul::Layout::of_tpu(op), &shapes)),
-            Op::TopAdd(_) | Op::TpuAdd(_) | top_binary!() => one(elementwise::infer_broadcast(&shapes)),
+            Op::TopAdd(_) | Op::TpuAdd(_) | top_binary!() | tpu_binary!() | Op::TpuCompare(_) | Op::TpuMaskedFill(_) => one(elementwise::infer_broadcast(&shapes)),
             Op::TopAvgPool(op) => one(pool::infer(&pool::Window::of_avg(op), &shapes)),
             Op::TopMaxPool(op) => one(pool::infer(&pool::Window::of_max(op), &shapes)),
             Op::TpuPool2D(op) => one(pool::infer(&pool::Window::of_tpu(op), &shapes)),
@@ -95,7 +96,8 @@ impl Op {
             Op::TopLayerNorm(_) | Op::TopInstanceNorm(_) | Op::TopGroupNorm(_) | Op::TopCompareConst(_) => one(shapes.shape(0).map(<[i64]>::to_vec)),
             Op::TopDeconv(op) => one(deconv::infer(op, &shapes)),
             Op::TopCompare(op) => one(choice::compare(op, &shapes)),
-            Op::TopWhere(op) => one(choice::select(op, &shapes)),
+            Op::TopWhere(op) => one(choice::select([op.x_is_const, op.y_is_const], &shapes)),
+            Op::TpuWhere(op) => one(choice::select([op.x_is_const, op.y_is_const], &shapes)),
         }
         .and_then(|list| list.iter().try_for_each(|s| bounded(s)).map(|()| list))
         .map_err(|reason| self.invalid(reason))
@@ -167,6 +169,8 @@ impl Op {
             Op::TopMulConst(op) => out * (1 + i64::from(op.do_relu)),
             Op::TopMaxConst(_) | Op::TopMinConst(_) | Op::TopPRelu(_) => out,
             top_unary!() => out * elementwise::unary_cost(self),
+            tpu_binary!() => sum(false),
+            tpu_unary!() | tpu_choice!() => out,
             Op::TopAvgPool(op) => pool(&op.kernel_shape, op.do_relu),
             Op::TopMaxPool(op) => pool(&op.kernel_shape, op.do_relu),
             Op::TpuPool2D(op) => pool(&op.kernel_shape, op.do_relu),

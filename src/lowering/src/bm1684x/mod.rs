@@ -14,7 +14,7 @@ use crate::chip::Mode;
 use crate::error::LowerError;
 use crate::float;
 use crate::lowered::{Lowered, OpContext};
-use tpuc_ops::{Op, top_binary, top_const, top_unary};
+use tpuc_ops::{Op, top_binary, top_const, top_unary, tpu_binary, tpu_choice, tpu_unary};
 use tpuc_tensor::DType;
 
 pub(crate) fn lower(context: &OpContext) -> Result<Lowered, LowerError> {
@@ -60,5 +60,6 @@ fn lower_int8(context: &OpContext) -> Result<Lowered, LowerError> {
         Op::TopNone(_) | Op::TopWeight(_) => Err(context.unsupported("a constant is not computed")),
         Op::TpuAdd(_) | Op::TpuCast(_) | Op::TpuConv2D(_) | Op::TpuMatMul(_) | Op::TpuPad(_) | Op::TpuPool2D(_) | Op::TpuRelu(_) | Op::TpuReshape(_)
         | Op::TpuSoftmax(_) => Err(context.unsupported("is lowered already")),
+        tpu_unary!() | tpu_binary!() | tpu_choice!() => Err(context.unsupported("is lowered already")),
     }
 }

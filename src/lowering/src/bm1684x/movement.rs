@@ -33,7 +33,7 @@ pub(super) fn relu(context: &OpContext, op: &top::Relu) -> Result<Lowered, Lower
     let elem = context.shared_elem()?;
     let reach = elem.scale().unwrap_or(1.0) * elem.storage().integer_range().map_or(0.0, |(_, high)| high as f64);
     let limited = op.relu_limit > 0.0 && op.relu_limit < reach * (1.0 - 1e-6);
-    Ok(keep(context, tpu::Relu { relu_limit: if limited { op.relu_limit } else { -1.0 } }, elem))
+    Ok(keep(context, tpu::Relu { relu_limit: if limited { op.relu_limit } else { -1.0 }, ..Default::default() }, elem))
 }
 
 fn keep(context: &OpContext, op: impl Into<tpuc_ops::Op>, elem: Elem) -> Lowered {

@@ -23,7 +23,7 @@ pub(super) fn pad(context: &OpContext, op: &top::Pad, dtype: DType) -> Result<Lo
 }
 
 pub(super) fn relu(context: &OpContext, op: &top::Relu, dtype: DType) -> Result<Lowered, LowerError> {
-    Ok(keep(context, tpu::Relu { relu_limit: op.relu_limit }, elem(dtype)))
+    Ok(keep(context, tpu::Relu { relu_limit: op.relu_limit, ..Default::default() }, elem(dtype)))
 }
 
 /// The float type in which operand 0 is computed, or `dtype` where that is no float.
