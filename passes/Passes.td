@@ -190,7 +190,7 @@ def CorrectBias : ModulePass<"top-correct-bias"> {
     Option<"dataset", "dataset", "std::string", "", "Folder of samples: images, npy or npz">,
     Option<"dataList", "data-list", "std::string", "", "File that lists the samples">,
     Option<"inputNum", "input-num", "int64_t", "30", "How many samples; 0: all">,
-    Option<"chip", "chip", "std::string", "\"bm1684x\"", "The chip: bm1684x">,
+    Option<"chip", "chip", "std::string", "\"bm1684x\"", "The chip: bm1684x, bm1688, cv186x, bm1690, bm1684, cv183x, cv182x, cv181x or cv180x">,
     Option<"expectedCos", "expected-cos", "double", "0.99", "Outputs that are more similar need no correction">,
     Option<"minLayerCos", "min-layer-cos", "double", "0.99", "Layers that are at least this similar keep their bias">,
     Option<"threads", "threads", "int64_t", "0", "Worker threads; 0: one a processor">,
@@ -203,11 +203,11 @@ def CorrectBias : ModulePass<"top-correct-bias"> {
 def ProcessorAssign : ModulePass<"processor-assign"> {
   let summary = "Decide chip and quantization of a module";
   let options = [
-    Option<"chip", "chip", "std::string", "", "The chip: bm1684x">,
-    Option<"mode", "mode", "std::string", "", "The quantization: INT8">,
+    Option<"chip", "chip", "std::string", "", "The chip: bm1684x, bm1688, cv186x, bm1690, bm1684, cv183x, cv182x, cv181x or cv180x">,
+    Option<"mode", "mode", "std::string", "", "The quantization: INT8, F16, BF16 or F32, as far as the chip has it">,
     Option<"numDevice", "num_device", "int64_t", "1", "Number of devices">,
     Option<"numCore", "num_core", "int64_t", "1", "Number of cores">,
-    Option<"addrMode", "addr_mode", "std::string", "\"auto\"", "Where inputs and outputs live: auto or basic">,
+    Option<"addrMode", "addr_mode", "std::string", "\"auto\"", "Where inputs and outputs live: auto, or the chip's own (basic, io_tag)">,
     Option<"highPrecision", "high_precision", "bool", "false", "Prefer float where a choice exists">
   ];
 }

@@ -77,6 +77,6 @@ pub fn run(module: &PassModule, options: &CalibrateOptions) -> Result<(), String
     if !options.table.is_empty() {
         calibrated.table.write(std::path::Path::new(&options.table)).map_err(crate::text)?;
     }
-    let ranges = Ranges::from_table(&program, &calibrated.table).map_err(crate::text)?;
+    let ranges = Ranges::from_table(&program, &calibrated.table, crate::processor_assign::chip_or_default(&program)?).map_err(crate::text)?;
     module.set_program(&ranges.annotate(&program)).map_err(crate::text)
 }

@@ -14,7 +14,8 @@ pub fn run(module: &PassModule, options: &ImportCalibrationTableOptions) -> Resu
     }
     let table = CalibrationTable::read(Path::new(&options.file)).map_err(crate::text)?;
     let program = module.program().map_err(crate::text)?;
-    let mut ranges = Ranges::from_table(&program, &table).map_err(|e| format!("{}: {e}", options.file))?;
-    ranges.propagate(&program);
+    let chip = crate::processor_assign::chip_or_default(&program)?;
+    let mut ranges = Ranges::from_table(&program, &table, chip).map_err(|e| format!("{}: {e}", options.file))?;
+    ranges.propagate(&program, chip);
     module.set_program(&ranges.annotate(&program)).map_err(crate::text)
 }

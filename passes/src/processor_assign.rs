@@ -10,13 +10,13 @@ pub fn run(module: &PassModule, options: &ProcessorAssignOptions) -> Result<(), 
     let mode: Mode = options.mode.parse().map_err(crate::text)?;
     if !chip.modes.contains(&mode) {
         let modes: Vec<_> = chip.modes.iter().map(|m| m.name()).collect();
-        return Err(format!("{} cannot do {} yet; it does {}", chip.name, mode.name(), modes.join(", ")));
+        return Err(format!("{} has no mode {}; it has {}", chip.name, mode.name(), modes.join(", ")));
     }
     if options.num_device != 1 || options.num_core != 1 {
-        return Err(format!("{} has one device and one core, asked for {} and {}", chip.name, options.num_device, options.num_core));
+        return Err(format!("networks run on one device and one core, asked for {} and {}", options.num_device, options.num_core));
     }
-    if !matches!(options.addr_mode.as_str(), "auto" | "basic") {
-        return Err(format!("addr_mode '{}' is not supported; use auto or basic", options.addr_mode));
+    if options.addr_mode != "auto" && options.addr_mode != chip.addr_mode {
+        return Err(format!("addr_mode '{}' is not supported on {}; use auto or {}", options.addr_mode, chip.name, chip.addr_mode));
     }
     let mut program = module.program().map_err(crate::text)?;
     if program.attrs.get("module.state") != Some(&Attr::Str("TOP_F32".into())) {
@@ -25,6 +25,14 @@ pub fn run(module: &PassModule, options: &ProcessorAssignOptions) -> Result<(), 
     program.attrs.extend(chip.module_attributes(mode).into_iter().map(|(n, a)| (n.to_owned(), a)));
     program.attrs.insert("module.high_precision".into(), Attr::Bool(options.high_precision));
     module.set_program(&program).map_err(crate::text)
+}
+
+/// The chip of a module; before processor-assign, BM1684X, whose rules fit networks that are for no chip yet.
+pub fn chip_or_default(program: &tpuc_ops::Program) -> Result<&'static Chip, String> {
+    match program.attrs.get("module.chip") {
+        Some(Attr::Str(name)) if name != "ALL" => Chip::find(name).map_err(crate::text),
+        _ => Ok(&Chip::BM1684X),
+    }
 }
 
 /// Chip and mode of a module that went through this pass.

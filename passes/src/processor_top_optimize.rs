@@ -7,7 +7,7 @@ use tpuc_ops::Attr;
 pub fn run(module: &PassModule, _options: &ProcessorTopOptimizeOptions) -> Result<(), String> {
     let program = module.program().map_err(crate::text)?;
     let weights = module.weights().map_err(crate::text)?;
-    let (optimized, weights) = tpuc_lowering::top_optimize(&program, &weights).map_err(crate::text)?;
+    let (optimized, weights) = tpuc_lowering::top_optimize(&program, &weights, crate::processor_assign::chip_or_default(&program)?).map_err(crate::text)?;
     if optimized == program {
         return Ok(());
     }

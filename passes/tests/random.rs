@@ -229,8 +229,8 @@ fn ranges(program: &Program, weights: &WeightStore, input: &Tensor) -> Ranges {
         table::Row { name: name.clone(), threshold: f64::from(low.abs().max(high).max(1e-5)), min: f64::from(low), max: f64::from(high) }
     };
     let table = table::CalibrationTable::new(table::Header::default(), all.iter().map(row));
-    let mut ranges = Ranges::from_table(program, &table).unwrap();
-    ranges.propagate(program);
+    let mut ranges = Ranges::from_table(program, &table, &Chip::BM1684X).unwrap();
+    ranges.propagate(program, &Chip::BM1684X);
     ranges
 }
 

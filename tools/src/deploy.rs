@@ -30,7 +30,7 @@ pub struct Arguments {
     /// Quantization: INT8 (the documents' default, F32, is not there yet)
     #[arg(long, default_value = "F32")]
     quantize: String,
-    /// The chip: bm1684x
+    /// The chip: bm1684x, bm1688, cv186x, bm1690, bm1684, cv183x, cv182x, cv181x or cv180x (bmodels are written for bm1684x only yet)
     #[arg(long, alias = "processor")]
     chip: String,
     /// Thresholds, as run_calibration writes them
@@ -275,16 +275,18 @@ fn check_arguments(arguments: &Arguments) -> Result<Plan, Failure> {
     }
     let chip = cli::chip(&arguments.chip)?;
     if arguments.num_device != 1 || arguments.num_core != 1 {
-        return Err(Failure::usage(format!("--num_core, --num_device: {} has one of each", chip.name)));
+        return Err(Failure::usage("--num_core, --num_device: networks run on one of each"));
     }
-    if !matches!(arguments.addr_mode.as_str(), "auto" | "basic") {
+    if arguments.addr_mode != "auto" && arguments.addr_mode != chip.addr_mode {
         return Err(cli::not_yet(&format!("--addr_mode {}", arguments.addr_mode)));
     }
     let (tolerance, correctness) = (cli::tolerance(&arguments.tolerance)?, cli::tolerance(&arguments.correctness)?);
     let table = arguments.calibration_table.clone().ok_or_else(|| Failure::usage("--quantize INT8 needs --calibration_table FILE (run_calibration writes it)"))?;
     match &arguments.model {
         None if !arguments.not_gen_bmodel => return Err(Failure::usage("--model is missing: the bmodel to write")),
-        Some(model) if extension(model) != "bmodel" => return Err(Failure::usage(format!("--model: '{}' should end in .bmodel for {}", model.display(), chip.name))),
+        Some(model) if extension(model) != chip.model_extension() => {
+            return Err(Failure::usage(format!("--model: '{}' should end in .{} for {}", model.display(), chip.model_extension(), chip.name)));
+        }
         _ => {}
     }
     if arguments.test_reference.is_some() && arguments.test_input.is_empty() {

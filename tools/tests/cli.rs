@@ -280,7 +280,7 @@ fn kit_network_from_onnx_to_bmodel() {
     desk.fails("run_calibration", &[&search[..], &["--benchmark_method", "cosine"]].concat(), 2, "expected cos or snr");
     desk.fails("run_calibration", &[&search[..], &["--global_compare_layers", "a:0.5,b"]].concat(), 2, "either all layers have a weight or none");
     desk.fails("run_calibration", &[&search[..], &["--global_compare_layers", "nowhere", "--quiet"]].concat(), 1, "layer 'nowhere' is not in the network");
-    desk.fails("run_calibration", &[&search[..], &["--chip", "cv183x"]].concat(), 2, "for --chip cv183x is not supported yet");
+    desk.fails("run_calibration", &[&search[..], &["--chip", "cv184x"]].concat(), 2, "for --chip cv184x is not supported yet");
 
     let deploy = ["--mlir", "n.mlir", "--quantize", "INT8", "--processor", "bm1684x", "--calibration_table", "table", "--model", "n.bmodel"];
     let checks = ["--test_input", "mbv2_tiny_in_f32.npz", "--test_reference", "top.npz", "--tolerance", "0.97,0.75", "--compare_all", "--debug"];
@@ -345,7 +345,7 @@ fn calibration_with_new_weights() {
 fn options_of_new_weights_are_checked_before_the_work() {
     let desk = tiny();
     let run = |more: &[&str], expected: &str| desk.fails("run_calibration", &[&["tiny.mlir", "--dataset", ".", "-o", "t"], more].concat(), 2, expected);
-    run(&["--bc", "--chip", "bm1684"], "--bc needs the INT8 network, which this version does not make for --chip bm1684; it does for: bm1684x");
+    run(&["--bc", "--chip", "cv184x"], "--bc needs the INT8 network, which this version does not make for --chip cv184x; it does for: bm1684x");
     run(&["--bc", "--bc_inference_num", "-1"], "--bc_inference_num: -1 is negative");
     run(&["--bc", "--expected_cos", "1.5"], "--expected_cos: 1.5 is no similarity: at most 1");
     run(&["--we_skip_limited"], "--we_skip_limited belongs to --we");

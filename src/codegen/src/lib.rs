@@ -25,7 +25,7 @@ pub use report::{LayerCost, Timeline};
 
 use emit::Emitter;
 use global::Placement;
-use tpuc_ops::{Elem, Op, Program, TensorType, ValueId};
+use tpuc_ops::{Attr, Elem, Op, Program, TensorType, ValueId};
 use tpuc_tensor::{DType, WeightStore};
 
 /// A program cannot be compiled.
@@ -36,6 +36,8 @@ pub enum CodegenError {
     /// Every op that has no kernel, with its layer.
     #[error("no code generation yet for: {}", list.iter().map(|(layer, op, reason)| format!("{op} (layer '{layer}': {reason})")).collect::<Vec<_>>().join(", "))]
     Unsupported { list: Vec<(String, &'static str, String)> },
+    #[error("no code generation yet for {chip}, only for bm1684x; its lowered network runs in the interpreter")]
+    Chip { chip: String },
     #[error("the program is not lowered for a chip: {reason}")]
     NotLowered { reason: String },
     #[error("weight '{name}' {reason}")]
@@ -58,6 +60,10 @@ struct Context<'a> {
 
 /// Compiles a program that was lowered for the BM1684X.
 pub fn compile(program: &Program, weights: &WeightStore) -> Result<Compiled, CodegenError> {
+    // A module for "ALL" chips is not lowered: its ops say so better.
+    if let Some(Attr::Str(chip)) = program.attrs.get("module.chip").filter(|c| **c != Attr::Str("ALL".into()) && **c != Attr::Str("bm1684x".into())) {
+        return Err(CodegenError::Chip { chip: chip.clone() });
+    }
     check_supported(program)?;
     let mut context = Context { program, weights, placement: Placement::new(program), coeff: coeff::Coeff::default(), emit: Emitter::default() };
     for index in 0..program.nodes.len() {

@@ -2,6 +2,7 @@
 
 use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext};
+use crate::{bm1684, bm1684x, cv18xx};
 use std::fmt;
 use std::str::FromStr;
 use tpuc_ops::Attr;
@@ -84,21 +85,29 @@ pub struct FloatModeError {
     pub known: Vec<Mode>,
 }
 
-/// A chip and its rules.
+/// Chips that compute with the same numbers and share their rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// i8 and u8; multiplier and right shift per layer or channel; all float types.
+    Bm1684x,
+    /// i8 and u8; right shifts alone where it multiplies and accumulates; f32.
+    Bm1684,
+    /// i8 only; 31-bit multipliers as in TFLite; bf16.
+    Cv18xx,
+}
+
+/// A chip: what it can do, and by its family the rules of lowering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chip {
     /// As in `--chip` and `module.chip`.
     pub name: &'static str,
+    pub family: Family,
     /// The float type in which an op runs that has no integer form.
     pub fallback: DType,
-    /// The modes that there are rules for.
+    /// The modes that a network can be lowered to. Single layers know more words, see [`Chip::layer_mode`].
     pub modes: &'static [Mode],
-    pub(crate) lower: fn(&OpContext) -> Result<Lowered, LowerError>,
-}
-
-impl fmt::Debug for Chip {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Chip").field("name", &self.name).field("fallback", &self.fallback).field("modes", &self.modes).finish()
-    }
+    /// `module.addr_mode`, where the choice is left to the compiler.
+    pub addr_mode: &'static str,
 }
 
 /// A word that names no chip.
@@ -110,15 +119,75 @@ pub struct UnknownChip {
 }
 
 impl Chip {
-    pub const BM1684X: Chip = Chip { name: "bm1684x", fallback: DType::F16, modes: &[Mode::Int8, Mode::F16, Mode::BF16, Mode::F32], lower: crate::bm1684x::lower };
+    pub const BM1684X: Chip = Chip::bm1684x("bm1684x", "basic");
+    pub const BM1688: Chip = Chip::bm1684x("bm1688", "io_tag");
+    pub const CV186X: Chip = Chip::bm1684x("cv186x", "io_tag");
+    pub const BM1690: Chip = Chip::bm1684x("bm1690", "basic");
+    pub const BM1684: Chip = Chip { name: "bm1684", family: Family::Bm1684, fallback: DType::F32, modes: &[Mode::Int8, Mode::F32], addr_mode: "basic" };
+    pub const CV183X: Chip = Chip::cv18xx("cv183x");
+    pub const CV182X: Chip = Chip::cv18xx("cv182x");
+    pub const CV181X: Chip = Chip::cv18xx("cv181x");
+    pub const CV180X: Chip = Chip::cv18xx("cv180x");
 
-    pub const ALL: &'static [Chip] = &[Chip::BM1684X];
+    pub const ALL: &'static [Chip] = &[
+        Chip::BM1684X,
+        Chip::BM1688,
+        Chip::CV186X,
+        Chip::BM1690,
+        Chip::BM1684,
+        Chip::CV183X,
+        Chip::CV182X,
+        Chip::CV181X,
+        Chip::CV180X,
+    ];
+
+    const fn bm1684x(name: &'static str, addr_mode: &'static str) -> Chip {
+        Chip { name, family: Family::Bm1684x, fallback: DType::F16, modes: &[Mode::Int8, Mode::F16, Mode::BF16, Mode::F32], addr_mode }
+    }
+
+    const fn cv18xx(name: &'static str) -> Chip {
+        Chip { name, family: Family::Cv18xx, fallback: DType::BF16, modes: &[Mode::Int8, Mode::BF16], addr_mode: "basic" }
+    }
+
+    /// In which mode a layer runs for which a quantize table asks for another: every float mode means the chip's own
+    /// float type where it has but one.
+    pub fn layer_mode(&self, asked: Mode) -> Mode {
+        if self.modes.contains(&asked) { asked } else { self.fallback_mode() }
+    }
+
+    /// The mode of the float type in which ops run that have no integer form.
+    pub const fn fallback_mode(&self) -> Mode {
+        match self.fallback {
+            DType::F16 => Mode::F16,
+            DType::BF16 => Mode::BF16,
+            _ => Mode::F32,
+        }
+    }
+
+    /// The end of names of the files that the chip's runtime loads.
+    pub const fn model_extension(&self) -> &'static str {
+        match self.family {
+            Family::Bm1684x | Family::Bm1684 => "bmodel",
+            Family::Cv18xx => "cvimodel",
+        }
+    }
+
+    /// What an op becomes, by the family's rules.
+    pub(crate) fn lower(&self, context: &OpContext) -> Result<Lowered, LowerError> {
+        if !self.modes.contains(&context.mode) {
+            return Err(LowerError::Mode { chip: self.name, mode: context.mode, modes: self.modes });
+        }
+        match self.family {
+            Family::Bm1684x => bm1684x::lower(context),
+            Family::Bm1684 => bm1684::lower(context),
+            Family::Cv18xx => cv18xx::lower(context),
+        }
+    }
 
     /// The float mode of a word: `auto` is the one in which ops run that have no integer form.
     pub fn float_mode(&self, word: &str) -> Result<Mode, FloatModeError> {
         if word.eq_ignore_ascii_case("auto") {
-            let own = self.modes.iter().copied().find(|m| m.float() == Some(self.fallback));
-            return own.ok_or(FloatModeError { found: word.to_owned(), chip: self.name, known: self.float_modes() });
+            return Ok(self.fallback_mode());
         }
         let found = self.modes.iter().copied().find(|m| m.float().is_some() && m.name().eq_ignore_ascii_case(word));
         found.ok_or_else(|| FloatModeError { found: word.to_owned(), chip: self.name, known: self.float_modes() })
@@ -138,7 +207,7 @@ impl Chip {
     /// Attributes of a module that `processor-assign` sets: the chip, the mode and what goes with them.
     pub fn module_attributes(&self, mode: Mode) -> Vec<(&'static str, Attr)> {
         vec![
-            ("module.addr_mode", Attr::Str("basic".into())),
+            ("module.addr_mode", Attr::Str(self.addr_mode.into())),
             ("module.asymmetric", Attr::Bool(false)),
             ("module.chip", Attr::Str(self.name.into())),
             ("module.cores", Attr::I64(1)),
@@ -165,8 +234,16 @@ mod tests {
     #[test]
     fn names_are_found_and_mistakes_explained() {
         assert_eq!(Chip::find("BM1684X").unwrap().name, "bm1684x");
-        assert_eq!(Chip::find("bm1684y").unwrap_err().to_string(), "unknown chip 'bm1684y'; did you mean 'bm1684x'?; known chips: bm1684x");
+        assert_eq!(Chip::find("bm1684y").unwrap_err().to_string(), "unknown chip 'bm1684y'; did you mean 'bm1684x'?; known chips: bm1684x, bm1688, cv186x, bm1690, bm1684, cv183x, cv182x, cv181x, cv180x");
+        assert!(Chip::ALL.iter().all(|c| Chip::find(c.name) == Ok(c) && c.modes.contains(&c.fallback_mode())));
         assert_eq!("int8".parse::<Mode>().unwrap(), Mode::Int8);
         assert_eq!("INT9".parse::<Mode>().unwrap_err().to_string(), "unknown mode 'INT9', expected one of INT8, F16, BF16, F32");
+    }
+
+    #[test]
+    fn float_layers_run_in_the_type_that_the_chip_has() {
+        assert_eq!(Mode::ALL.map(|m| Chip::BM1688.layer_mode(m)), Mode::ALL);
+        assert_eq!(Mode::ALL.map(|m| Chip::BM1684.layer_mode(m)), [Mode::Int8, Mode::F32, Mode::F32, Mode::F32]);
+        assert_eq!(Mode::ALL.map(|m| Chip::CV181X.layer_mode(m)), [Mode::Int8, Mode::BF16, Mode::BF16, Mode::BF16]);
     }
 }

@@ -9,10 +9,13 @@
 //! 4. [`lower_program`]: every op lowered by [`lower_op`], casts between them.
 //!
 //! [`lower_op`] is a pure function of one op, so that a search can lower again only what it changed and gets exactly
-//! what the pass would have made. A chip is one module of rules (one file an op) and a [`Chip`] that describes it.
+//! what the pass would have made. A [`Chip`] is a description; chips of a [`Family`] share
+//! their rules, a module with one file an op.
 
+mod bm1684;
 mod bm1684x;
 pub mod chip;
+mod cv18xx;
 mod error;
 mod float;
 mod lowered;
@@ -23,7 +26,7 @@ mod quantize;
 pub mod ranges;
 pub mod table;
 
-pub use chip::{Chip, Mode, UnknownChip, UnknownMode};
+pub use chip::{Chip, Family, Mode, UnknownChip, UnknownMode};
 pub use error::{LowerError, UnsupportedOp};
 pub use lowered::{Lowered, NewNode, NewWeight, OpContext, Operand, OperandRef};
 pub use optimize::top_optimize;

@@ -1,13 +1,14 @@
 //! Rewrites that a chip asks for while the program is still float (`processor-top-optimize`).
 
+use crate::chip::{Chip, Family};
 use crate::error::LowerError;
 use crate::lowered::find_weight;
 use tpuc_ops::{Node, Op, Program, Source, TensorType, ValueId, top};
 use tpuc_tensor::{Tensor, WeightStore};
 
-/// Scale and BatchNorm with constant parameters become depthwise convolutions with 1x1 kernels, which BM1684X computes
+/// Scale and BatchNorm with constant parameters become depthwise convolutions with 1x1 kernels where the chip computes those
 /// with a multiplier per channel. Layer names, results and everything else stay; unused weights go.
-pub fn top_optimize(program: &Program, weights: &WeightStore) -> Result<(Program, WeightStore), LowerError> {
+pub fn top_optimize(program: &Program, weights: &WeightStore, chip: &Chip) -> Result<(Program, WeightStore), LowerError> {
     let mut out = Copy { top: program, program: Program::new(program.name.clone()), moved: vec![None; program.values.len()] };
     out.program.attrs = program.attrs.clone();
     for &input in &program.inputs {
@@ -16,7 +17,11 @@ pub fn top_optimize(program: &Program, weights: &WeightStore) -> Result<(Program
     }
     let mut store = weights.clone();
     for (index, node) in program.nodes.iter().enumerate() {
-        match Affine::of(program, weights, node, program.node_name(index))? {
+        let affine = match chip.family {
+            Family::Bm1684x | Family::Cv18xx => Affine::of(program, weights, node, program.node_name(index))?,
+            Family::Bm1684 => None,
+        };
+        match affine {
             Some(affine) => out.push_conv(node, program.node_name(index), affine, &mut store),
             None => out.push(node),
         }

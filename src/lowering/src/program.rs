@@ -10,11 +10,7 @@ use tpuc_tensor::WeightStore;
 
 /// What one op becomes. Pure: equal contexts give equal answers.
 pub fn lower_op(context: &OpContext) -> Result<Lowered, LowerError> {
-    let chip = context.chip;
-    if !chip.modes.contains(&context.mode) {
-        return Err(LowerError::Mode { chip: chip.name, mode: context.mode, modes: chip.modes });
-    }
-    (chip.lower)(context)
+    context.chip.lower(context)
 }
 
 /// `<model>_<chip>_<mode>_tpu_weights.npz`
@@ -31,9 +27,13 @@ pub fn lower_program(program: &Program, weights: &WeightStore, chip: &Chip, mode
     lower_mixed(program, weights, chip, mode, |_| mode)
 }
 
-/// As [`lower_program`], each node in a mode of its own; `mode` is that of the module.
+/// As [`lower_program`], each node in a mode of its own ([`Chip::layer_mode`] of what `of_node` says); `mode` is that of the
+/// module.
 pub fn lower_mixed(program: &Program, weights: &WeightStore, chip: &Chip, mode: Mode, of_node: impl Fn(usize) -> Mode) -> Result<(Program, WeightStore), LowerError> {
     program.check()?;
+    if !chip.modes.contains(&mode) {
+        return Err(LowerError::Mode { chip: chip.name, mode, modes: chip.modes });
+    }
     let lowered = lower_all(program, weights, chip, mode, of_node)?;
     let casts = Casts::wanted(program, &lowered);
     let mut out = Emitter::new(program, &lowered);
@@ -54,7 +54,7 @@ fn lower_all(program: &Program, weights: &WeightStore, chip: &Chip, mode: Mode, 
     let mut unsupported = Vec::new();
     let mut missing: Vec<String> = Vec::new();
     for node in 0..program.nodes.len() {
-        let context = OpContext::of(program, weights, node, chip, of_node(node)).map(|mut context| {
+        let context = OpContext::of(program, weights, node, chip, chip.layer_mode(of_node(node))).map(|mut context| {
             for (operand, id) in context.operands.iter_mut().zip(&program.nodes[node].operands) {
                 operand.computed = elems[id.index()].unwrap_or(operand.computed);
             }

@@ -3,6 +3,7 @@
 //! In go a Top program and a calibration table; out comes a range per value, and with [`Ranges::annotate`] the same
 //! program with `!quant.calibrated` types. A range that reaches below zero means a signed integer.
 
+use crate::chip::{Chip, Family};
 use crate::table::{CalibrationTable, Row, TableError};
 use tpuc_ops::{Elem, Node, Op, Program, TensorType, ValueId, ValueType, top_binary, top_const, top_unary, tpu_binary, tpu_choice, tpu_unary};
 
@@ -61,9 +62,11 @@ enum Rule {
 }
 
 /// The rules of every op. An op that is not listed keeps what its own threshold says.
-fn rules(op: &Op) -> &'static [Rule] {
+fn rules(op: &Op, chip: &Chip) -> &'static [Rule] {
     match op {
         Op::TopReshape(_) => &[Rule::View, Rule::Forward],
+        // BM1684 has means only within one scale.
+        Op::TopAvgPool(_) if chip.family == Family::Bm1684 => &[Rule::KeepsSign, Rule::Forward],
         Op::TopAvgPool(_) => &[Rule::KeepsSign],
         Op::TopMaxPool(_) => &[Rule::KeepsSign, Rule::Backward, Rule::Forward],
         Op::TopRelu(_) => &[Rule::Backward, Rule::Forward],
@@ -114,8 +117,11 @@ fn does_relu(op: &Op) -> bool {
 }
 
 /// The range of a result by its row: `[-threshold, threshold]` where negative values were seen, else `[0, threshold]`.
-/// A softmax has `[0, 1]` whatever was seen.
-fn range_of_row(op: &Op, row: &Row) -> Option<Range> {
+/// A softmax has `[0, 1]` whatever was seen. CV18xx knows only signed integers.
+fn range_of_row(op: &Op, row: &Row, chip: &Chip) -> Option<Range> {
+    if chip.family == Family::Cv18xx {
+        return (row.threshold > 0.0).then(|| Range::new(-row.threshold, row.threshold));
+    }
     if matches!(op, Op::TopSoftmax(s) if !s.log) {
         return Some(Range::new(0.0, 1.0));
     }
@@ -125,14 +131,14 @@ fn range_of_row(op: &Op, row: &Row) -> Option<Range> {
 
 impl Ranges {
     /// The ranges that a table gives. An error if it has layers that the program does not have.
-    pub fn from_table(program: &Program, table: &CalibrationTable) -> Result<Ranges, TableError> {
+    pub fn from_table(program: &Program, table: &CalibrationTable, chip: &Chip) -> Result<Ranges, TableError> {
         let names = program.names();
         table.check_layers(names.keys().copied())?;
         let mut ranges = Ranges { of: vec![None; program.values.len()] };
         for node in &program.nodes {
             for &result in &node.results {
                 let row = table.get(&program.value(result).name);
-                ranges.of[result.index()] = row.and_then(|row| range_of_row(&node.op, row));
+                ranges.of[result.index()] = row.and_then(|row| range_of_row(&node.op, row, chip));
             }
         }
         Ok(ranges)
@@ -160,9 +166,9 @@ impl Ranges {
         results.filter(|&&r| self.get(r).is_none()).map(|&r| program.value(r).name.clone()).collect()
     }
 
-    /// Carries ranges along the graph, each step to its fixed point before the next.
-    pub fn propagate(&mut self, program: &Program) {
-        let graph = Graph::new(program);
+    /// Carries ranges along the graph as the chip asks for, each step to its fixed point before the next.
+    pub fn propagate(&mut self, program: &Program, chip: &Chip) {
+        let graph = Graph::new(program, chip);
         self.repeat(&graph, Rule::View, Ranges::forward);
         self.repeat(&graph, Rule::KeepsSign, Ranges::keep_sign);
         self.repeat(&graph, Rule::Backward, Ranges::backward);
@@ -173,7 +179,7 @@ impl Ranges {
     /// Applies a step to all ops of a rule until nothing changes. A range moves one op a round at worst, so as many
     /// rounds as there are ops suffice.
     fn repeat(&mut self, graph: &Graph, rule: Rule, step: fn(&mut Ranges, &Graph, &Node) -> bool) {
-        let nodes: Vec<&Node> = graph.program.nodes.iter().filter(|n| rules(&n.op).contains(&rule)).collect();
+        let nodes: Vec<&Node> = graph.program.nodes.iter().filter(|n| rules(&n.op, graph.chip).contains(&rule)).collect();
         for _ in 0..=nodes.len() {
             let changed = nodes.iter().filter(|&&node| step(self, graph, node)).count();
             if changed == 0 {
@@ -205,7 +211,7 @@ impl Ranges {
         let Some(range) = self.get(value) else { return };
         for &user in &graph.users[value.index()] {
             let node = &graph.program.nodes[user];
-            let follows = rules(&node.op).contains(&Rule::View) && node.operands.first() == Some(&value);
+            let follows = rules(&node.op, graph.chip).contains(&Rule::View) && node.operands.first() == Some(&value);
             if let (true, Some(&output)) = (follows, node.results.first()) {
                 self.update(output, range);
             }
@@ -228,7 +234,7 @@ impl Ranges {
         self.forward_views(graph, output);
         for &user in &graph.users[output.index()] {
             let node = &graph.program.nodes[user];
-            if let (true, Some(&result)) = (rules(&node.op).contains(&Rule::KeepsSign), node.results.first()) {
+            if let (true, Some(&result)) = (rules(&node.op, graph.chip).contains(&Rule::KeepsSign), node.results.first()) {
                 self.update(result, range);
             }
         }
@@ -243,7 +249,7 @@ impl Ranges {
         }
         // A reshape in front changes with its result.
         let producer = graph.program.producer(input).map(|p| &graph.program.nodes[p]);
-        let view = producer.filter(|p| rules(&p.op).contains(&Rule::View));
+        let view = producer.filter(|p| rules(&p.op, graph.chip).contains(&Rule::View));
         if let Some(&source) = view.and_then(|v| v.operands.first()) {
             self.update(source, range);
         }
@@ -271,6 +277,7 @@ impl Ranges {
 /// Who reads what.
 struct Graph<'a> {
     program: &'a Program,
+    chip: &'a Chip,
     /// Nodes that read a value.
     users: Vec<Vec<usize>>,
     /// How often a value is read; being an output of the network counts.
@@ -278,12 +285,12 @@ struct Graph<'a> {
 }
 
 impl<'a> Graph<'a> {
-    fn new(program: &'a Program) -> Graph<'a> {
+    fn new(program: &'a Program, chip: &'a Chip) -> Graph<'a> {
         let mut uses = vec![0; program.values.len()];
         for value in program.nodes.iter().flat_map(|n| &n.operands).chain(&program.outputs) {
             uses[value.index()] += 1;
         }
-        Graph { program, users: program.users(), uses }
+        Graph { program, chip, users: program.users(), uses }
     }
 }
 
@@ -309,8 +316,8 @@ mod tests {
     }
 
     fn ranges(program: &Program, rows: &[(&str, f64, f64, f64)]) -> Vec<(f64, f64)> {
-        let mut ranges = Ranges::from_table(program, &table(rows)).unwrap();
-        ranges.propagate(program);
+        let mut ranges = Ranges::from_table(program, &table(rows), &Chip::BM1684X).unwrap();
+        ranges.propagate(program, &Chip::BM1684X);
         program.nodes.iter().map(|n| ranges.get(n.results[0]).map_or((0.0, 0.0), |r| (r.min, r.max))).collect()
     }
 
@@ -354,15 +361,15 @@ mod tests {
     #[test]
     fn layers_without_rows_are_listed() {
         let program = chain(vec![(top::Conv::default().into(), "conv"), (top::Reshape::default().into(), "view"), (top::Conv::default().into(), "last")]);
-        let mut ranges = Ranges::from_table(&program, &table(&[("conv", 9.0, -9.0, 8.0)])).unwrap();
-        ranges.propagate(&program);
+        let mut ranges = Ranges::from_table(&program, &table(&[("conv", 9.0, -9.0, 8.0)]), &Chip::BM1684X).unwrap();
+        ranges.propagate(&program, &Chip::BM1684X);
         assert_eq!(ranges.missing(&program), ["last"]);
     }
 
     #[test]
     fn unknown_layers_are_an_error_with_the_nearest_name() {
         let program = chain(vec![(top::Conv::default().into(), "conv1_Conv")]);
-        let error = Ranges::from_table(&program, &table(&[("conv1_Cnov", 1.0, 0.0, 1.0)])).unwrap_err();
+        let error = Ranges::from_table(&program, &table(&[("conv1_Cnov", 1.0, 0.0, 1.0)]), &Chip::BM1684X).unwrap_err();
         assert_eq!(error.to_string(), "line 1: layer 'conv1_Cnov' is not in the model; the nearest is 'conv1_Conv'");
     }
 }

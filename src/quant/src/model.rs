@@ -6,7 +6,7 @@ use tpuc_interp::{Options, Plan};
 use tpuc_lowering::table::{CalibrationTable, Row};
 use tpuc_lowering::{Chip, LowerError, Mode, QuantizeTable, Ranges, lower_mixed, lower_program, top_optimize};
 use tpuc_ops::Program;
-use tpuc_tensor::{DType, WeightStore};
+use tpuc_tensor::WeightStore;
 
 /// A Top network and the chip that it is meant for.
 #[derive(Debug, Clone, Copy)]
@@ -26,9 +26,9 @@ impl Target<'_> {
     /// The same as a program with its weights.
     pub fn int8_program(&self, rows: &[Row], float_layers: Option<&QuantizeTable>) -> Result<(Program, WeightStore), QuantError> {
         let table = CalibrationTable::new(Default::default(), rows.iter().cloned());
-        let mut ranges = Ranges::from_table(self.program, &table)?;
-        ranges.propagate(self.program);
-        let (program, weights) = top_optimize(&ranges.annotate(self.program), self.weights)?;
+        let mut ranges = Ranges::from_table(self.program, &table, self.chip)?;
+        ranges.propagate(self.program, self.chip);
+        let (program, weights) = top_optimize(&ranges.annotate(self.program), self.weights, self.chip)?;
         let modes = match float_layers {
             Some(table) => table.modes(&program, true)?.0,
             None => vec![None; program.nodes.len()],
@@ -44,13 +44,8 @@ impl Target<'_> {
 
     /// The same as a program with its weights.
     pub fn float_program(&self) -> Result<(Program, WeightStore), QuantError> {
-        let mode = match self.chip.fallback {
-            DType::F16 => Mode::F16,
-            DType::BF16 => Mode::BF16,
-            _ => Mode::F32,
-        };
-        let (program, weights) = top_optimize(self.program, self.weights)?;
-        match lower_program(&program, &weights, self.chip, mode) {
+        let (program, weights) = top_optimize(self.program, self.weights, self.chip)?;
+        match lower_program(&program, &weights, self.chip, self.chip.fallback_mode()) {
             Ok(lowered) => Ok(lowered),
             Err(LowerError::Unsupported { .. } | LowerError::Mode { .. }) => Ok((self.program.clone(), self.weights.clone())),
             Err(other) => Err(other.into()),

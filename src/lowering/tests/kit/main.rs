@@ -28,14 +28,14 @@ fn module(path: &str) -> Option<Module> {
 /// A Top program with the ranges of a table.
 fn calibrated(program: &Program, table: &str) -> Option<Program> {
     let table = CalibrationTable::read(&shared(table)?).unwrap();
-    let mut ranges = Ranges::from_table(program, &table).unwrap();
-    ranges.propagate(program);
+    let mut ranges = Ranges::from_table(program, &table, &Chip::BM1684X).unwrap();
+    ranges.propagate(program, &Chip::BM1684X);
     assert_eq!(ranges.missing(program), [""; 0]);
     Some(ranges.annotate(program))
 }
 
 fn lower(top: &Program, weights: &WeightStore) -> (Program, WeightStore) {
-    let (top, weights) = top_optimize(top, weights).unwrap();
+    let (top, weights) = top_optimize(top, weights, &Chip::BM1684X).unwrap();
     lower_program(&top, &weights, &Chip::BM1684X, Mode::Int8).unwrap()
 }
 
@@ -78,7 +78,7 @@ fn networks_lower_to_half_floats_as_the_reference_lowers_them() {
             let file = |suffix: &str| format!("kit/{name}/{name}{suffix}");
             let Some(top) = module(&file(".mlir")) else { return };
             let weights = WeightStore::load(&shared(&file("_top_f32_all_weight.npz")).unwrap()).unwrap();
-            let (program, weights) = top_optimize(&top.program(), &weights).unwrap();
+            let (program, weights) = top_optimize(&top.program(), &weights, &Chip::BM1684X).unwrap();
             let (ours, our_weights) = lower_program(&program, &weights, &Chip::BM1684X, mode).unwrap();
             assert_same(&ours, &module(&file(&format!("_bm1684x_{suffix}_tpu.mlir"))).unwrap(), &[]);
             let reference = WeightStore::load(&shared(&file(&format!("_bm1684x_{suffix}_tpu_weights.npz"))).unwrap()).unwrap();
@@ -188,7 +188,7 @@ fn single_ops_of_further_networks() {
             if !result.elem.scale().is_some_and(|s| s > 0.0) {
                 continue;
             }
-            let (program, weights) = top_optimize(&program, &weights).unwrap();
+            let (program, weights) = top_optimize(&program, &weights, &Chip::BM1684X).unwrap();
             let context = OpContext::of(&program, &weights, 0, &Chip::BM1684X, Mode::Int8).unwrap();
             let lowered = lower_op(&context).unwrap_or_else(|e| panic!("{name}: {e}"));
             let node = lowered.nodes.last().unwrap();
@@ -300,7 +300,7 @@ fn batch_norm_becomes_a_depthwise_convolution() {
     }
     let out = program.push(top::BatchNorm { epsilon: f64::from(1e-5f32), do_relu: true, ..Default::default() }, &operands, "bn", ty);
     program.outputs = vec![out];
-    let (optimized, weights) = top_optimize(&program, &weights).unwrap();
+    let (optimized, weights) = top_optimize(&program, &weights, &Chip::BM1684X).unwrap();
     optimized.check().unwrap();
     let Op::TopConv(conv) = &optimized.nodes[0].op else { panic!("{:?}", optimized.nodes[0]) };
     assert_eq!((conv.group, conv.do_relu, optimized.node_name(0)), (8, true, "bn"));
@@ -334,8 +334,8 @@ fn ranges_of_further_networks() {
         let table = CalibrationTable::read(&shared(&file("_cali_kl")).unwrap()).unwrap();
         let names = program.names();
         let rows = table.rows().iter().filter(|r| names.contains_key(r.name.as_str())).cloned();
-        let mut ranges = Ranges::from_table(&program, &CalibrationTable::new(table.header.clone(), rows)).unwrap();
-        ranges.propagate(&program);
+        let mut ranges = Ranges::from_table(&program, &CalibrationTable::new(table.header.clone(), rows), &Chip::BM1684X).unwrap();
+        ranges.propagate(&program, &Chip::BM1684X);
         let annotated = ranges.annotate(&program);
         for op in &tpu.ops {
             let (Some(&id), ValueType::Tensor(theirs)) = (names.get(op.name.as_str()), &op.ty) else { continue };
