@@ -22,7 +22,21 @@ pub(crate) fn prepare_tpu(op: &tpu::Add, request: &Request<'_>) -> Result<Prepar
     if request.is_float(&all)? {
         return prepare_float(op.coeff.clone(), Activation::relu(op.do_relu, op.relu_limit), request);
     }
-    let count = all.len();
+    prepare_int(&Sum { multipliers: &op.multipliers, rshifts: &op.rshifts, relu: op.do_relu, subtract: false, reverse: false }, request)
+}
+
+/// A sum or difference of 8-bit integers.
+pub(crate) struct Sum<'a> {
+    pub multipliers: &'a Option<Vec<i64>>,
+    pub rshifts: &'a Option<Vec<i64>>,
+    pub relu: bool,
+    /// All but the first are taken away; with `reverse` the first is taken from the others.
+    pub subtract: bool,
+    pub reverse: bool,
+}
+
+pub(crate) fn prepare_int(sum: &Sum<'_>, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    let count = request.operands.len();
     let list = |name: &str, list: &Option<Vec<i64>>, default: i32| match list {
         None => Ok(vec![default; count]),
         Some(list) if list.len() == count => {
@@ -31,9 +45,9 @@ pub(crate) fn prepare_tpu(op: &tpu::Add, request: &Request<'_>) -> Result<Prepar
         }
         Some(list) => Err(request.unsupported(format!("has {} {name}, expected {count}", list.len()))),
     };
-    let (multipliers, shifts) = (list("multipliers", &op.multipliers, 1)?, list("rshifts", &op.rshifts, 0)?);
+    let (multipliers, shifts) = (list("multipliers", sum.multipliers, 1)?, list("rshifts", sum.rshifts, 0)?);
     let (operands, result, stretch) = layouts(request)?;
-    let relu = op.do_relu;
+    let (relu, subtract, reverse) = (sum.relu, sum.subtract, sum.reverse);
     let kernel = boxed(move |operands, y, _| {
         let ints = (0..count).map(|i| operand(operands, i)?.ints()).collect::<Result<Vec<_>, _>>()?;
         let mut stretched: Vec<Stretched> = Vec::new();
@@ -50,7 +64,7 @@ pub(crate) fn prepare_tpu(op: &tpu::Add, request: &Request<'_>) -> Result<Prepar
                 Stretched::I8(x) => Ints::I8(x),
                 Stretched::U8(x) => Ints::U8(x),
             };
-            Summand { x, multiplier: multipliers[i], shift: shifts[i] }
+            Summand { x, multiplier: multipliers[i], shift: shifts[i], negative: subtract && (i > 0) != reverse }
         };
         elementwise::add_int(&(0..count).map(summand).collect::<Vec<_>>(), relu, y.ints()?)
     });

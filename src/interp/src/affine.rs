@@ -3,7 +3,7 @@
 use crate::error::InterpError;
 use crate::kernel::{Prepared, Request, boxed, operand};
 use tpuc_kernels::{Activation, Layout, elementwise};
-use tpuc_ops::top;
+use tpuc_ops::{top, tpu};
 
 pub(crate) fn prepare_batch_norm(op: &top::BatchNorm, request: &Request<'_>) -> Result<Prepared, InterpError> {
     let weight = |index: usize, name: &str| {
@@ -18,6 +18,15 @@ pub(crate) fn prepare_batch_norm(op: &top::BatchNorm, request: &Request<'_>) -> 
 }
 
 pub(crate) fn prepare_scale(op: &top::Scale, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    let Some(scale) = request.floats(1)? else { return Err(request.unsupported("needs a weight as scale")) };
+    let bias = request.bias(2, request.floats(2)?)?.map_or_else(|| vec![0.0; scale.len()], <[f32]>::to_vec);
+    prepare(scale.to_vec(), bias, Activation::relu(op.do_relu, op.relu_limit), request)
+}
+
+pub(crate) fn prepare_tpu(op: &tpu::Scale, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    if !request.is_absent(3) {
+        return Err(request.unsupported("of integers does not run"));
+    }
     let Some(scale) = request.floats(1)? else { return Err(request.unsupported("needs a weight as scale")) };
     let bias = request.bias(2, request.floats(2)?)?.map_or_else(|| vec![0.0; scale.len()], <[f32]>::to_vec);
     prepare(scale.to_vec(), bias, Activation::relu(op.do_relu, op.relu_limit), request)

@@ -1,12 +1,17 @@
 //! Arithmetic of two or more tensors that broadcast; the slopes of a PRelu.
 
-use crate::add;
+use crate::{add, integer};
 use crate::error::InterpError;
 use crate::kernel::{Prepared, Request, boxed, operand};
 use tpuc_kernels::binary::{Broadcast, Operation};
 use tpuc_kernels::elementwise::activate_in_place;
 use tpuc_kernels::{Activation, Layout};
-use tpuc_ops::{Op, top};
+use tpuc_ops::{Op, top, tpu};
+
+pub(crate) fn prepare_tpu(request: &Request<'_>) -> Result<Prepared, InterpError> {
+    let all: Vec<usize> = (0..request.operands.len()).collect();
+    if request.is_float(&all)? { prepare(request) } else { integer::prepare_binary(request) }
+}
 
 pub(crate) fn prepare(request: &Request<'_>) -> Result<Prepared, InterpError> {
     let (operation, is_reverse, activation) = match request.op {
@@ -16,10 +21,15 @@ pub(crate) fn prepare(request: &Request<'_>) -> Result<Prepared, InterpError> {
         Op::TopMax(_) => (Operation::Max, false, Activation::None),
         Op::TopMin(_) => (Operation::Min, false, Activation::None),
         Op::TopPow3(_) => (Operation::Pow, false, Activation::None),
-        Op::TopPRelu(_) => (Operation::PRelu, false, Activation::None),
+        Op::TopPRelu(_) | Op::TpuPReluOp(_) => (Operation::PRelu, false, Activation::None),
+        Op::TpuSub(op) => (Operation::Sub, op.is_reverse, Activation::relu(op.do_relu, op.relu_limit)),
+        Op::TpuMul(op) => (Operation::Mul, false, Activation::relu(op.do_relu, op.relu_limit)),
+        Op::TpuDiv(op) => (Operation::Div, op.is_reverse, Activation::relu(op.do_relu, op.relu_limit)),
+        Op::TpuMax(op) => (Operation::Max, false, Activation::relu(op.do_relu, op.relu_limit)),
+        Op::TpuMin(op) => (Operation::Min, false, Activation::relu(op.do_relu, op.relu_limit)),
         _ => return Err(request.unsupported("is no arithmetic of tensors")),
     };
-    if let Op::TopSub(top::Sub { coeff: Some(coeff), is_reverse, .. }) = request.op {
+    if let Op::TopSub(top::Sub { coeff: Some(coeff), is_reverse, .. }) | Op::TpuSub(tpu::Sub { coeff: Some(coeff), is_reverse, .. }) = request.op {
         let [first, second] = coeff[..] else { return Err(request.unsupported("needs two coefficients")) };
         request.need_float()?;
         let signed = if *is_reverse { vec![-first, second] } else { vec![first, -second] };

@@ -1,14 +1,18 @@
 //! Compare, CompareConst, Where.
 
 use crate::error::InterpError;
+use crate::integer;
 use crate::kernel::{Kernel, Prepared, Request, boxed, operand};
+use crate::view::ElementType;
+use tpuc_kernels::binary::Broadcast;
+use tpuc_kernels::integer::combine;
 use tpuc_kernels::strided::{Strided, steps_of};
-use tpuc_kernels::{Buffer, KernelError, Layout};
-use tpuc_ops::top;
+use tpuc_kernels::{Buffer, Ints, IntsMut, KernelError, Layout};
+use tpuc_ops::tpu;
 
 type Relation = fn(f32, f32) -> bool;
 
-fn relation(mode: &str, request: &Request<'_>) -> Result<Relation, InterpError> {
+pub(crate) fn relation(mode: &str, request: &Request<'_>) -> Result<Relation, InterpError> {
     Ok(match mode {
         "Equal" => |a, b| a == b,
         "NotEqual" => |a, b| a != b,
@@ -64,9 +68,17 @@ fn floats_only(request: &Request<'_>) -> Result<(), InterpError> {
     if request.is_float(&present)? { Ok(()) } else { Err(request.unsupported("of a float network needs f32 tensors")) }
 }
 
-pub(crate) fn prepare_compare(op: &top::Compare, request: &Request<'_>) -> Result<Prepared, InterpError> {
+pub(crate) fn prepare_tpu_compare(op: &tpu::Compare, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    if request.is_float(&[0, 1])? { prepare_compare(&op.mode, request) } else { integer::prepare_binary(request) }
+}
+
+pub(crate) fn prepare_tpu_compare_const(op: &tpu::CompareConst, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    if request.is_float(&[0])? { prepare_compare_const(&op.mode, op.const_val, op.inversed, request) } else { integer::prepare_unary(request) }
+}
+
+pub(crate) fn prepare_compare(mode: &str, request: &Request<'_>) -> Result<Prepared, InterpError> {
     floats_only(request)?;
-    let holds = relation(&op.mode, request)?;
+    let holds = relation(mode, request)?;
     let (left, right) = (Stretched::new(0, request)?, Stretched::new(1, request)?);
     let kernel = boxed(move |operands, y, _| {
         let y = y.floats()?;
@@ -80,10 +92,10 @@ pub(crate) fn prepare_compare(op: &top::Compare, request: &Request<'_>) -> Resul
     Ok(prepared(kernel, request))
 }
 
-pub(crate) fn prepare_compare_const(op: &top::CompareConst, request: &Request<'_>) -> Result<Prepared, InterpError> {
+pub(crate) fn prepare_compare_const(mode: &str, const_val: f64, inversed: bool, request: &Request<'_>) -> Result<Prepared, InterpError> {
     floats_only(request)?;
-    let holds = relation(&op.mode, request)?;
-    let (constant, inversed) = (op.const_val as f32, op.inversed);
+    let holds = relation(mode, request)?;
+    let constant = const_val as f32;
     let kernel = boxed(move |operands, y, _| {
         let x = operand(operands, 0)?.floats()?;
         let one = |v: f32| if inversed { holds(constant, v) } else { holds(v, constant) };
@@ -93,13 +105,86 @@ pub(crate) fn prepare_compare_const(op: &top::CompareConst, request: &Request<'_
     Ok(prepared(kernel, request))
 }
 
-pub(crate) fn prepare_where(op: &top::Where, request: &Request<'_>) -> Result<Prepared, InterpError> {
+/// A branch of a choice: an operand, or a number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Branch {
+    Operand(usize),
+    Number(f64),
+}
+
+impl Branch {
+    pub fn new(index: usize, is_const: bool, value: f64) -> Branch {
+        if is_const { Branch::Number(value) } else { Branch::Operand(index) }
+    }
+}
+
+pub(crate) fn prepare_tpu_where(op: &tpu::Where, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    prepare_choice(Branch::new(1, op.x_is_const, op.x_const_val), Branch::new(2, op.y_is_const, op.y_const_val), request)
+}
+
+pub(crate) fn prepare_masked_fill(op: &tpu::MaskedFill, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    let (fill, keep) = (Branch::Number(op.const_val), Branch::Operand(1));
+    if op.inversed { prepare_choice(keep, fill, request) } else { prepare_choice(fill, keep, request) }
+}
+
+/// One branch where operand 0 is not 0, the other elsewhere.
+fn prepare_choice(yes: Branch, no: Branch, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    let present: Vec<usize> = (0..request.operands.len()).filter(|&i| !request.is_absent(i)).collect();
+    if request.is_float(&present)? { prepare_where(yes, no, request) } else { prepare_int_choice(yes, no, request) }
+}
+
+/// As [`prepare_where`], of 8-bit integers. Branches are in the type of the result, the condition in any.
+fn prepare_int_choice(yes: Branch, no: Branch, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    let out = request.result.dims();
+    let pair = |index: usize| Ok::<_, InterpError>(Broadcast::new([&request.shape(0)?, &request.shape(index)?], &out)?);
+    let signed = request.result_element()? == ElementType::I8;
+    let (low, high) = if signed { (-128.0, 127.0) } else { (0.0, 255.0) };
+    // The condition with one branch at a time; what the other branch has is written over by it.
+    let step = |branch: Branch| match branch {
+        Branch::Operand(index) => Ok((index, None, pair(index)?)),
+        Branch::Number(value) => Ok((0, Some(value.round().clamp(low, high) as i32), pair(0)?)),
+    };
+    let steps: [Result<_, InterpError>; 2] = [step(yes), step(no)];
+    let [yes, no] = steps;
+    let steps = [(yes?, true), (no?, false)];
+    let whole = Broadcast::new([&out, &out], &out)?;
+    let count: usize = out.iter().product();
+    let kernel = boxed(move |operands, y, _| {
+        let condition = operand(operands, 0)?.ints()?;
+        let mut y = y.ints()?;
+        // What one branch gives where it is chosen, else 0; then the sum of both.
+        let mut parts = [vec![0i8; 0], vec![0i8; 0]];
+        let mut wide = [vec![0u8; 0], vec![0u8; 0]];
+        for (i, ((index, number, broadcast), wanted)) in steps.iter().enumerate() {
+            let chosen = |c: i32, x: i32| if (c != 0) == *wanted { number.unwrap_or(x) } else { 0 };
+            let branch = operand(operands, *index)?.ints()?;
+            match signed {
+                true => {
+                    parts[i] = vec![0; count];
+                    combine(condition, branch, broadcast, chosen, IntsMut::I8(&mut parts[i]))?;
+                }
+                false => {
+                    wide[i] = vec![0; count];
+                    combine(condition, branch, broadcast, chosen, IntsMut::U8(&mut wide[i]))?;
+                }
+            }
+        }
+        match &mut y {
+            IntsMut::I8(y) => combine(Ints::I8(&parts[0]), Ints::I8(&parts[1]), &whole, |a, b| a + b, IntsMut::I8(y)),
+            IntsMut::U8(y) => combine(Ints::U8(&wide[0]), Ints::U8(&wide[1]), &whole, |a, b| a + b, IntsMut::U8(y)),
+        }
+    });
+    Ok(prepared(kernel, request))
+}
+
+pub(crate) fn prepare_where(yes: Branch, no: Branch, request: &Request<'_>) -> Result<Prepared, InterpError> {
     floats_only(request)?;
     let condition = Stretched::new(0, request)?;
-    let branch = |index: usize, constant: bool, value: f64| -> Result<_, InterpError> {
-        if constant { Ok(Err(value as f32)) } else { Stretched::new(index, request).map(Ok) }
+    let branch = |branch: Branch| match branch {
+        Branch::Number(value) => Ok::<_, InterpError>(Err(value as f32)),
+        Branch::Operand(index) => Stretched::new(index, request).map(Ok),
     };
-    let (yes, no) = (branch(1, op.x_is_const, op.x_const_val)?, branch(2, op.y_is_const, op.y_const_val)?);
+    let (yes, no) = (branch(yes)?, branch(no)?);
     let kernel = boxed(move |operands, y, _| {
         let y = y.floats()?;
         condition.with(operands, &mut |c| {

@@ -6,7 +6,7 @@ use crate::{Options, add, affine, binary, cast, choice, conv, deconv, matmul, mo
 use std::sync::Arc;
 use tpuc_kernels::cast::HalfFloat;
 use tpuc_kernels::{KernelError, Layout, Workspace};
-use tpuc_ops::{Elem, Op, TensorType, ValueType, top_binary, top_const, top_unary, tpu_binary, tpu_choice, tpu_unary};
+use tpuc_ops::{Elem, Op, TensorType, ValueType, top_binary, top_const, top_unary, tpu_binary, tpu_unary};
 use tpuc_tensor::{DType, Data, Tensor};
 
 /// An op ready to run.
@@ -231,7 +231,8 @@ fn prepare_exact(request: &Request<'_>) -> Result<Prepared, InterpError> {
         Op::TpuPool2D(op) => pool::prepare_tpu(op, request),
         Op::TopRelu(op) => relu::prepare_relu(op.relu_limit, request),
         Op::TpuRelu(op) => relu::prepare_relu(op.relu_limit, request),
-        Op::TopClip(op) => relu::prepare_clip(op, request),
+        Op::TopClip(op) => relu::prepare_clip(op.min, op.max, request),
+        Op::TpuClip(op) => relu::prepare_clip(op.min, op.max, request),
         Op::TopBatchNorm(op) => affine::prepare_batch_norm(op, request),
         Op::TopScale(op) => affine::prepare_scale(op, request),
         Op::TopPad(op) => pad::prepare(&op.paddings, op.val, &op.mode, request),
@@ -257,10 +258,17 @@ fn prepare_exact(request: &Request<'_>) -> Result<Prepared, InterpError> {
         Op::TopInstanceNorm(op) => norm::prepare_instance(op, request),
         Op::TopGroupNorm(op) => norm::prepare_group(op, request),
         Op::TopDeconv(op) => deconv::prepare(op, request),
-        Op::TopCompare(op) => choice::prepare_compare(op, request),
-        Op::TopCompareConst(op) => choice::prepare_compare_const(op, request),
-        Op::TopWhere(op) => choice::prepare_where(op, request),
-        tpu_unary!() | tpu_binary!() | tpu_choice!() => Err(request.unsupported("does not run yet")),
+        Op::TopCompare(op) => choice::prepare_compare(&op.mode, request),
+        Op::TopCompareConst(op) => choice::prepare_compare_const(&op.mode, op.const_val, op.inversed, request),
+        Op::TopWhere(op) => choice::prepare_where(choice::Branch::new(1, op.x_is_const, op.x_const_val), choice::Branch::new(2, op.y_is_const, op.y_const_val), request),
+        Op::TpuScale(op) => affine::prepare_tpu(op, request),
+        Op::TpuCompareConst(op) => choice::prepare_tpu_compare_const(op, request),
+        Op::TpuCompare(op) => choice::prepare_tpu_compare(op, request),
+        Op::TpuWhere(op) => choice::prepare_tpu_where(op, request),
+        Op::TpuMaskedFill(op) => choice::prepare_masked_fill(op, request),
+        tpu_binary!() | Op::TpuPReluOp(_) => binary::prepare_tpu(request),
+        Op::TpuLutBF16(_) | Op::TpuRequantInt(_) | Op::TpuRequantIntAxis(_) => Err(request.unsupported("does not run yet")),
+        tpu_unary!() => unary::prepare_tpu(request),
     }
 }
 

@@ -14,6 +14,7 @@ mod conv;
 mod deconv;
 mod error;
 mod executor;
+mod integer;
 mod kernel;
 mod matmul;
 mod movement;

@@ -3,7 +3,6 @@
 use crate::error::InterpError;
 use crate::kernel::{Prepared, Request, boxed, operand};
 use tpuc_kernels::elementwise;
-use tpuc_ops::top;
 
 pub(crate) fn prepare_relu(limit: f64, request: &Request<'_>) -> Result<Prepared, InterpError> {
     let layout = request.layout(0);
@@ -19,12 +18,13 @@ pub(crate) fn prepare_relu(limit: f64, request: &Request<'_>) -> Result<Prepared
     Ok(Prepared { kernel, operands: vec![Some(layout)], result: layout })
 }
 
-pub(crate) fn prepare_clip(op: &top::Clip, request: &Request<'_>) -> Result<Prepared, InterpError> {
+/// Clamps to `[min, max]`, in floats.
+pub(crate) fn prepare_clip(min: f64, max: f64, request: &Request<'_>) -> Result<Prepared, InterpError> {
     if !request.is_float(&[0])? {
         return Err(request.unsupported("of a float network needs f32 tensors"));
     }
     let layout = request.layout(0);
-    let (low, high) = (op.min as f32, op.max as f32);
+    let (low, high) = (min as f32, max as f32);
     let kernel = boxed(move |operands, y, _| elementwise::clip(operand(operands, 0)?.floats()?, low, high, y.floats()?));
     Ok(Prepared { kernel, operands: vec![Some(layout)], result: layout })
 }

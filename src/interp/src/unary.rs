@@ -1,11 +1,12 @@
 //! Functions of one tensor, arithmetic with a constant.
 
 use crate::error::InterpError;
+use crate::integer;
 use crate::kernel::{Prepared, Request, boxed, operand};
 use tpuc_kernels::elementwise::activate_in_place;
 use tpuc_kernels::unary::Function;
 use tpuc_kernels::{Activation, Layout};
-use tpuc_ops::Op;
+use tpuc_ops::{Op, tpu};
 
 /// The function of an op, and what comes after it.
 fn function(op: &Op) -> Option<(Function, Activation)> {
@@ -52,8 +53,61 @@ fn function(op: &Op) -> Option<(Function, Activation)> {
         Op::TopMulConst(op) => Some((Function::Mul { value: op.const_val }, Activation::relu(op.do_relu, op.relu_limit))),
         Op::TopMaxConst(op) => plain(Function::Max { value: op.const_val }),
         Op::TopMinConst(op) => plain(Function::Min { value: op.const_val }),
+        Op::TpuActive(op) => active(op).map(|f| (f, Activation::None)),
+        Op::TpuLeakyRelu(op) => plain(Function::LeakyRelu { alpha: op.alpha? }),
+        Op::TpuReciprocal(op) => Some((Function::Reciprocal { numerator: op.const_val }, Activation::relu(op.do_relu, op.relu_limit))),
+        Op::TpuAddConst(op) => Some((Function::Add { value: op.const_val }, Activation::relu(op.do_relu, op.relu_limit))),
+        Op::TpuSubConst(op) if op.is_reverse => Some((Function::SubtractFrom { value: op.const_val }, Activation::relu(op.do_relu, op.relu_limit))),
+        Op::TpuSubConst(op) => Some((Function::Add { value: -op.const_val }, Activation::relu(op.do_relu, op.relu_limit))),
+        Op::TpuMulConst(op) => Some((Function::Mul { value: op.const_val }, Activation::relu(op.do_relu, op.relu_limit))),
+        Op::TpuMaxConst(op) => Some((Function::Max { value: op.const_val }, Activation::relu(op.do_relu, op.relu_limit))),
+        Op::TpuMinConst(op) => Some((Function::Min { value: op.const_val }, Activation::relu(op.do_relu, op.relu_limit))),
         _ => None,
     }
+}
+
+/// `None` for modes that no Top op becomes.
+fn active(op: &tpu::Active) -> Option<Function> {
+    use tpu::ActiveMode as Mode;
+    let coeff = |index: usize| op.coeffs.as_ref().and_then(|c| c.get(index)).copied();
+    let (scale, bias) = (op.scale.unwrap_or(1.0), op.bias.unwrap_or(0.0));
+    Some(match op.mode {
+        Mode::TANH => Function::Tanh,
+        Mode::SIGMOID => Function::Sigmoid { scale, bias },
+        Mode::LOG_SIGMOID => Function::LogSigmoid { scale, bias },
+        Mode::EXP => Function::Exp,
+        Mode::ELU => Function::Elu { alpha: coeff(0)? },
+        Mode::SQRT => Function::Sqrt,
+        Mode::RSQRT => Function::Rsqrt,
+        Mode::ABSVAL => Function::Abs,
+        Mode::LN => Function::Ln,
+        Mode::ROUND => Function::Round,
+        Mode::CEIL => Function::Ceil,
+        Mode::FLOOR => Function::Floor,
+        Mode::SIN => Function::Sin,
+        Mode::COS => Function::Cos,
+        Mode::MISH => Function::Mish,
+        Mode::SWISH => Function::Swish { beta: coeff(0)? },
+        Mode::HSWISH => Function::HardSwish,
+        Mode::SILU => Function::Silu,
+        Mode::SINH => Function::Sinh,
+        Mode::COSH => Function::Cosh,
+        Mode::TAN => Function::Tan,
+        Mode::SIGN => Function::Sign,
+        Mode::GELU => Function::Gelu,
+        Mode::TGELU => Function::GeluTanh,
+        Mode::QGELU => Function::GeluSigmoid,
+        Mode::ERF => Function::Erf,
+        Mode::HSIGMOID => Function::HardSigmoid { alpha: coeff(1)?, beta: coeff(0)? },
+        Mode::SOFT_PLUS => Function::Softplus,
+        Mode::SOFT_SIGN => Function::Softsign,
+        Mode::RELU | Mode::SQUARE | Mode::IS_FINITE | Mode::ARCSIN | Mode::ARCCOS | Mode::ARCSINH | Mode::ARCCOSH | Mode::ARCTANH | Mode::LOG2 => return None,
+    })
+}
+
+/// In floats, or in 8-bit integers.
+pub(crate) fn prepare_tpu(request: &Request<'_>) -> Result<Prepared, InterpError> {
+    if request.is_float(&[0])? { prepare(request) } else { integer::prepare_unary(request) }
 }
 
 pub(crate) fn prepare(request: &Request<'_>) -> Result<Prepared, InterpError> {

@@ -1,7 +1,7 @@
 //! Arithmetic of two float tensors that broadcast, without copies of what is repeated.
 
 use crate::cpu::vectorized;
-use crate::{KernelError, expect_length, threads};
+use crate::{Element, KernelError, expect_length, threads};
 
 /// An operation of two numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +66,28 @@ impl Broadcast {
         self.sizes.iter().product()
     }
 
+    /// Calls `body` with the operands' and the result's share of each row of the inner dimension.
+    pub(crate) fn rows<A: Element, B: Element, Y: Element>(&self, a: &[A], b: &[B], y: &mut [Y], body: impl Fn(Run<'_, A>, Run<'_, B>, &mut [Y]) + Sync) -> Result<(), KernelError> {
+        expect_length("elements of the first operand", self.counts[0], a.len())?;
+        expect_length("elements of the second operand", self.counts[1], b.len())?;
+        expect_length("results of elementwise arithmetic", self.count(), y.len())?;
+        let inner = self.sizes.last().copied().unwrap_or(1).max(1);
+        let last = self.sizes.len() - 1;
+        // Rows that are long enough may be cut anywhere.
+        let grain = if last == 0 { 1 } else { inner };
+        threads::for_parts(y, grain, |start, y| {
+            let (mut row, mut within) = (start / inner, start % inner);
+            for y in y.chunks_mut(inner) {
+                let offsets = self.offsets(row);
+                let a = Run::of(a, offsets[0], within, self.strides[0][last], y.len());
+                let b = Run::of(b, offsets[1], within, self.strides[1][last], y.len());
+                body(a, b, y);
+                (row, within) = (row + 1, 0);
+            }
+        });
+        Ok(())
+    }
+
     /// Where the operands stand at the start of a row of the inner dimension.
     fn offsets(&self, row: usize) -> [usize; 2] {
         let (mut rest, mut offsets) = (row, [0; 2]);
@@ -81,41 +103,34 @@ impl Broadcast {
 
 /// One operand of a row: a run of elements, or one that repeats.
 #[derive(Clone, Copy)]
-enum Run<'a> {
-    Elements(&'a [f32]),
-    Repeated(f32),
+pub(crate) enum Run<'a, T> {
+    Elements(&'a [T]),
+    Repeated(T),
 }
 
-impl<'a> Run<'a> {
+impl<'a, T: Copy> Run<'a, T> {
     /// `count` elements of the row that starts at `start`, from its element `within` on.
-    fn of(x: &'a [f32], start: usize, within: usize, stride: usize, count: usize) -> Run<'a> {
+    fn of(x: &'a [T], start: usize, within: usize, stride: usize, count: usize) -> Run<'a, T> {
         if stride == 0 { Run::Repeated(x[start]) } else { Run::Elements(&x[start + within..start + within + count]) }
+    }
+
+    /// The element at a position of the run.
+    #[inline(always)]
+    pub fn at(&self, index: usize) -> T {
+        match self {
+            Run::Elements(x) => x[index],
+            Run::Repeated(x) => *x,
+        }
     }
 }
 
 impl Operation {
     /// `y = a op b`
     pub fn apply(self, a: &[f32], b: &[f32], broadcast: &Broadcast, y: &mut [f32]) -> Result<(), KernelError> {
-        expect_length("elements of the first operand", broadcast.counts[0], a.len())?;
-        expect_length("elements of the second operand", broadcast.counts[1], b.len())?;
-        expect_length("results of elementwise arithmetic", broadcast.count(), y.len())?;
-        let inner = broadcast.sizes.last().copied().unwrap_or(1).max(1);
-        let last = broadcast.sizes.len() - 1;
-        // Rows that are long enough may be cut anywhere.
-        let grain = if last == 0 { 1 } else { inner };
-        threads::for_parts(y, grain, |start, y| {
-            let (mut row, mut within) = (start / inner, start % inner);
-            for y in y.chunks_mut(inner) {
-                let offsets = broadcast.offsets(row);
-                let run = |i: usize, x| Run::of(x, offsets[i], within, broadcast.strides[i][last], y.len());
-                self.row(run(0, a), run(1, b), y);
-                (row, within) = (row + 1, 0);
-            }
-        });
-        Ok(())
+        broadcast.rows(a, b, y, |a, b, y| self.row(a, b, y))
     }
 
-    fn row(self, a: Run, b: Run, y: &mut [f32]) {
+    fn row(self, a: Run<f32>, b: Run<f32>, y: &mut [f32]) {
         match self {
             Operation::Add => add(a, b, y),
             Operation::Sub => sub(a, b, y),
@@ -132,7 +147,7 @@ impl Operation {
 macro_rules! operations {
     ($(fn $name:ident($a:ident, $b:ident) -> $body:expr;)*) => {$(
         vectorized! {
-            fn $name(a: Run<'_>, b: Run<'_>, y: &mut [f32]) {
+            fn $name(a: Run<'_, f32>, b: Run<'_, f32>, y: &mut [f32]) {
                 let f = |$a: f32, $b: f32| $body;
                 match (a, b) {
                     (Run::Elements(a), Run::Elements(b)) => a.iter().zip(b).zip(y).for_each(|((a, b), y)| *y = f(*a, *b)),

@@ -142,12 +142,13 @@ vectorized! {
     }
 }
 
-/// A summand of an 8-bit sum: `(x * multiplier) >> shift`, halves up.
+/// A summand of an 8-bit sum: `(x * multiplier) >> shift`, halves up, or the negative of that.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Summand<'a> {
     pub x: Ints<'a>,
     pub multiplier: i32,
     pub shift: i32,
+    pub negative: bool,
 }
 
 /// `y = saturate(relu(sum of (x_i * m_i) >> r_i))` over inputs of one shape (`spec/lowering.md` section 4, BM1684X Add).
@@ -169,14 +170,15 @@ fn sum_of<T: Int8>(inputs: &[Summand<'_>], start: usize, relu: bool, y: &mut [T]
     for y in y.chunks_mut(sums.len()) {
         let sums = &mut sums[..y.len()];
         sums.fill(0);
-        for &Summand { x, multiplier, shift } in inputs {
+        for &Summand { x, multiplier, shift, negative } in inputs {
             // What attributes really hold fits 32 bits, sums included. Anything else goes the slow way.
             let narrow = (-32768..32768).contains(&multiplier) && (0..=22).contains(&shift) && inputs.len() <= 64;
+            let sign = if negative { -1 } else { 1 };
             match (x, narrow) {
-                (Ints::I8(x), true) => summand(&x[at..at + sums.len()], multiplier, shift, sums),
-                (Ints::U8(x), true) => summand(&x[at..at + sums.len()], multiplier, shift, sums),
-                (Ints::I8(x), false) => summand_wide(&x[at..at + sums.len()], multiplier, shift, sums),
-                (Ints::U8(x), false) => summand_wide(&x[at..at + sums.len()], multiplier, shift, sums),
+                (Ints::I8(x), true) => summand(&x[at..at + sums.len()], multiplier, shift, sign, sums),
+                (Ints::U8(x), true) => summand(&x[at..at + sums.len()], multiplier, shift, sign, sums),
+                (Ints::I8(x), false) => summand_wide(&x[at..at + sums.len()], multiplier, shift, sign, sums),
+                (Ints::U8(x), false) => summand_wide(&x[at..at + sums.len()], multiplier, shift, sign, sums),
             }
         }
         narrow_sums(sums, if relu { 0 } else { T::MIN }, y);
@@ -185,18 +187,18 @@ fn sum_of<T: Int8>(inputs: &[Summand<'_>], start: usize, relu: bool, y: &mut [T]
 }
 
 vectorized! {
-    fn summand<T: Int8>(x: &[T], multiplier: i32, shift: i32, sums: &mut [i32]) {
+    fn summand<T: Int8>(x: &[T], multiplier: i32, shift: i32, sign: i32, sums: &mut [i32]) {
         let half = if shift > 0 { 1 << (shift - 1) } else { 0 };
         for (x, sum) in x.iter().zip(sums) {
-            *sum += (x.wide() * multiplier + half) >> (shift & 31);
+            *sum += ((x.wide() * multiplier + half) >> (shift & 31)) * sign;
         }
     }
 }
 
-fn summand_wide<T: Int8>(x: &[T], multiplier: i32, shift: i32, sums: &mut [i32]) {
+fn summand_wide<T: Int8>(x: &[T], multiplier: i32, shift: i32, sign: i32, sums: &mut [i32]) {
     for (x, sum) in x.iter().zip(sums) {
-        let v = shift_half_up(i64::from(x.wide()) * i64::from(multiplier), shift);
-        *sum = sum.saturating_add(v.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32);
+        let v = shift_half_up(i64::from(x.wide()) * i64::from(multiplier), shift).clamp(i64::from(-i32::MAX), i64::from(i32::MAX));
+        *sum = sum.saturating_add(v as i32 * sign);
     }
 }
 
@@ -210,7 +212,7 @@ vectorized! {
 
 /// `y = saturate(max(x, 0))` within one scale.
 pub fn relu_int(x: Ints<'_>, limit: Option<i32>, y: IntsMut<'_>) -> Result<(), KernelError> {
-    let sum = [Summand { x, multiplier: 1, shift: 0 }];
+    let sum = [Summand { x, multiplier: 1, shift: 0, negative: false }];
     let Some(limit) = limit else { return add_int(&sum, true, y) };
     match y {
         IntsMut::I8(y) => {
@@ -245,11 +247,14 @@ mod tests {
         let (a, b): (Vec<i8>, Vec<u8>) = (-128..=127).map(|v: i32| (v as i8, (v + 128) as u8)).unzip();
         for (ma, ra, mb, rb) in [(17, 4, 73, 7), (1, 0, 126, 30), (100, 3, 5, 25), (3, 22, 126, 22)] {
             let mut y = vec![0i8; 256];
-            let inputs = [Summand { x: Ints::I8(&a), multiplier: ma, shift: ra }, Summand { x: Ints::U8(&b), multiplier: mb, shift: rb }];
-            add_int(&inputs, false, IntsMut::I8(&mut y)).unwrap();
-            let up = |x: i64, m: i32, r: i32| (x as f64 * f64::from(m) / 2f64.powi(r) + 0.5).floor() as i64;
-            let wanted = |i: usize| (up(i64::from(a[i]), ma, ra) + up(i64::from(b[i]), mb, rb)).clamp(-128, 127) as i8;
-            assert_eq!(y, (0..256).map(wanted).collect::<Vec<_>>());
+            for negative in [false, true] {
+                let inputs = [Summand { x: Ints::I8(&a), multiplier: ma, shift: ra, negative: false }, Summand { x: Ints::U8(&b), multiplier: mb, shift: rb, negative }];
+                add_int(&inputs, false, IntsMut::I8(&mut y)).unwrap();
+                let up = |x: i64, m: i32, r: i32| (x as f64 * f64::from(m) / 2f64.powi(r) + 0.5).floor() as i64;
+                let sign = if negative { -1 } else { 1 };
+                let wanted = |i: usize| (up(i64::from(a[i]), ma, ra) + sign * up(i64::from(b[i]), mb, rb)).clamp(-128, 127) as i8;
+                assert_eq!(y, (0..256).map(wanted).collect::<Vec<_>>());
+            }
         }
         let mut y = vec![0u8; 256];
         relu_int(Ints::I8(&a), None, IntsMut::U8(&mut y)).unwrap();

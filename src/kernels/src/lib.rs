@@ -18,6 +18,7 @@ mod erf;
 pub mod layout;
 mod math;
 pub mod matmul;
+pub mod integer;
 pub mod join;
 pub mod norm;
 mod onednn;

@@ -1,0 +1,148 @@
+//! Elementwise ops of 8-bit integers: functions of one tensor by table, arithmetic of two.
+
+use crate::add;
+use crate::binary::common_layout;
+use crate::error::InterpError;
+use crate::kernel::{Prepared, Request, boxed, operand};
+use crate::view::ElementType;
+use tpuc_kernels::binary::Broadcast;
+use tpuc_kernels::integer::{Table, combine};
+use tpuc_ops::{Op, tpu};
+use tpuc_tensor::Data;
+use tpuc_tensor::round::shift_half_up;
+
+/// The integer that a function of an 8-bit integer gives, before it saturates; `None` if it has no integer form.
+/// `x * multiplier >> rshift` rounds halves up (`spec/lowering.md` section 4).
+fn function(op: &Op) -> Option<Box<dyn Fn(i64) -> i64>> {
+    fn relu(do_relu: bool, v: i64) -> i64 {
+        if do_relu { v.max(0) } else { v }
+    }
+    Some(match op {
+        Op::TpuActive(tpu::Active { mode: tpu::ActiveMode::ABSVAL, .. }) => Box::new(i64::abs),
+        Op::TpuMulShift(op) => {
+            let (m, r, do_relu) = (i64::from(op.multiplier), op.rshift, op.do_relu == Some(true));
+            Box::new(move |x| relu(do_relu, shift_half_up(x * m, r)))
+        }
+        Op::TpuAddConst(op) => {
+            let (m, r, c, do_relu) = (i64::from(op.multiplier), op.rshift, whole(op.const_val), op.do_relu);
+            Box::new(move |x| relu(do_relu, shift_half_up((x * m).saturating_add(c), r)))
+        }
+        Op::TpuSubConst(op) => {
+            let (m, r, c, do_relu, sign) = (i64::from(op.multiplier), op.rshift, whole(op.const_val), op.do_relu, if op.is_reverse { -1 } else { 1 });
+            Box::new(move |x| relu(do_relu, shift_half_up((x * m).saturating_sub(c).saturating_mul(sign), r)))
+        }
+        Op::TpuMaxConst(op) => {
+            let (m, r, c, do_relu) = (i64::from(op.multiplier), op.rshift, whole(op.const_val), op.do_relu);
+            Box::new(move |x| relu(do_relu, shift_half_up((x * m).max(c), r)))
+        }
+        Op::TpuMinConst(op) => {
+            let (m, r, c, do_relu) = (i64::from(op.multiplier), op.rshift, whole(op.const_val), op.do_relu);
+            Box::new(move |x| relu(do_relu, shift_half_up((x * m).min(c), r)))
+        }
+        Op::TpuLeakyRelu(op) => {
+            let whole = (op.multiplier.unwrap_or(1), op.rshift.unwrap_or(0));
+            let (positive, negative) = match op.multiplier_neg {
+                Some(m) => (whole, (m, op.rshift_neg.unwrap_or(0))),
+                None => ((1, 0), whole),
+            };
+            Box::new(move |x| {
+                let (m, r) = if x >= 0 { positive } else { negative };
+                shift_half_up(x * i64::from(m), r)
+            })
+        }
+        _ => return None,
+    })
+}
+
+/// A constant that lowering has made an integer.
+fn whole(value: f64) -> i64 {
+    value.round().clamp(-(1i64 << 52) as f64, (1i64 << 52) as f64) as i64
+}
+
+/// Functions of one 8-bit tensor.
+pub(crate) fn prepare_unary(request: &Request<'_>) -> Result<Prepared, InterpError> {
+    let (from, to) = (request.element(0)?, request.result_element()?);
+    let table = match request.op {
+        Op::TpuLut(_) => given_table(to, request)?,
+        Op::TpuCompareConst(op) => compare_const(op, from, to, request)?,
+        op => {
+            let f = function(op).ok_or_else(|| request.unsupported("has no form in 8-bit integers"))?;
+            Table::of(from == ElementType::I8, to == ElementType::I8, f)
+        }
+    };
+    let layout = request.layout(0);
+    let kernel = boxed(move |operands, y, _| table.run(operand(operands, 0)?.ints()?, y.ints()?));
+    let mut operands = vec![None; request.operands.len()];
+    operands[0] = Some(layout);
+    Ok(Prepared { kernel, operands, result: layout })
+}
+
+/// The weight of a Lut, in the type of the result.
+fn given_table(to: ElementType, request: &Request<'_>) -> Result<Table, InterpError> {
+    let data = request.constant(1).map(|t| t.data());
+    let table = match (to, data) {
+        (ElementType::I8, Some(Data::I8(list))) => list.as_slice().try_into().ok().map(Table::I8),
+        (ElementType::U8, Some(Data::U8(list))) => list.as_slice().try_into().ok().map(Table::U8),
+        _ => None,
+    };
+    table.ok_or_else(|| request.unsupported(format!("needs a weight of 256 {} as table", to.dtype())))
+}
+
+fn compare_const(op: &tpu::CompareConst, from: ElementType, to: ElementType, request: &Request<'_>) -> Result<Table, InterpError> {
+    let holds = crate::choice::relation(&op.mode, request)?;
+    let (c, inversed) = (op.const_val as f32, op.inversed);
+    let f = move |x: i64| i64::from(if inversed { holds(c, x as f32) } else { holds(x as f32, c) });
+    Ok(Table::of(from == ElementType::I8, to == ElementType::I8, f))
+}
+
+/// Arithmetic of two 8-bit tensors that broadcast.
+pub(crate) fn prepare_binary(request: &Request<'_>) -> Result<Prepared, InterpError> {
+    match request.op {
+        Op::TpuSub(op) => add::prepare_int(&add::Sum { multipliers: &op.multipliers, rshifts: &op.rshifts, relu: op.do_relu, subtract: true, reverse: op.is_reverse }, request),
+        Op::TpuMul(op) => {
+            let (m, r, relu) = (i64::from(op.multiplier), op.rshift, op.do_relu);
+            pairwise(request, move |a, b| narrow(shift_half_up(i64::from(a) * i64::from(b) * m, r), relu))
+        }
+        Op::TpuMax(op) => extremum(&op.multipliers, op.do_relu, request, i32::max),
+        Op::TpuMin(op) => extremum(&op.multipliers, op.do_relu, request, i32::min),
+        Op::TpuCompare(op) => {
+            let holds = crate::choice::relation(&op.mode, request)?;
+            pairwise(request, move |a, b| i32::from(holds(a as f32, b as f32)))
+        }
+        Op::TpuPReluOp(op) => {
+            let r = op.rshift;
+            let positive = op.multiplier_pos.map(|m| (i64::from(m), op.rshift_pos.unwrap_or(0)));
+            pairwise(request, move |x, slope| match (x >= 0, positive) {
+                (true, None) => x,
+                (true, Some((m, r))) => narrow(shift_half_up(i64::from(x) * m, r), false),
+                (false, _) => narrow(shift_half_up(i64::from(x) * i64::from(slope), r), false),
+            })
+        }
+        _ => Err(request.unsupported("has no form in 8-bit integers")),
+    }
+}
+
+/// Of the integers as they are. Multipliers of CV18xx are not applied, as its own interpreter does not.
+fn extremum(multipliers: &Option<Vec<i64>>, relu: bool, request: &Request<'_>, pick: fn(i32, i32) -> i32) -> Result<Prepared, InterpError> {
+    if multipliers.is_some() {
+        return Err(request.unsupported("with multipliers does not run"));
+    }
+    pairwise(request, move |a, b| if relu { pick(a, b).max(0) } else { pick(a, b) })
+}
+
+fn narrow(v: i64, relu: bool) -> i32 {
+    v.clamp(if relu { 0 } else { -128 }, 255) as i32
+}
+
+fn pairwise(request: &Request<'_>, f: impl Fn(i32, i32) -> i32 + Send + Sync + 'static) -> Result<Prepared, InterpError> {
+    if request.operands.len() != 2 {
+        return Err(request.unsupported(format!("has {} operands, expected 2", request.operands.len())));
+    }
+    let shapes = [request.shape(0)?, request.shape(1)?];
+    let out = request.result.dims();
+    let layout = common_layout(&shapes, &out, request);
+    let [a, b] = shapes.map(|s| layout.physical(&s));
+    let broadcast = Broadcast::new([&a, &b], &layout.physical(&out))?;
+    let kernel = boxed(move |operands, y, _| combine(operand(operands, 0)?.ints()?, operand(operands, 1)?.ints()?, &broadcast, &f, y.ints()?));
+    Ok(Prepared { kernel, operands: vec![Some(layout); 2], result: layout })
+}
