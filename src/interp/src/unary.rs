@@ -114,9 +114,12 @@ pub(crate) fn prepare(request: &Request<'_>) -> Result<Prepared, InterpError> {
     let Some((function, activation)) = function(request.op) else { return Err(request.unsupported("has no float kernel")) };
     request.need_float()?;
     let layout = if request.shape(0)? == request.result.dims() { request.layout(0) } else { Layout::RowMajor };
+    // The chips' functions are evaluated in f64, as in the reference.
+    let exact = matches!(request.op, Op::TpuActive(_));
     let kernel = boxed(move |operands, y, _| {
         let y = y.floats()?;
-        function.apply(operand(operands, 0)?.floats()?, y)?;
+        let x = operand(operands, 0)?.floats()?;
+        if exact { function.apply_exact(x, y)? } else { function.apply(x, y)? };
         activate_in_place(y, activation);
         Ok(())
     });

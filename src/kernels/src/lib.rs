@@ -15,6 +15,7 @@ pub mod cpu;
 pub mod deconv;
 pub mod elementwise;
 mod erf;
+mod formula;
 pub mod layout;
 mod math;
 pub mod matmul;

@@ -65,12 +65,13 @@ fn tensor_type(text: &str) -> Option<TensorType> {
     }
     let number = |t: &str| t.trim().trim_end_matches('>').parse::<f64>().ok();
     let elem = if let Some(quant) = rest.strip_prefix("!quant.uniform<") {
-        let (storage, parameters) = quant.split('>').next()?.split_once(":f32, ")?;
+        let (types, parameters) = quant.split('>').next()?.split_once(", ")?;
+        let (storage, expressed) = types.split_once(':')?;
         let (scale, zero_point) = parameters.split_once(':').unwrap_or((parameters, "0"));
-        Elem::Uniform { storage: plain(storage)?, expressed: DType::F32, scale: number(scale)?, zero_point: zero_point.parse().ok()? }
-    } else if let Some(range) = rest.strip_prefix("!quant.calibrated<f32<") {
+        Elem::Uniform { storage: plain(storage)?, expressed: plain(expressed)?, scale: number(scale)?, zero_point: zero_point.parse().ok()? }
+    } else if let Some((expressed, range)) = rest.strip_prefix("!quant.calibrated<").and_then(|r| r.split_once('<')) {
         let (min, max) = range.split('>').next()?.split_once(':')?;
-        Elem::Calibrated { expressed: DType::F32, min: number(min)?, max: number(max)? }
+        Elem::Calibrated { expressed: plain(expressed)?, min: number(min)?, max: number(max)? }
     } else {
         Elem::Plain(plain(rest.split('>').next()?)?)
     };
@@ -81,6 +82,7 @@ fn plain(text: &str) -> Option<DType> {
     Some(match text {
         "f32" => DType::F32,
         "f16" => DType::F16,
+        "bf16" => DType::BF16,
         "i8" | "si8" => DType::I8,
         "u8" | "ui8" => DType::U8,
         "i16" | "si16" => DType::I16,
@@ -110,7 +112,7 @@ fn attribute(text: &str) -> Option<Attr> {
     }
     if let Some(rest) = text.strip_prefix("#tpu<") {
         let (mnemonic, case) = rest.trim_end_matches('>').split_once(' ')?;
-        let mnemonic = ["rq_mode", "round_mode", "pool_mode"].into_iter().find(|m| *m == mnemonic)?;
+        let mnemonic = ["rq_mode", "round_mode", "pool_mode", "active_mode", "lut_mode"].into_iter().find(|m| *m == mnemonic)?;
         return Some(Attr::Enum { dialect: "tpu", mnemonic, case: case.to_owned() });
     }
     Some(match (text, text.split_once(" : ")) {
