@@ -70,7 +70,7 @@ func.func @f(%x: tensor<1x4xf32>, %y: tensor<1x4xf32>) -> tensor<1x4xf32> {
 // -----
 
 func.func @f(%x: tensor<1x4xf32>, %y: tensor<1x4xf32>) -> tensor<1x4xf32> {
-  // expected-error@+1 {{'tpu.Add' op rshifts has 3 entries, expected 2 (inputs)}}
+  // expected-error@+1 {{'tpu.Add' op rshifts has 3 entries, expected 2 (inputs) or 1 (the sum)}}
   %0 = "tpu.Add"(%x, %y) {multipliers = [1, 1], rshifts = [1, 1, 1]} : (tensor<1x4xf32>, tensor<1x4xf32>) -> tensor<1x4xf32>
   return %0 : tensor<1x4xf32>
 }

@@ -39,7 +39,7 @@ pub(crate) fn prepare_int(sum: &Sum<'_>, request: &Request<'_>) -> Result<Prepar
     let count = request.operands.len();
     let list = |name: &str, list: &Option<Vec<i64>>, default: i32| match list {
         None => Ok(vec![default; count]),
-        Some(list) if list.len() == count => {
+        Some(list) if list.len() == count || (name == "rshifts" && list.len() == 1) => {
             let narrow = |&v: &i64| i32::try_from(v).map_err(|_| request.unsupported(format!("has {name} {v}, expected 32 bits")));
             list.iter().map(narrow).collect()
         }
@@ -48,6 +48,8 @@ pub(crate) fn prepare_int(sum: &Sum<'_>, request: &Request<'_>) -> Result<Prepar
     let (multipliers, shifts) = (list("multipliers", sum.multipliers, 1)?, list("rshifts", sum.rshifts, 0)?);
     let (operands, result, stretch) = layouts(request)?;
     let (relu, subtract, reverse) = (sum.relu, sum.subtract, sum.reverse);
+    // One shift for more inputs is that of the sum.
+    let shared = sum.rshifts.as_ref().is_some_and(|r| r.len() == 1).then(|| shifts[0]);
     let kernel = boxed(move |operands, y, _| {
         let ints = (0..count).map(|i| operand(operands, i)?.ints()).collect::<Result<Vec<_>, _>>()?;
         let mut stretched: Vec<Stretched> = Vec::new();
@@ -64,9 +66,13 @@ pub(crate) fn prepare_int(sum: &Sum<'_>, request: &Request<'_>) -> Result<Prepar
                 Stretched::I8(x) => Ints::I8(x),
                 Stretched::U8(x) => Ints::U8(x),
             };
-            Summand { x, multiplier: multipliers[i], shift: shifts[i], negative: subtract && (i > 0) != reverse }
+            Summand { x, multiplier: multipliers[i], shift: shifts.get(i).copied().unwrap_or(0), negative: subtract && (i > 0) != reverse }
         };
-        elementwise::add_int(&(0..count).map(summand).collect::<Vec<_>>(), relu, y.ints()?)
+        let summands: Vec<Summand<'_>> = (0..count).map(summand).collect();
+        match shared {
+            Some(shift) => elementwise::add_int_shared(&summands, shift, relu, y.ints()?),
+            None => elementwise::add_int(&summands, relu, y.ints()?),
+        }
     });
     Ok(Prepared { kernel, operands, result })
 }

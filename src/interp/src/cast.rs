@@ -3,8 +3,8 @@
 use crate::error::InterpError;
 use crate::kernel::{Prepared, Request, boxed, half_float, operand};
 use crate::view::{self, ElementType, SliceMut};
-use tpuc_kernels::cast::{dequantize, dequantize_half, quantize, quantize_half};
-use tpuc_ops::{Elem, tpu};
+use tpuc_kernels::cast::{HalfFloat, dequantize, dequantize_half, quantize, quantize_even, quantize_half, quantize_half_even, truncate_bf16};
+use tpuc_ops::{Elem, Family, tpu};
 
 pub(crate) fn prepare(op: &tpu::Cast, request: &Request<'_>) -> Result<Prepared, InterpError> {
     let (from, to) = (request.tensor_type(0)?.elem, request.result.elem);
@@ -18,16 +18,20 @@ pub(crate) fn prepare(op: &tpu::Cast, request: &Request<'_>) -> Result<Prepared,
         Elem::Uniform { scale, .. } if op.with_scale => Ok(scale),
         _ => Ok(1.0),
     };
+    let cv18xx = request.options.family == Family::Cv18xx;
     let kernel = match (request.element(0)?, request.result_element()?) {
         (ElementType::F32, ElementType::I8 | ElementType::U8) => {
             let (scale, half) = (scale(to)?, half_float(&from));
             boxed(move |operands, y, _| match half {
+                None if cv18xx => quantize_even(operand(operands, 0)?.floats()?, scale, y.ints()?),
+                Some(half) if cv18xx => quantize_half_even(operand(operands, 0)?.floats()?, half, scale, y.ints()?),
                 None => quantize(operand(operands, 0)?.floats()?, scale, y.ints()?),
                 Some(half) => quantize_half(operand(operands, 0)?.floats()?, half, scale, y.ints()?),
             })
         }
         (ElementType::I8 | ElementType::U8, ElementType::F32) => {
-            let (scale, half) = (scale(from)?, half_float(&to));
+            // CV18xx computes in bf16 whatever the result's type is.
+            let (scale, half) = (scale(from)?, if cv18xx { Some(HalfFloat::BF16) } else { half_float(&to) });
             boxed(move |operands, y, _| match half {
                 None => dequantize(operand(operands, 0)?.ints()?, scale, y.floats()?),
                 Some(half) => dequantize_half(operand(operands, 0)?.ints()?, scale, half, y.floats()?),
@@ -35,11 +39,14 @@ pub(crate) fn prepare(op: &tpu::Cast, request: &Request<'_>) -> Result<Prepared,
         }
         (ElementType::F32, ElementType::F32) => {
             let half = half_float(&to);
+            let truncates = cv18xx && half == Some(HalfFloat::BF16) && half_float(&from).is_none();
             boxed(move |operands, y, _| {
                 let y = y.floats()?;
                 view::copy(&shape, layout, operand(operands, 0)?, layout, SliceMut::F32(&mut *y))?;
-                if let Some(half) = half {
-                    half.round_slice(y);
+                match half {
+                    _ if truncates => truncate_bf16(y),
+                    Some(half) => half.round_slice(y),
+                    None => {}
                 }
                 Ok(())
             })

@@ -26,11 +26,12 @@ pub(crate) fn prepare_tpu(op: &tpu::Conv2D, request: &Request<'_>) -> Result<Pre
     check_result(&shape, request)?;
     let Some(weights) = request.bytes(1)? else { return Err(request.unsupported("needs a weight as 8-bit filter")) };
     let bias = request.bias(2, request.integers(2)?)?;
-    let (Some(multiplier), Some(shift)) = (&op.multiplier, &op.rshift) else {
+    let one = vec![1];
+    let (Some(multiplier), Some(shift)) = (op.multiplier.as_ref().or((op.quant_mode == tpu::RequantMode::OnlyShift).then_some(&one)), &op.rshift) else {
         return Err(request.unsupported("needs multiplier and rshift for an 8-bit result"));
     };
     // An unsigned result saturates at 0 by itself; a limit is folded into its scale.
-    let requant = Requant::new(shape.filter[0], bias.as_deref(), multiplier, shift, op.do_relu)?;
+    let requant = Requant::new(shape.filter[0], bias.as_deref(), multiplier, shift, op.do_relu)?.with_style(request.requant_style(op.quant_mode)?);
     let conv = IntConv::new(&shape, request.element(0)? == ElementType::I8, &weights, requant)?;
     let kernel = boxed(move |operands, y, workspace| conv.run(operand(operands, 0)?.ints()?, y.ints()?, workspace));
     Ok(Prepared { kernel, operands: vec![Some(Layout::ChannelsLast), None, None], result: Layout::ChannelsLast })

@@ -5,8 +5,9 @@ use crate::view::{ElementType, Slice, SliceMut};
 use crate::{Options, add, affine, binary, cast, choice, conv, deconv, matmul, movement, norm, pad, pool, reduce, relu, reshape, resize, softmax, unary};
 use std::sync::Arc;
 use tpuc_kernels::cast::HalfFloat;
+use tpuc_kernels::requant::RequantStyle;
 use tpuc_kernels::{KernelError, Layout, Workspace};
-use tpuc_ops::{Elem, Op, TensorType, ValueType, top_binary, top_const, top_unary, tpu_binary, tpu_unary};
+use tpuc_ops::{Elem, Op, TensorType, ValueType, tpu, top_binary, top_const, top_unary, tpu_binary, tpu_unary};
 use tpuc_tensor::{DType, Data, Tensor};
 
 /// An op ready to run.
@@ -132,6 +133,15 @@ impl Request<'_> {
     pub fn need_float(&self) -> Result<(), InterpError> {
         let all: Vec<usize> = (0..self.operands.len()).collect();
         if self.is_float(&all)? { Ok(()) } else { Err(self.unsupported("of a float network needs f32 tensors")) }
+    }
+
+    /// The kernels' word for a way of scaling.
+    pub fn requant_style(&self, mode: tpu::RequantMode) -> Result<RequantStyle, InterpError> {
+        match mode {
+            tpu::RequantMode::MultiplierShift | tpu::RequantMode::OnlyShift => Ok(RequantStyle::MultiplierShift),
+            tpu::RequantMode::QDM => Ok(RequantStyle::HighProduct),
+            other => Err(self.unsupported(format!("with quant_mode {other:?} does not run"))),
+        }
     }
 
     pub fn constant(&self, index: usize) -> Option<&Tensor> {

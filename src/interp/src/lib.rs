@@ -32,6 +32,7 @@ mod softmax;
 mod unary;
 mod view;
 
+pub use tpuc_ops::Family;
 pub use error::InterpError;
 pub use executor::Executor;
 pub use node::PreparedNode;
@@ -58,11 +59,13 @@ pub struct Options {
     /// Threads that one run uses. 1 where several executors run at once; all cores for a single image.
     pub threads: usize,
     pub order: FloatOrder,
+    /// Whose integer arithmetic. [`Plan::new`] takes that of the program's chip.
+    pub family: Family,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { threads: 1, order: FloatOrder::Reference }
+        Options { threads: 1, order: FloatOrder::Reference, family: Family::Bm1684x }
     }
 }
 

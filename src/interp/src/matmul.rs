@@ -24,7 +24,7 @@ pub(crate) fn prepare_tpu(op: &tpu::MatMul, request: &Request<'_>) -> Result<Pre
     let shape = shape(op.left_transpose, op.right_transpose, request)?;
     let right = request.bytes(1)?;
     let bias = request.bias(2, request.integers(2)?)?;
-    let requant = Requant::new(shape.columns(), bias.as_deref(), &op.multipliers, &op.rshifts, op.do_relu)?;
+    let requant = Requant::new(shape.columns(), bias.as_deref(), &op.multipliers, &op.rshifts, op.do_relu)?.with_style(request.requant_style(op.quant_mode)?);
     let product = IntMatMul::new(&shape, request.element(0)? == ElementType::I8, right.as_deref(), request.element(1)? == ElementType::I8, requant)?;
     let kernel = boxed(move |operands, y, workspace| {
         let right = operands.get(1).copied().flatten().map(Slice::ints).transpose()?;

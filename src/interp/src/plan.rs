@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use tpuc_kernels::threads::Team;
 use tpuc_kernels::{KernelError, Layout};
-use tpuc_ops::{Op, Program, Source, TensorType, ValueId};
+use tpuc_ops::{Family, Op, Program, Source, TensorType, ValueId};
 use tpuc_tensor::{Tensor, WeightStore};
 
 /// A program made ready to run. It is immutable; executors share it.
@@ -84,6 +84,7 @@ impl Plan {
         let program = program.into();
         program.check()?;
         let constants = constants(&program, weights)?;
+        let options = Options { family: Family::of_module(&program.attrs), ..options };
         let _team = Team::of(options.threads);
         let mut builder = Builder { program: &program, options, constants: &constants, steps: Vec::new(), slots: Vec::new(), of_value: vec![Vec::new(); program.values.len()] };
         let input_slots = program.inputs.iter().map(|&id| builder.define(id, Layout::RowMajor, None, "input")).collect::<Result<Vec<_>, _>>()?;

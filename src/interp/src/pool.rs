@@ -2,9 +2,9 @@
 
 use crate::error::InterpError;
 use crate::kernel::{Prepared, Request, boxed, operand};
-use tpuc_kernels::pool::{self, AvgRequant, PoolShape};
+use tpuc_kernels::pool::{self, AvgRequant, Halves, PoolShape};
 use tpuc_kernels::{Activation, Layout};
-use tpuc_ops::{top, tpu};
+use tpuc_ops::{Family, top, tpu};
 
 pub(crate) fn prepare_avg(op: &top::AvgPool, request: &Request<'_>) -> Result<Prepared, InterpError> {
     let (shape, layout) = shape(&op.kernel_shape, &op.strides, &op.pads, request)?;
@@ -33,7 +33,8 @@ pub(crate) fn prepare_tpu(op: &tpu::Pool2D, request: &Request<'_>) -> Result<Pre
             let (Some(multiplier), Some(shift)) = (op.multiplier, op.rshift) else {
                 return Err(request.unsupported("needs multiplier and rshift for an 8-bit mean"));
             };
-            let requant = AvgRequant { multiplier: i64::from(multiplier), shift, count_include_pad: op.count_include_pad, relu };
+            let halves = if request.options.family == Family::Cv18xx { Halves::Up } else { Halves::AwayFromZero };
+            let requant = AvgRequant { multiplier: i64::from(multiplier), shift, count_include_pad: op.count_include_pad, relu, halves };
             boxed(move |operands, y, _| pool::avg_int(&shape, operand(operands, 0)?.ints()?, requant, y.ints()?))
         }
         (tpu::PoolMode::Max, false) => {

@@ -129,7 +129,7 @@ fn random_networks_run_as_their_nodes_do() {
         network.program.outputs = vec![softmax, x, pooled];
         let input = { let shape = network.shape(network.program.inputs[0]); network.random.tensor(&shape) };
         for order in [FloatOrder::Fast, FloatOrder::Reference] {
-            let plan = Arc::new(Plan::new(network.program.clone(), &network.weights, Options { threads: 1, order }).unwrap());
+            let plan = Arc::new(Plan::new(network.program.clone(), &network.weights, Options { threads: 1, order, ..Options::default() }).unwrap());
             let mut executor = plan.executor().unwrap();
             let expected = node_by_node(&plan, &input);
             // Twice: what the first run left in the buffers must not matter.

@@ -68,6 +68,33 @@ pub fn dequantize_half(x: Ints<'_>, scale: f64, half: HalfFloat, y: &mut [f32]) 
     Ok(())
 }
 
+/// As [`quantize`], halves to even.
+pub fn quantize_even(x: &[f32], scale: f64, y: IntsMut<'_>) -> Result<(), KernelError> {
+    expect_length("results of a cast", x.len(), y.len())?;
+    let factor = (1.0 / scale) as f32;
+    match y {
+        IntsMut::I8(y) => threads::for_parts(y, 1, |start, part| quantize_slice_even(&x[start..start + part.len()], factor, part)),
+        IntsMut::U8(y) => threads::for_parts(y, 1, |start, part| quantize_slice_even(&x[start..start + part.len()], factor, part)),
+    }
+    Ok(())
+}
+
+/// As [`quantize_half`], halves to even; the elements are rounded to `half` too.
+pub fn quantize_half_even(x: &[f32], half: HalfFloat, scale: f64, y: IntsMut<'_>) -> Result<(), KernelError> {
+    expect_length("results of a cast", x.len(), y.len())?;
+    let factor = half.round((1.0 / scale) as f32);
+    let mut products = x.to_vec();
+    half.round_slice(&mut products);
+    products.iter_mut().for_each(|x| *x *= factor);
+    half.round_slice(&mut products);
+    quantize_even(&products, 1.0, y)
+}
+
+/// To bf16 by dropping the lower half of the bits.
+pub fn truncate_bf16(values: &mut [f32]) {
+    threads::for_parts(values, 1, |_, part| part.iter_mut().for_each(|x| *x = f32::from_bits(x.to_bits() & 0xffff_0000)));
+}
+
 /// `saturate(round(x * (1 / scale)))`, halves away from zero; the reciprocal and the product are in f32
 /// (`spec/lowering.md` section 3). NaN becomes the lowest value.
 pub fn quantize(x: &[f32], scale: f64, y: IntsMut<'_>) -> Result<(), KernelError> {
@@ -102,6 +129,16 @@ vectorized! {
     fn quantize_slice<T: Int8>(x: &[f32], factor: f32, y: &mut [T]) {
         for (x, y) in x.iter().zip(y) {
             let q = round_half_away(x * factor).max(T::MIN as f32).min(T::MAX as f32);
+            // SAFETY: `max` and `min` leave a number within the type's range (NaN became the minimum).
+            *y = T::narrow(unsafe { q.to_int_unchecked::<i32>() });
+        }
+    }
+}
+
+vectorized! {
+    fn quantize_slice_even<T: Int8>(x: &[f32], factor: f32, y: &mut [T]) {
+        for (x, y) in x.iter().zip(y) {
+            let q = (x * factor).round_ties_even().max(T::MIN as f32).min(T::MAX as f32);
             // SAFETY: `max` and `min` leave a number within the type's range (NaN became the minimum).
             *y = T::narrow(unsafe { q.to_int_unchecked::<i32>() });
         }
@@ -147,6 +184,20 @@ mod tests {
         let mut x = [0.0; 1];
         dequantize_half(Ints::I8(&[3]), 0.1, HalfFloat::F16, &mut x).unwrap();
         assert_eq!(x, [f16::from_f32(3.0 * f16::from_f32(0.1).to_f32()).to_f32()]);
+    }
+
+    #[test]
+    fn halves_to_even() {
+        let mut q = [0i8; 6];
+        quantize_even(&[0.5, 1.5, -2.5, 300.0, f32::NAN, 0.6], 1.0, IntsMut::I8(&mut q)).unwrap();
+        assert_eq!(q, [0, 2, -2, 127, -128, 1]);
+        // 2.5039 is 2.5 in bf16.
+        let mut q = [0i8; 2];
+        quantize_half_even(&[2.5039, -3.5], HalfFloat::BF16, 1.0, IntsMut::I8(&mut q)).unwrap();
+        assert_eq!(q, [2, -4]);
+        let mut x = [1.0039062, -1.0039062];
+        truncate_bf16(&mut x);
+        assert_eq!(x, [1.0, -1.0]);
     }
 
     #[test]

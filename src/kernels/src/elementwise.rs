@@ -163,6 +163,35 @@ pub fn add_int(inputs: &[Summand<'_>], relu: bool, y: IntsMut<'_>) -> Result<(),
     Ok(())
 }
 
+/// `y = saturate(relu(sum of (x_i * m_i) >> shift))`: one shift of the whole sum, halves up (CV18xx). The shifts of the
+/// summands are left out.
+pub fn add_int_shared(inputs: &[Summand<'_>], shift: i32, relu: bool, y: IntsMut<'_>) -> Result<(), KernelError> {
+    for input in inputs {
+        expect_length("elements of a summand", y.len(), input.x.len())?;
+    }
+    match y {
+        IntsMut::I8(y) => threads::for_parts(y, 1, |start, y| shared_sum_of(inputs, start, shift, relu, y)),
+        IntsMut::U8(y) => threads::for_parts(y, 1, |start, y| shared_sum_of(inputs, start, shift, relu, y)),
+    }
+    Ok(())
+}
+
+fn shared_sum_of<T: Int8>(inputs: &[Summand<'_>], start: usize, shift: i32, relu: bool, y: &mut [T]) {
+    let low = if relu { 0 } else { i64::from(T::MIN) };
+    for (i, y) in y.iter_mut().enumerate() {
+        let product = |input: &Summand<'_>| {
+            let x = match input.x {
+                Ints::I8(x) => i64::from(x[start + i]),
+                Ints::U8(x) => i64::from(x[start + i]),
+            };
+            let x = x * i64::from(input.multiplier);
+            if input.negative { -x } else { x }
+        };
+        let sum: i64 = inputs.iter().map(product).sum();
+        *y = T::narrow(shift_half_up(sum, shift).clamp(low, i64::from(T::MAX)) as i32);
+    }
+}
+
 /// Sums block by block, so that the wide sums stay in the cache.
 fn sum_of<T: Int8>(inputs: &[Summand<'_>], start: usize, relu: bool, y: &mut [T]) {
     let mut sums = [0i32; 1024];

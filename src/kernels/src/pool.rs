@@ -172,6 +172,15 @@ pub struct AvgRequant {
     pub shift: i32,
     pub count_include_pad: bool,
     pub relu: bool,
+    /// How the mean times the taps is rounded where taps are missing.
+    pub halves: Halves,
+}
+
+/// Where halves go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Halves {
+    AwayFromZero,
+    Up,
 }
 
 /// Mean of each window of 8-bit integers (`spec/lowering.md` section 4, BM1684X AvgPool).
@@ -198,7 +207,12 @@ fn means<T: Int8>(shape: &PoolShape, x: Ints<'_>, requant: AvgRequant, start: us
         let whole = requant.count_include_pad || pixels.len() == shape.area();
         for (y, &sum) in y.iter_mut().zip(&sums) {
             // With fewer taps the mean is of those, and the window's scale still that of all: in f32, as the reference has it.
-            let v = if whole { i64::from(sum) } else { round_half_away(sum as f32 / pixels.len() as f32 * area) as i64 };
+            let mean = || sum as f32 / pixels.len() as f32 * area;
+            let v = match requant.halves {
+                _ if whole => i64::from(sum),
+                Halves::AwayFromZero => round_half_away(mean()) as i64,
+                Halves::Up => (mean() + 0.5).floor() as i64,
+            };
             let v = shift_half_up(v.wrapping_mul(requant.multiplier), requant.shift);
             *y = T::narrow(v.clamp(low, i64::from(T::MAX)) as i32);
         }
@@ -271,7 +285,7 @@ mod tests {
             let mean = |w: &Vec<i64>| (w.iter().sum::<i64>() as f32 / taps(w) as f32).max(0.0);
             assert_eq!(to_rows(y), windows.iter().map(mean).collect::<Vec<_>>());
 
-            let requant = AvgRequant { multiplier: random(1, 127), shift: random(4, 9) as i32, count_include_pad: include, relu: false };
+            let requant = AvgRequant { multiplier: random(1, 127), shift: random(4, 9) as i32, count_include_pad: include, relu: false, halves: Halves::AwayFromZero };
             let scaled = |w: &Vec<i64>| {
                 let v = (w.iter().sum::<i64>() as f32 / taps(w) as f32 * area as f32).round();
                 (f64::from(v) * requant.multiplier as f64 / 2f64.powi(requant.shift) + 0.5).floor()

@@ -3,7 +3,31 @@
 
 use crate::cpu::vectorized;
 use crate::{Int8, IntsMut, KernelError, expect_length, threads};
-use tpuc_tensor::round::shift_half_up;
+use tpuc_tensor::round::{shift_half_away, shift_half_up};
+
+/// How a sum is scaled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RequantStyle {
+    /// `v * multiplier >> shift`, halves up.
+    #[default]
+    MultiplierShift,
+    /// TFLite's: `v * multiplier / 2^31`, halves up and saturated to 32 bits, then `>> shift`, halves away from zero.
+    HighProduct,
+}
+
+impl RequantStyle {
+    #[inline(always)]
+    pub fn scale(self, v: i64, multiplier: i64, shift: i32) -> i64 {
+        match self {
+            RequantStyle::MultiplierShift => shift_half_up(v.wrapping_mul(multiplier), shift),
+            RequantStyle::HighProduct => {
+                let v = if shift < 0 { shift_half_up(v, shift).clamp(i64::from(i32::MIN), i64::from(i32::MAX)) } else { v };
+                let high = (v.wrapping_mul(multiplier).wrapping_add(1 << 30) >> 31).clamp(i64::from(i32::MIN), i64::from(i32::MAX));
+                shift_half_away(high, shift.max(0))
+            }
+        }
+    }
+}
 
 /// Bias, multiplier and shift of each channel.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,6 +36,7 @@ pub struct Requant {
     multiplier: Vec<i32>,
     shift: Vec<i32>,
     relu: bool,
+    style: RequantStyle,
     /// Half of the divisor and the shift, where every shift is to the right and at most 62.
     fast: Option<(Vec<i64>, Vec<i64>)>,
 }
@@ -39,7 +64,13 @@ impl Requant {
             let half = |&s: &i32| if s > 0 { 1i64 << (s - 1) } else { 0 };
             (shift.iter().map(half).collect(), shift.iter().map(|&s| i64::from(s)).collect())
         });
-        Ok(Requant { bias, multiplier, shift, relu, fast })
+        Ok(Requant { bias, multiplier, shift, relu, style: RequantStyle::MultiplierShift, fast })
+    }
+
+    /// The same with another way of scaling.
+    pub fn with_style(self, style: RequantStyle) -> Requant {
+        let fast = self.fast.filter(|_| style == RequantStyle::MultiplierShift);
+        Requant { style, fast, ..self }
     }
 
     pub fn channels(&self) -> usize {
@@ -65,8 +96,7 @@ impl Requant {
             None => {
                 for (sums, out) in sums.chunks_exact(self.channels().max(1)).zip(out.chunks_exact_mut(self.channels().max(1))) {
                     for (c, (&sum, out)) in sums.iter().zip(out).enumerate() {
-                        let product = i64::from(sum.wrapping_add(self.bias[c])) * i64::from(self.multiplier[c]);
-                        let v = shift_half_up(product, self.shift[c]);
+                        let v = self.style.scale(i64::from(sum.wrapping_add(self.bias[c])), i64::from(self.multiplier[c]), self.shift[c]);
                         *out = T::narrow(v.clamp(i64::from(low), i64::from(T::MAX)) as i32);
                     }
                 }
@@ -112,6 +142,19 @@ mod tests {
         assert_eq!(out, [0, 16, 127]);
         assert!(Requant::new(3, None, &[1, 2], &[1], false).is_err());
         assert!(Requant::new(1, None, &[1 << 40], &[1], false).is_err());
+    }
+
+    #[test]
+    fn high_products_round_twice() {
+        let style = RequantStyle::HighProduct;
+        // Half: 3 / 2 goes up to 2; then halves away from zero.
+        assert_eq!([3, -3, 1, -1].map(|v| style.scale(v, 1 << 30, 0)), [2, -1, 1, 0]);
+        assert_eq!([6, -6, 2, -2, 7].map(|v| style.scale(v, 1 << 30, 1)), [2, -2, 1, -1, 2]);
+        assert_eq!(style.scale(5, 1 << 30, -2), 10);
+        assert_eq!(style.scale(i64::from(i32::MIN), i64::from(i32::MIN), 0), i64::from(i32::MAX));
+        let mut out = [0i8; 2];
+        Requant::new(1, Some(&[1]), &[1 << 30], &[1], true).unwrap().with_style(style).run(&[199, -500], IntsMut::I8(&mut out)).unwrap();
+        assert_eq!(out, [50, 0]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::{bm1684, bm1684x, cv18xx};
 use std::fmt;
 use std::str::FromStr;
 use tpuc_ops::Attr;
+pub use tpuc_ops::Family;
 use tpuc_tensor::DType;
 use tpuc_tensor::text::nearest;
 
@@ -83,17 +84,6 @@ pub struct FloatModeError {
     pub found: String,
     pub chip: &'static str,
     pub known: Vec<Mode>,
-}
-
-/// Chips that compute with the same numbers and share their rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Family {
-    /// i8 and u8; multiplier and right shift per layer or channel; all float types.
-    Bm1684x,
-    /// i8 and u8; right shifts alone where it multiplies and accumulates; f32.
-    Bm1684,
-    /// i8 only; 31-bit multipliers as in TFLite; bf16.
-    Cv18xx,
 }
 
 /// A chip: what it can do, and by its family the rules of lowering.
@@ -235,7 +225,7 @@ mod tests {
     fn names_are_found_and_mistakes_explained() {
         assert_eq!(Chip::find("BM1684X").unwrap().name, "bm1684x");
         assert_eq!(Chip::find("bm1684y").unwrap_err().to_string(), "unknown chip 'bm1684y'; did you mean 'bm1684x'?; known chips: bm1684x, bm1688, cv186x, bm1690, bm1684, cv183x, cv182x, cv181x, cv180x");
-        assert!(Chip::ALL.iter().all(|c| Chip::find(c.name) == Ok(c) && c.modes.contains(&c.fallback_mode())));
+        assert!(Chip::ALL.iter().all(|c| Chip::find(c.name) == Ok(c) && Family::of_chip(c.name) == c.family && c.modes.contains(&c.fallback_mode())));
         assert_eq!("int8".parse::<Mode>().unwrap(), Mode::Int8);
         assert_eq!("INT9".parse::<Mode>().unwrap_err().to_string(), "unknown mode 'INT9', expected one of INT8, F16, BF16, F32");
     }

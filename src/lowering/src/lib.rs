@@ -20,6 +20,7 @@ mod error;
 mod float;
 mod lowered;
 mod optimize;
+mod parts;
 mod program;
 pub mod qtable;
 mod quantize;

@@ -47,6 +47,21 @@ pub(crate) fn to_i32(value: f32, scale: f64) -> i32 {
     (f64::from(value) / scale).round() as i32
 }
 
+/// A constant in 8 bits, and its scale: i8, or u8 where nothing is negative.
+pub(crate) fn constant(name: &str, shape: &[i64], values: &[f32]) -> (NewWeight, f64) {
+    let signed = values.iter().any(|&v| v < 0.0);
+    let scale = match (max_abs(values), signed) {
+        (0.0, _) => 1.0,
+        (largest, true) => f64::from(largest / 127.0),
+        (largest, false) => f64::from(largest / 255.0),
+    };
+    let constant = match signed {
+        true => weight(format!("{name}_i8"), shape, Data::I8(values.iter().map(|&v| to_i8(v, scale)).collect())),
+        false => weight(format!("{name}_u8"), shape, Data::U8(values.iter().map(|&v| to_u8(v, scale)).collect())),
+    };
+    (constant, scale)
+}
+
 /// The smallest `times` of 1, 2, 4 .. 64 for which every `value * times` is an 8-bit integer: such weights lose
 /// nothing with scale `1 / times`.
 pub(crate) fn integer_times(values: &[f32], signed: bool) -> Option<f32> {

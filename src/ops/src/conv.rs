@@ -97,7 +97,8 @@ pub(crate) fn check_geometry(kernel: &[i64], strides: &[i64], pads: &[i64], dila
     dilations.map_or(Ok(()), |d| check("dilations", d, spatial, 1))
 }
 
-/// A quantized convolution has one multiplier and shift per output channel.
+/// A quantized convolution has one multiplier and shift per output channel, or one for all; no multiplier where it only
+/// shifts.
 pub(crate) fn verify_requant(op: &tpu::Conv2D, operands: &[ValueType], results: &[ValueType]) -> Result<(), String> {
     let quantized = results.first().and_then(ValueType::tensor).is_some_and(|t| t.elem.scale().is_some());
     if !quantized {
@@ -106,6 +107,7 @@ pub(crate) fn verify_requant(op: &tpu::Conv2D, operands: &[ValueType], results: 
     let channels = operands.get(1).and_then(ValueType::tensor).map_or(0, |t| t.shape[0]);
     for (name, list) in [("multiplier", &op.multiplier), ("rshift", &op.rshift)] {
         match list {
+            None if name == "multiplier" && op.quant_mode == tpu::RequantMode::OnlyShift => {}
             None => return Err(format!("a quantized result needs attribute '{name}'")),
             Some(v) if v.len() as i64 != channels && v.len() != 1 => {
                 return Err(format!("{name} has {} entries, expected {channels} (output channels)", v.len()));

@@ -83,11 +83,12 @@ pub(crate) fn infer_broadcast(operands: &Operands) -> Result<Vec<i64>, String> {
     Ok(shape)
 }
 
-/// A quantized sum has one multiplier and shift per input.
+/// A quantized sum has one multiplier per input, and a shift per input or one of the sum.
 pub(crate) fn verify_requant(op: &tpu::Add, operands: &[ValueType]) -> Result<(), String> {
     for (name, list) in [("multipliers", &op.multipliers), ("rshifts", &op.rshifts)] {
-        if let Some(list) = list.as_ref().filter(|l| l.len() != operands.len()) {
-            return Err(format!("{name} has {} entries, expected {} (inputs)", list.len(), operands.len()));
+        if let Some(list) = list.as_ref().filter(|l| l.len() != operands.len() && !(name == "rshifts" && l.len() == 1)) {
+            let one = if name == "rshifts" { " or 1 (the sum)" } else { "" };
+            return Err(format!("{name} has {} entries, expected {} (inputs){one}", list.len(), operands.len()));
         }
     }
     Ok(())

@@ -7,6 +7,7 @@ pub mod choice;
 mod conv;
 mod deconv;
 mod elementwise;
+mod family;
 mod matmul;
 mod movement;
 mod norm;
@@ -19,6 +20,7 @@ mod tpu_elementwise;
 pub mod types;
 
 pub use attr::{Attr, AttrError, AttrKind, AttrSpec, EnumAttribute, OpSpec, ValueSpec};
+pub use family::Family;
 pub use movement::SliceRange;
 pub use program::{Node, Program, Source, Value, ValueId};
 pub use types::{Elem, TensorType, ValueType};

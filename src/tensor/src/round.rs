@@ -42,6 +42,12 @@ pub fn half_away_f64(x: f64) -> f64 {
 
 /// Round to the nearest integer, halves to even.
 #[inline(always)]
+pub fn half_even_f64(x: f64) -> f64 {
+    x.round_ties_even()
+}
+
+/// Round to the nearest integer, halves to even.
+#[inline(always)]
 pub fn half_even_f32(x: f32) -> f32 {
     x.round_ties_even()
 }

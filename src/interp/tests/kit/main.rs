@@ -2,6 +2,7 @@
 //!
 //! They are in a folder beside the workspace; without it these tests say so and pass.
 
+mod chips;
 mod reader;
 
 use std::collections::BTreeMap;
@@ -54,7 +55,7 @@ fn float_tensors_agree() {
         let weights = load(&folder, &format!("{case}_top_f32_all_weight.npz"));
         let inputs = load(&folder, &format!("{case}_in_f32.npz"));
         for (order, threads) in [(FloatOrder::Fast, 1), (FloatOrder::Reference, 1), (FloatOrder::Fast, 2)] {
-            let found = all_tensors(program(&folder, &format!("{case}.mlir")), &weights, &inputs, Options { threads, order });
+            let found = all_tensors(program(&folder, &format!("{case}.mlir")), &weights, &inputs, Options { threads, order, ..Options::default() });
             assert_eq!(found.len(), expected.len(), "{case}");
             let mut equal = 0;
             for (name, wanted) in expected.iter() {
@@ -169,6 +170,7 @@ fn isolated(text: &str) -> Vec<Program> {
     let ops: Vec<&str> = text.lines().map(str::trim).filter(|l| l.starts_with('%')).collect();
     let result = |line: &str| line.split(" = ").next().unwrap_or_default().to_owned();
     let by_result: BTreeMap<String, &str> = ops.iter().map(|l| (result(l), *l)).collect();
+    let module = text.lines().find(|l| l.starts_with("module ")).unwrap_or_default();
     let locations: Vec<&str> = text.lines().filter(|l| l.starts_with("#loc")).collect();
     let ty = |line: &str| line.rsplit_once("-> ").map_or("", |(_, t)| t.rsplit_once(" loc(").map_or(t, |(t, _)| t)).to_owned();
     let location = |line: &str| {
@@ -199,7 +201,7 @@ fn isolated(text: &str) -> Vec<Program> {
         if line.contains("\"top.Weight\"") || line.contains("\"top.None\"") || line.contains("\"top.Input\"") || arguments.is_empty() {
             continue;
         }
-        let text = format!("func.func @main({}) -> (\n{body}{call}\nreturn {} : x\n{}", arguments.join(", "), result(line), locations.join("\n"));
+        let text = format!("{module}\nfunc.func @main({}) -> (\n{body}{call}\nreturn {} : x\n{}", arguments.join(", "), result(line), locations.join("\n"));
         if let Ok(mut program) = reader::read(&text) {
             // Arguments are named like the tensors that they stand for.
             for (id, name) in program.inputs.clone().into_iter().zip(names) {
@@ -372,7 +374,7 @@ fn latency() {
         let picture = Tensor::f32(&shape, (0..shape.iter().product::<usize>()).map(|i| (i % 255) as f32 / 127.0 - 1.0).collect()).unwrap();
         for (threads, order) in [(1, FloatOrder::Fast), (2, FloatOrder::Fast), (1, FloatOrder::Reference)] {
             let start = std::time::Instant::now();
-            let plan = Arc::new(Plan::new(program.clone(), &weights, Options { threads, order }).unwrap());
+            let plan = Arc::new(Plan::new(program.clone(), &weights, Options { threads, order, ..Options::default() }).unwrap());
             let prepared = start.elapsed();
             let mut executor = plan.executor().unwrap();
             let mut times: Vec<std::time::Duration> = (0..40)

@@ -10,6 +10,10 @@ pub fn read(text: &str) -> Result<Program, String> {
     let mut program = Program::new("main");
     let mut values: HashMap<String, ValueId> = HashMap::new();
     for line in text.lines().map(str::trim) {
+        if let Some((_, chip)) = line.split_once("module.chip = \"") {
+            let chip = chip.split('"').next().unwrap_or_default();
+            program.attrs.insert("module.chip".into(), Attr::Str(chip.to_owned()));
+        }
         if let Some(at) = line.find("@main(") {
             let (arguments, _) = line[at..].split_once(") ->").ok_or("no function type")?;
             for (i, argument) in arguments.split("%arg").skip(1).enumerate() {
@@ -39,11 +43,17 @@ fn read_op(line: &str, names: &HashMap<&str, &str>, program: &mut Program, value
         return Ok(());
     }
     let ty = tensor_type(rest.rsplit_once("-> ").ok_or("a result type")?.1).ok_or_else(|| format!("{layer}: type"))?;
-    let id = if name == "top.Weight" {
+    let id = if name == "tpu.GenericCpu" && line.contains("cpu_op_name = \"quant\"") {
+        // Our form of the quantization of inputs on the host.
+        let source = values.get(operands.trim()).copied().ok_or("an operand")?;
+        program.push(tpuc_ops::tpu::Cast::default(), &[source], layer, ty)
+    } else if name == "top.Weight" {
         program.add_weight(layer, ty)
     } else {
         let attributes = rest.find(" {").and_then(|start| Some(&rest[start + 2..rest.rfind("} :")?])).unwrap_or_default();
         let op = Op::from_attrs(name, &attribute_list(attributes)).map_err(|e| e.to_string())?;
+        // A shape that is no tensor is an operand of some of the reference's files.
+        let operands = if name == "tpu.Reshape" { operands.split(", ").next().unwrap_or_default() } else { operands };
         let operands: Vec<ValueId> = operands.split(", ").filter(|v| !v.is_empty()).map(|v| values.get(v).copied().ok_or_else(|| format!("{v} is not there"))).collect::<Result<_, _>>()?;
         program.push(op, &operands, layer, ty)
     };
@@ -84,6 +94,7 @@ fn plain(text: &str) -> Option<DType> {
         "f16" => DType::F16,
         "bf16" => DType::BF16,
         "i8" | "si8" => DType::I8,
+        "ui32" => DType::U32,
         "u8" | "ui8" => DType::U8,
         "i16" | "si16" => DType::I16,
         "ui16" => DType::U16,

@@ -3,6 +3,13 @@
 //! Convolutions and products are requantized by a right shift alone, which sits in the weights' scale; halves round up.
 //! What has no integer form runs in f32. `spec/lowering.md` section 4 has the arithmetic.
 
+mod add;
+mod conv;
+mod matmul;
+mod pool;
+mod shift;
+
+use crate::bm1684x::movement;
 use crate::chip::Mode;
 use crate::error::LowerError;
 use crate::float;
@@ -11,8 +18,23 @@ use tpuc_ops::Op;
 use tpuc_tensor::DType;
 
 pub(crate) fn lower(context: &OpContext) -> Result<Lowered, LowerError> {
-    match (context.mode, context.op) {
-        (Mode::F16 | Mode::BF16 | Mode::F32, _) | (Mode::Int8, Op::TopInput(_)) => float::lower(context, DType::F32),
-        (Mode::Int8, _) => Err(context.unsupported("has no INT8 form yet")),
+    match context.mode {
+        Mode::Int8 => lower_int8(context),
+        Mode::F16 | Mode::BF16 | Mode::F32 => float::lower(context, DType::F32),
+    }
+}
+
+fn lower_int8(context: &OpContext) -> Result<Lowered, LowerError> {
+    match context.op {
+        Op::TopInput(op) => movement::input(context, op),
+        Op::TopConv(op) => conv::int8(context, op),
+        Op::TopMatMul(op) => matmul::int8(context, op),
+        Op::TopAdd(op) => add::int8(context, op),
+        Op::TopAvgPool(op) => pool::average_int8(context, op),
+        Op::TopMaxPool(op) => pool::max_int8(context, op),
+        Op::TopRelu(op) => movement::relu(context, op),
+        Op::TopPad(op) => movement::pad(context, op),
+        Op::TopReshape(op) => movement::reshape(context, op),
+        _ => float::lower(context, context.chip.fallback),
     }
 }

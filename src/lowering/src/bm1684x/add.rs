@@ -2,9 +2,8 @@
 
 use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext, OperandRef};
-use crate::quantize::{max_abs, to_i8, to_u8, weight};
+use crate::quantize::constant;
 use tpuc_ops::{top, tpu};
-use tpuc_tensor::Data;
 use tpuc_tensor::round::fit_positive;
 
 /// `y = saturate(sum(x_i * multiplier_i >> rshift_i))` with `multiplier_i / 2^rshift_i = coeff_i s_i / s_out`, the
@@ -43,19 +42,4 @@ pub(super) fn int8(context: &OpContext, op: &top::Add) -> Result<Lowered, LowerE
     let add = tpu::Add { do_relu: op.do_relu, multipliers: Some(multipliers), rshifts: Some(rshifts), ..Default::default() };
     lowered.push(add, operands, context.name, context.result_type(output));
     Ok(lowered.finish())
-}
-
-/// A constant in 8 bits, and its scale.
-fn constant(name: &str, shape: &[i64], values: &[f32]) -> (crate::lowered::NewWeight, f64) {
-    let signed = values.iter().any(|&v| v < 0.0);
-    let scale = match (max_abs(values), signed) {
-        (0.0, _) => 1.0,
-        (largest, true) => f64::from(largest / 127.0),
-        (largest, false) => f64::from(largest / 255.0),
-    };
-    let constant = match signed {
-        true => weight(format!("{name}_i8"), shape, Data::I8(values.iter().map(|&v| to_i8(v, scale)).collect())),
-        false => weight(format!("{name}_u8"), shape, Data::U8(values.iter().map(|&v| to_u8(v, scale)).collect())),
-    };
-    (constant, scale)
 }

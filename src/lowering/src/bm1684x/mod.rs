@@ -6,7 +6,7 @@
 mod add;
 mod conv;
 mod matmul;
-mod movement;
+pub(crate) mod movement;
 pub(crate) mod pool;
 mod softmax;
 

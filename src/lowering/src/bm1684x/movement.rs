@@ -5,19 +5,19 @@ use crate::lowered::{Lowered, OpContext, OperandRef};
 use tpuc_ops::{Elem, top, tpu};
 
 /// Network inputs stay float, with their range in the type; their users cast them.
-pub(super) fn input(context: &OpContext, op: &top::Input) -> Result<Lowered, LowerError> {
+pub(crate) fn input(context: &OpContext, op: &top::Input) -> Result<Lowered, LowerError> {
     let elem = context.tensor(0)?.elem;
     Ok(Lowered::one(op.clone(), vec![OperandRef::Operand { index: 0, elem }], context.name, context.result.clone()))
 }
 
-pub(super) fn reshape(context: &OpContext, op: &top::Reshape) -> Result<Lowered, LowerError> {
+pub(crate) fn reshape(context: &OpContext, op: &top::Reshape) -> Result<Lowered, LowerError> {
     let elem = context.shared_elem()?;
     let reshape = tpu::Reshape { shape: op.shape.clone(), flatten_start_dim: op.flatten_start_dim };
     Ok(keep(context, reshape, elem))
 }
 
 /// The constant is quantized with the tensor's scale: `round(val / scale)`, within the storage type.
-pub(super) fn pad(context: &OpContext, op: &top::Pad) -> Result<Lowered, LowerError> {
+pub(crate) fn pad(context: &OpContext, op: &top::Pad) -> Result<Lowered, LowerError> {
     let elem = context.shared_elem()?;
     let (low, high) = elem.storage().integer_range().unwrap_or((0, 0));
     let val = (op.val / elem.scale().unwrap_or(1.0)).round().clamp(low as f64, high as f64);
@@ -29,7 +29,7 @@ pub(super) fn pad(context: &OpContext, op: &top::Pad) -> Result<Lowered, LowerEr
 
 /// Within one scale. An upper limit stays only where saturation does not enforce it already: the result has its
 /// input's range, which may reach further (the reference drops the limit then).
-pub(super) fn relu(context: &OpContext, op: &top::Relu) -> Result<Lowered, LowerError> {
+pub(crate) fn relu(context: &OpContext, op: &top::Relu) -> Result<Lowered, LowerError> {
     let elem = context.shared_elem()?;
     let reach = elem.scale().unwrap_or(1.0) * elem.storage().integer_range().map_or(0.0, |(_, high)| high as f64);
     let limited = op.relu_limit > 0.0 && op.relu_limit < reach * (1.0 - 1e-6);

@@ -8,7 +8,7 @@ use tpuc_tensor::round::fit_any;
 
 /// `y = saturate(sum * multiplier >> rshift)` with `multiplier / 2^rshift = s_in / (s_out kh kw)` in 8 bits. Where taps
 /// fall on padding that does not count, the sum is the rounded mean of the others times `kh kw`.
-pub(super) fn average_int8(context: &OpContext, op: &top::AvgPool) -> Result<Lowered, LowerError> {
+pub(crate) fn average_int8(context: &OpContext, op: &top::AvgPool) -> Result<Lowered, LowerError> {
     if op.is_adaptive {
         return Err(context.unsupported("adaptive pooling needs float arithmetic"));
     }
@@ -42,7 +42,7 @@ pub(super) fn average_int8(context: &OpContext, op: &top::AvgPool) -> Result<Low
 }
 
 /// The maximum of the integers: input and result share their scale.
-pub(super) fn max_int8(context: &OpContext, op: &top::MaxPool) -> Result<Lowered, LowerError> {
+pub(crate) fn max_int8(context: &OpContext, op: &top::MaxPool) -> Result<Lowered, LowerError> {
     if op.kernel_shape.len() != 2 {
         return Err(context.unsupported(format!("has {} spatial dimensions, expected 2", op.kernel_shape.len())));
     }

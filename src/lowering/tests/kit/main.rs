@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod chips;
 mod onnx;
 mod reader;
 
@@ -26,17 +27,17 @@ fn module(path: &str) -> Option<Module> {
 }
 
 /// A Top program with the ranges of a table.
-fn calibrated(program: &Program, table: &str) -> Option<Program> {
+fn calibrated(program: &Program, table: &str, chip: &Chip) -> Option<Program> {
     let table = CalibrationTable::read(&shared(table)?).unwrap();
-    let mut ranges = Ranges::from_table(program, &table, &Chip::BM1684X).unwrap();
-    ranges.propagate(program, &Chip::BM1684X);
+    let mut ranges = Ranges::from_table(program, &table, chip).unwrap();
+    ranges.propagate(program, chip);
     assert_eq!(ranges.missing(program), [""; 0]);
     Some(ranges.annotate(program))
 }
 
-fn lower(top: &Program, weights: &WeightStore) -> (Program, WeightStore) {
-    let (top, weights) = top_optimize(top, weights, &Chip::BM1684X).unwrap();
-    lower_program(&top, &weights, &Chip::BM1684X, Mode::Int8).unwrap()
+fn lower(top: &Program, weights: &WeightStore, chip: &'static Chip) -> (Program, WeightStore) {
+    let (top, weights) = top_optimize(top, weights, chip).unwrap();
+    lower_program(&top, &weights, chip, Mode::Int8).unwrap()
 }
 
 fn attributes(op: &Op) -> BTreeMap<String, Attr> {
@@ -104,7 +105,7 @@ fn networks_lower_as_the_reference_lowers_them() {
         let file = |suffix: &str| format!("kit/{name}/{name}{suffix}");
         let Some(top) = module(&file(".mlir")) else { return };
         let weights = WeightStore::load(&shared(&file("_top_f32_all_weight.npz")).unwrap()).unwrap();
-        let (ours, our_weights) = lower(&calibrated(&top.program(), &file("_cali_kl")).unwrap(), &weights);
+        let (ours, our_weights) = lower(&calibrated(&top.program(), &file("_cali_kl"), &Chip::BM1684X).unwrap(), &weights, &Chip::BM1684X);
         assert_same(&ours, &module(&file("_bm1684x_int8_sym_tpu.mlir")).unwrap(), &[]);
 
         let reference = WeightStore::load(&shared(&file("_bm1684x_int8_sym_tpu_weights.npz")).unwrap()).unwrap();
@@ -147,7 +148,7 @@ fn efficientnet_lite0_lowers_as_the_reference_lowers_it() {
     let layer = |weight: &str| program.values.iter().position(|v| v.name == weight).map(|v| program.node_name(users[v][0]).to_owned()).unwrap();
     let but: Vec<String> = MERGED.iter().map(|m| layer(&format!("{m}_filter_weight"))).collect();
 
-    let (ours, _) = lower(&calibrated(&program, "kit/efficientnet_lite0/efflite0_cali_kl").unwrap(), &weights);
+    let (ours, _) = lower(&calibrated(&program, "kit/efficientnet_lite0/efflite0_cali_kl", &Chip::BM1684X).unwrap(), &weights, &Chip::BM1684X);
     assert_same(&ours, &module("kit/efficientnet_lite0/efflite0_bm1684x_int8_sym_tpu.mlir").unwrap(), &but.iter().map(String::as_str).collect::<Vec<_>>());
     let channels: usize = ours.nodes.iter().zip(0..).filter(|(_, i)| !but.iter().any(|b| b == ours.node_name(*i))).map(|(n, _)| match &n.op {
         Op::TpuConv2D(op) => op.multiplier.as_ref().map_or(0, Vec::len),

@@ -133,8 +133,10 @@ fn dtype(text: &str) -> DType {
         "f16" => DType::F16,
         "bf16" => DType::BF16,
         "i8" | "si8" => DType::I8,
+        "i16" | "si16" => DType::I16,
+        "ui32" => DType::U32,
         "u8" | "ui8" => DType::U8,
-        "i32" => DType::I32,
+        "i32" | "si32" => DType::I32,
         other => panic!("type {other}"),
     }
 }

@@ -1,0 +1,79 @@
+//! What the rules of several chips read from an op, checked, and the attributes that they all keep.
+
+use crate::error::LowerError;
+use crate::lowered::OpContext;
+use tpuc_ops::{top, tpu};
+
+/// The constants of a convolution.
+pub(crate) struct ConvWeights {
+    /// `[O, I / group, kernel...]`, all output channels one after the other.
+    pub filter: Vec<f32>,
+    pub filter_shape: Vec<i64>,
+    /// One value per output channel.
+    pub bias: Option<Vec<f32>>,
+    /// Output channels, at least 1; they divide the filter evenly.
+    pub channels: usize,
+}
+
+impl ConvWeights {
+    /// The weights of an op whose operands are input, filter and bias. An error where they are computed or do not fit.
+    pub fn of(context: &OpContext) -> Result<ConvWeights, LowerError> {
+        let filter = context.weight(1).transpose()?.ok_or_else(|| context.unsupported("the filter is not a weight"))?;
+        let bias = bias(context)?;
+        let filter_shape = context.tensor(1)?.shape.clone();
+        let channels = filter_shape.first().copied().unwrap_or(0).max(0) as usize;
+        if channels == 0 || filter.is_empty() || filter.len() % channels != 0 || bias.as_ref().is_some_and(|b| b.len() != channels) {
+            return Err(context.unsupported(format!("filter {filter_shape:?} does not fit its bias")));
+        }
+        Ok(ConvWeights { filter, filter_shape, bias, channels })
+    }
+
+    /// The filter, an output channel at a time.
+    pub fn by_channel(&self) -> std::slice::ChunksExact<'_, f32> {
+        self.filter.chunks_exact(self.filter.len() / self.channels)
+    }
+}
+
+/// Operand 2 as a constant, `None` if it is absent.
+pub(crate) fn bias(context: &OpContext) -> Result<Option<Vec<f32>>, LowerError> {
+    let bias = context.weight(2).transpose()?;
+    if bias.is_none() && !context.is_absent(2) {
+        return Err(context.unsupported("the bias is not a weight"));
+    }
+    Ok(bias)
+}
+
+/// A convolution of integers with the geometry of the Top op.
+pub(crate) fn conv2d(op: &top::Conv) -> tpu::Conv2D {
+    tpu::Conv2D {
+        kernel_shape: op.kernel_shape.clone(),
+        strides: op.strides.clone(),
+        pads: op.pads.clone(),
+        group: op.group,
+        dilations: op.dilations.clone(),
+        inserts: op.inserts.clone(),
+        do_relu: op.do_relu,
+        do_winograd: Some(false),
+        dynweight_reorderd: op.dynweight_reorderd,
+        weight_is_coeff: op.weight_is_coeff,
+        round_mode: tpu::RoundMode::HalfUp,
+        ..Default::default()
+    }
+}
+
+/// A product of integers with the geometry of the Top op.
+pub(crate) fn matmul(op: &top::MatMul) -> tpu::MatMul {
+    tpu::MatMul {
+        left_transpose: op.left_transpose,
+        right_transpose: op.right_transpose,
+        output_transpose: op.output_transpose,
+        hdim_is_batch: op.hdim_is_batch,
+        keep_dims: op.keep_dims,
+        do_relu: op.do_relu,
+        is_lora: op.is_lora,
+        left_reuse: 1,
+        dq_type: op.dq_type.clone(),
+        q_group_size: op.q_group_size,
+        ..Default::default()
+    }
+}

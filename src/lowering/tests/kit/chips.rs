@@ -1,0 +1,125 @@
+//! The kit's networks on the other chips, layer by layer: op, attributes, types and weights as the reference lowered them.
+
+use crate::reader::{Module, RawOp};
+use crate::{calibrated, module, shared};
+use std::collections::HashMap;
+use tpuc_lowering::{Chip, Mode, lower_program, top_optimize};
+use tpuc_ops::{Attr, Elem, Program, Source, ValueType};
+use tpuc_tensor::{Data, Tensor, WeightStore};
+
+/// Networks of the kit that are lowered whole.
+const NETWORKS: &[(&str, &[Chip])] = &[("cnn_res", &[Chip::BM1688, Chip::BM1684, Chip::CV183X]), ("mbv2_tiny", &[Chip::BM1688, Chip::BM1684, Chip::CV183X])];
+
+#[test]
+fn chips_lower_as_the_reference_lowers_for_them() {
+    let only = std::env::var("KIT_CASE").ok();
+    let mut failures = Vec::new();
+    for &(name, chips) in NETWORKS {
+        for chip in chips {
+            if only.as_ref().is_some_and(|only| *only != format!("{name}/{}", chip.name)) {
+                continue;
+            }
+            match compare(name, chip, Mode::Int8) {
+                Some(Ok(layers)) => println!("{name} {}: {layers} layers equal", chip.name),
+                Some(Err(list)) => failures.push(format!("{name} {}: {}", chip.name, list.join("\n    "))),
+                None => return,
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// How many layers are equal, or what differs; `None` without the kit.
+fn compare(name: &str, chip: &'static Chip, mode: Mode) -> Option<Result<usize, Vec<String>>> {
+    let file = |suffix: &str| format!("kit/{name}/{name}{suffix}");
+    let top = module(&file(".mlir"))?.program();
+    let weights = WeightStore::load(&shared(&file("_top_f32_all_weight.npz"))?).unwrap();
+    let top = if mode == Mode::Int8 { calibrated(&top, &file("_cali_kl"), chip)? } else { top };
+    let (top, weights) = top_optimize(&top, &weights, chip).unwrap();
+    let (ours, our_weights) = match lower_program(&top, &weights, chip, mode) {
+        Ok(lowered) => lowered,
+        Err(error) => return Some(Err(vec![error.to_string()])),
+    };
+    // The kit has the files of BM1684X once for all chips that compute alike.
+    let stem = format!("_{}_{}", chip.name, mode.file_suffix());
+    let reference = module(&file(&format!("{stem}_tpu.mlir")))?;
+    let theirs = shared(&file(&format!("{stem}_tpu_weights.npz"))).or_else(|| shared(&file(&format!("_bm1684x_{}_tpu_weights.npz", mode.file_suffix()))))?;
+    let problems = differences(&ours, &our_weights, &reference, &WeightStore::load(&theirs).unwrap());
+    Some(if problems.is_empty() { Ok(ours.nodes.len()) } else { Err(problems) })
+}
+
+/// A range beside a float type is no matter of lowering: the tests of ranges have it.
+fn plain(ty: &ValueType) -> ValueType {
+    match ty {
+        ValueType::Tensor(t) => match t.elem {
+            Elem::Calibrated { expressed, .. } => tpuc_ops::TensorType::new(&t.shape, Elem::Plain(expressed)).into(),
+            // What a scale stands in for says nothing about the integers.
+            Elem::Uniform { storage, scale, zero_point, .. } => {
+                tpuc_ops::TensorType::new(&t.shape, Elem::Uniform { storage, expressed: tpuc_tensor::DType::F32, scale, zero_point }).into()
+            }
+            Elem::Plain(_) => ty.clone(),
+        },
+        ValueType::None => ty.clone(),
+    }
+}
+
+fn differences(ours: &Program, our_weights: &WeightStore, reference: &Module, weights: &WeightStore) -> Vec<String> {
+    let mut problems = Vec::new();
+    let names: HashMap<&str, usize> = (0..ours.nodes.len()).map(|n| (ours.node_name(n), n)).collect();
+    let by_value: HashMap<&str, &RawOp> = reference.ops.iter().map(|o| (o.result.as_str(), o)).collect();
+    let computed = || reference.ops.iter().filter(|o| !matches!(o.op.as_str(), "top.None" | "top.Weight"));
+    if computed().count() != ours.nodes.len() {
+        problems.push(format!("{} ops, expected {}", ours.nodes.len(), computed().count()));
+    }
+    for theirs in computed() {
+        let Some(&index) = names.get(theirs.name.as_str()) else {
+            problems.push(format!("{} '{}' is missing", theirs.op, theirs.name));
+            continue;
+        };
+        let node = &ours.nodes[index];
+        let mut differ = |what: &str, ours: String, theirs_: String| {
+            if ours != theirs_ {
+                problems.push(format!("'{}' {what}: {ours}, expected {theirs_}", theirs.name));
+            }
+        };
+        // The reference has the quantization of inputs on the host; ours is a cast like others.
+        let on_host = theirs.op == "tpu.GenericCpu" && node.op.name() == "tpu.Cast";
+        differ("op", if on_host { theirs.op.clone() } else { node.op.name().to_owned() }, theirs.op.clone());
+        if !on_host {
+            differ("attributes", attributes(node.op.to_attrs().iter().map(|(n, a)| (*n, a))), attributes(theirs.attributes.iter().map(|(n, a)| (n.as_str(), a))));
+        }
+        differ("type", format!("{:?}", plain(&ours.value(node.results[0]).ty)), format!("{:?}", plain(&theirs.ty)));
+        let our_operands: Vec<String> = node.operands.iter().map(|&o| ours.value(o)).map(|v| if v.source == Source::None { String::new() } else { v.name.clone() }).collect();
+        let their_operands: Vec<String> = theirs.operands.iter().map(|o| by_value.get(o.as_str()).map_or(o.trim_start_matches('%').to_owned(), |o| o.name.clone())).collect();
+        let trimmed = |list: &[String]| list.iter().rposition(|n| !n.is_empty()).map_or(String::new(), |last| list[..=last].join(", "));
+        differ("operands", trimmed(&our_operands), trimmed(&their_operands));
+        for (&operand, name) in node.operands.iter().zip(&their_operands) {
+            let (Some(mine), Some(wanted)) = (our_weights.get(&ours.value(operand).name), weights.get(name)) else { continue };
+            differ(&format!("weight {name}"), shortened(mine, wanted), shortened(wanted, mine));
+        }
+    }
+    problems
+}
+
+fn attributes<'a>(list: impl Iterator<Item = (&'a str, &'a Attr)>) -> String {
+    let mut list: Vec<String> = list.map(|(name, value)| format!("{name} = {value:?}")).collect();
+    list.sort();
+    list.join(", ")
+}
+
+/// Elements of a tensor where another differs, or all the same text.
+fn shortened(tensor: &Tensor, other: &Tensor) -> String {
+    let bits = |t: &Tensor| -> Vec<f64> {
+        match t.data() {
+            Data::F16(v) => v.iter().map(|v| f64::from(v.to_bits())).collect(),
+            Data::BF16(v) => v.iter().map(|v| f64::from(v.to_bits())).collect(),
+            _ => t.to_f32().into_iter().map(f64::from).collect(),
+        }
+    };
+    let (mine, theirs) = (bits(tensor), bits(other));
+    if mine == theirs {
+        return format!("{} elements", mine.len());
+    }
+    let at: Vec<usize> = (0..mine.len().min(theirs.len())).filter(|&i| mine[i] != theirs[i]).collect();
+    format!("{} elements, {} differ: {:?}", mine.len(), at.len(), at.iter().take(6).map(|&i| (i, mine[i])).collect::<Vec<_>>())
+}
