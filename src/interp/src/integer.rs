@@ -101,7 +101,8 @@ pub(crate) fn prepare_binary(request: &Request<'_>) -> Result<Prepared, InterpEr
         Op::TpuSub(op) => add::prepare_int(&add::Sum { multipliers: &op.multipliers, rshifts: &op.rshifts, relu: op.do_relu, subtract: true, reverse: op.is_reverse }, request),
         Op::TpuMul(op) => {
             let (m, r, relu) = (i64::from(op.multiplier), op.rshift, op.do_relu);
-            pairwise(request, move |a, b| narrow(shift_half_up(i64::from(a) * i64::from(b) * m, r), relu))
+            let style = request.requant_style(op.quant_mode)?;
+            pairwise(request, move |a, b| narrow(style.scale(i64::from(a) * i64::from(b), m, r), relu))
         }
         Op::TpuMax(op) => extremum(&op.multipliers, op.do_relu, request, i32::max),
         Op::TpuMin(op) => extremum(&op.multipliers, op.do_relu, request, i32::min),
