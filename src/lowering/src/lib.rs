@@ -19,6 +19,7 @@ mod cv18xx;
 mod error;
 mod float;
 mod lowered;
+mod lut;
 mod optimize;
 mod parts;
 mod program;

@@ -6,7 +6,7 @@ use crate::quantize::quantized_elem;
 use crate::ranges::Range;
 use std::sync::Arc;
 use tpuc_ops::{Elem, Op, Program, Source, TensorType, ValueType};
-use tpuc_tensor::{Tensor, WeightStore};
+use tpuc_tensor::{DType, Tensor, WeightStore};
 
 /// An operand of a Top op.
 #[derive(Debug, Clone)]
@@ -124,8 +124,17 @@ impl<'a> OpContext<'a> {
 
     /// The quantized element type of an operand.
     pub(crate) fn operand_elem(&self, index: usize) -> Result<Elem, LowerError> {
-        let missing = || LowerError::MissingThresholds { layers: vec![self.operands[index].name.clone()] };
-        quantized_elem(&self.tensor(index)?.elem).ok_or_else(missing)
+        let operand = &self.operands[index];
+        // What is an integer already is taken as it is; a float keeps its type as that which the integer stands for.
+        let expressed = match operand.computed {
+            quantized @ Elem::Uniform { .. } => return Ok(quantized),
+            Elem::Plain(dtype @ (DType::F16 | DType::BF16)) | Elem::Calibrated { expressed: dtype @ (DType::F16 | DType::BF16), .. } => dtype,
+            Elem::Plain(_) | Elem::Calibrated { .. } => DType::F32,
+        };
+        match quantized_elem(&self.tensor(index)?.elem) {
+            Some(Elem::Uniform { storage, scale, zero_point, .. }) => Ok(Elem::Uniform { storage, expressed, scale, zero_point }),
+            Some(Elem::Plain(_) | Elem::Calibrated { .. }) | None => Err(LowerError::MissingThresholds { layers: vec![operand.name.clone()] }),
+        }
     }
 
     /// The quantized element type of the result.

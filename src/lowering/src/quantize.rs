@@ -32,14 +32,14 @@ pub(crate) fn max_abs(values: &[f32]) -> f32 {
     values.iter().fold(0.0, |max, v| max.max(v.abs()))
 }
 
-/// `round_half_away(value / scale)`, saturated to i8.
-pub(crate) fn to_i8(value: f32, scale: f64) -> i8 {
-    (f64::from(value) / scale).round() as i8
+/// `round_half_away(value / scale)`, saturated to i8; 0 of what is no number.
+pub(crate) fn to_i8(value: impl Into<f64>, scale: f64) -> i8 {
+    (value.into() / scale).round() as i8
 }
 
-/// `round_half_away(value / scale)`, saturated to u8.
-pub(crate) fn to_u8(value: f32, scale: f64) -> u8 {
-    (f64::from(value) / scale).round() as u8
+/// `round_half_away(value / scale)`, saturated to u8; 0 of what is no number.
+pub(crate) fn to_u8(value: impl Into<f64>, scale: f64) -> u8 {
+    (value.into() / scale).round() as u8
 }
 
 /// `round_half_away(value / scale)`, saturated to i32.

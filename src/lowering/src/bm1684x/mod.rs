@@ -4,17 +4,23 @@
 //! section 4 has the arithmetic.
 
 mod add;
+mod binary;
+mod choice;
+mod constant;
 mod conv;
 mod matmul;
 pub(crate) mod movement;
 pub(crate) mod pool;
+mod rescale;
 mod softmax;
+mod unary;
 
 use crate::chip::Mode;
 use crate::error::LowerError;
 use crate::float;
+use crate::lut;
 use crate::lowered::{Lowered, OpContext};
-use tpuc_ops::{Op, top_binary, top_const, top_unary, tpu_binary, tpu_choice, tpu_unary};
+use tpuc_ops::{Op, top_unary, tpu, tpu_binary, tpu_choice, tpu_unary};
 use tpuc_tensor::DType;
 
 pub(crate) fn lower(context: &OpContext) -> Result<Lowered, LowerError> {
@@ -28,6 +34,7 @@ pub(crate) fn lower(context: &OpContext) -> Result<Lowered, LowerError> {
 /// or divides in, nor of means in f16.
 fn float_type(op: &Op, mode: Mode) -> DType {
     match (mode, op) {
+        (_, op) if unary::needs_f32(op, mode) => DType::F32,
         (Mode::BF16, _) => DType::BF16,
         (Mode::F16, Op::TopAvgPool(_)) | (Mode::F32 | Mode::Int8, _) => DType::F32,
         (Mode::F16, _) => DType::F16,
@@ -49,14 +56,34 @@ fn lower_int8(context: &OpContext) -> Result<Lowered, LowerError> {
             true => softmax::int8(context, op),
             false => float::lower(context, context.chip.fallback),
         },
-        Op::TopScale(_) | Op::TopBatchNorm(_) => Err(context.unsupported("top_optimize turns it into a convolution; its scale and bias must be weights")),
-        Op::TopClip(_) => Err(context.unsupported("needs float arithmetic")),
-        Op::TopArg(_) | Op::TopCompare(_) | Op::TopCompareConst(_) | Op::TopConcat(_) | Op::TopDeconv(_) | Op::TopDepth2Space(_) | Op::TopExpand(_) | Op::TopGather(_)
+        Op::TopAbs(_) => unary::abs(context),
+        Op::TopLeakyRelu(op) => unary::leaky_relu(context, op),
+        Op::TopPRelu(_) => unary::prelu(context),
+        Op::TopAddConst(op) => constant::add(context, op),
+        Op::TopSubConst(op) => constant::sub(context, op),
+        Op::TopMulConst(op) => constant::mul(context, op),
+        Op::TopMaxConst(op) => constant::max(context, op),
+        Op::TopMinConst(op) => constant::min(context, op),
+        Op::TopSub(op) => binary::sub(context, op),
+        Op::TopMul(op) => binary::mul(context, op),
+        Op::TopMax(_) => binary::extremum(context, tpu::Max::default()),
+        Op::TopMin(_) => binary::extremum(context, tpu::Min::default()),
+        Op::TopCompare(op) => choice::compare(context, op),
+        Op::TopCompareConst(op) => choice::compare_const(context, op),
+        Op::TopWhere(op) => choice::select(context, op),
+        // Quotients, powers of tensors, and what has too steep a slope for a table.
+        Op::TopDiv(_) | Op::TopPow3(_) | Op::TopTan(_) => float::lower(context, DType::F32),
+        Op::TopClip(_) | Op::TopScale(_) => float::lower(context, context.chip.fallback),
+        top_unary!() => match lut::function(context.op) {
+            Some(function) => lut::int8(context, |x| function.exact(x)),
+            None => Err(context.unsupported("has no INT8 form")),
+        },
+        Op::TopBatchNorm(_) => Err(context.unsupported("top_optimize turns it into a convolution; its scale and bias must be weights")),
+        Op::TopArg(_) | Op::TopConcat(_) | Op::TopDeconv(_) | Op::TopDepth2Space(_) | Op::TopExpand(_) | Op::TopGather(_)
         | Op::TopGroupNorm(_) | Op::TopInstanceNorm(_) | Op::TopInterp(_) | Op::TopLayerNorm(_) | Op::TopPermute(_) | Op::TopReduce(_) | Op::TopReverse(_)
-        | Op::TopSlice(_) | Op::TopSplit(_) | Op::TopSqueeze(_) | Op::TopTile(_) | Op::TopUnsqueeze(_) | Op::TopUpsample(_) | Op::TopWhere(_) => {
+        | Op::TopSlice(_) | Op::TopSplit(_) | Op::TopSqueeze(_) | Op::TopTile(_) | Op::TopUnsqueeze(_) | Op::TopUpsample(_) => {
             Err(context.unsupported("cannot be lowered yet"))
         }
-        Op::TopPRelu(_) | top_unary!() | top_binary!() | top_const!() => Err(context.unsupported("has no INT8 form yet")),
         Op::TopNone(_) | Op::TopWeight(_) => Err(context.unsupported("a constant is not computed")),
         Op::TpuAdd(_) | Op::TpuCast(_) | Op::TpuConv2D(_) | Op::TpuMatMul(_) | Op::TpuPad(_) | Op::TpuPool2D(_) | Op::TpuRelu(_) | Op::TpuReshape(_)
         | Op::TpuSoftmax(_) => Err(context.unsupported("is lowered already")),

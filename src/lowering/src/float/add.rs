@@ -1,6 +1,6 @@
 //! Elementwise sum.
 
-use super::{elem, operand};
+use super::{float_type, operand};
 use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext};
 use tpuc_ops::{top, tpu};
@@ -10,6 +10,6 @@ pub(super) fn float(context: &OpContext, op: &top::Add, dtype: DType) -> Result<
     let mut lowered = Lowered::default();
     let operands = (0..context.operands.len()).map(|i| operand(context, &mut lowered, i, dtype)).collect::<Result<_, _>>()?;
     let add = tpu::Add { do_relu: op.do_relu, relu_limit: op.relu_limit, coeff: op.coeff.clone(), is_scalar: Some(op.is_scalar), ..Default::default() };
-    lowered.push(add, operands, context.name, context.result_type(elem(dtype)));
+    lowered.push(add, operands, context.name, float_type(context, dtype));
     Ok(lowered.finish())
 }

@@ -1,6 +1,6 @@
 //! Convolution.
 
-use super::{elem, operand};
+use super::{float_type, operand};
 use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext, OperandRef};
 use tpuc_ops::{top, tpu};
@@ -29,6 +29,6 @@ pub(super) fn float(context: &OpContext, op: &top::Conv, dtype: DType) -> Result
         round_mode: tpu::RoundMode::HalfUp,
         ..Default::default()
     };
-    lowered.push(conv, vec![input, filter, bias], context.name, context.result_type(elem(dtype)));
+    lowered.push(conv, vec![input, filter, bias], context.name, float_type(context, dtype));
     Ok(lowered.finish())
 }

@@ -1,6 +1,6 @@
 //! Matrix product.
 
-use super::{elem, operand};
+use super::{float_type, operand};
 use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext, OperandRef};
 use tpuc_ops::{top, tpu};
@@ -26,6 +26,6 @@ pub(super) fn float(context: &OpContext, op: &top::MatMul, dtype: DType) -> Resu
         q_group_size: op.q_group_size,
         ..Default::default()
     };
-    lowered.push(matmul, vec![left, right, bias, OperandRef::None, OperandRef::None], context.name, context.result_type(elem(dtype)));
+    lowered.push(matmul, vec![left, right, bias, OperandRef::None, OperandRef::None], context.name, float_type(context, dtype));
     Ok(lowered.finish())
 }

@@ -4,17 +4,20 @@
 //! Operands and result have the type; sums are in f32 and rounded once. Biases of convolutions stay f32.
 
 mod add;
+mod binary;
 mod conv;
 mod matmul;
 mod movement;
 mod pool;
+mod pow;
 mod softmax;
+mod unary;
 
 use crate::error::LowerError;
 use crate::lowered::{Lowered, NewWeight, OpContext, OperandRef};
 use crate::quantize::weight;
 use half::{bf16, f16};
-use tpuc_ops::{Elem, Op};
+use tpuc_ops::{Elem, Op, TensorType, top_binary, top_const, top_unary};
 use tpuc_tensor::{DType, Data};
 
 /// Lowers an op to float arithmetic in `dtype` (F32, F16 or BF16).
@@ -30,8 +33,15 @@ pub(crate) fn lower(context: &OpContext, dtype: DType) -> Result<Lowered, LowerE
         Op::TopPad(op) => movement::pad(context, op, dtype),
         Op::TopReshape(op) => movement::reshape(context, op, dtype),
         Op::TopSoftmax(op) => softmax::float(context, op, dtype),
-        Op::TopScale(_) | Op::TopBatchNorm(_) => Err(context.unsupported("top_optimize turns it into a convolution; its scale and bias must be weights")),
+        Op::TopScale(op) => binary::scale(context, op, dtype),
+        Op::TopBatchNorm(_) => Err(context.unsupported("top_optimize turns it into a convolution; its scale and bias must be weights")),
         Op::TopNone(_) | Op::TopWeight(_) => Err(context.unsupported("a constant is not computed")),
+        Op::TopPow(op) => pow::pow(context, op),
+        Op::TopPow2(op) => pow::pow2(context, op),
+        Op::TopPow3(_) => pow::pow3(context),
+        top_unary!() | top_const!() | Op::TopClip(_) | Op::TopCompareConst(_) => unary::float(context, dtype),
+        top_binary!() | Op::TopPRelu(_) | Op::TopCompare(_) => binary::float(context, dtype),
+        Op::TopWhere(op) => binary::select(context, op, dtype),
         _ => Err(context.unsupported("has no float form yet")),
     }
 }
@@ -39,6 +49,19 @@ pub(crate) fn lower(context: &OpContext, dtype: DType) -> Result<Lowered, LowerE
 /// The element type of a float type.
 pub(crate) fn elem(dtype: DType) -> Elem {
     Elem::Plain(dtype)
+}
+
+/// The element type of a result that is computed in a float type. A range stays with it, for those who quantize it.
+pub(crate) fn result_elem(context: &OpContext, dtype: DType) -> Elem {
+    match context.result.elem {
+        Elem::Calibrated { min, max, .. } => Elem::Calibrated { expressed: dtype, min, max },
+        Elem::Plain(_) | Elem::Uniform { .. } => Elem::Plain(dtype),
+    }
+}
+
+/// The type of such a result.
+pub(crate) fn float_type(context: &OpContext, dtype: DType) -> TensorType {
+    context.result_type(result_elem(context, dtype))
 }
 
 /// A float weight under its own name in f32, else `<name>_f16` or `<name>_bf16`, each value rounded to the nearest.

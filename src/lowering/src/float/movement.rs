@@ -1,6 +1,6 @@
 //! Ops that compute nothing, or nothing that a narrower type would change.
 
-use super::elem;
+use super::{elem, float_type};
 use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext, OperandRef};
 use tpuc_ops::{Elem, Op, top, tpu};
@@ -35,5 +35,5 @@ fn follow(context: &OpContext, dtype: DType) -> DType {
 }
 
 fn keep(context: &OpContext, op: impl Into<Op>, elem: Elem) -> Lowered {
-    Lowered::one(op, vec![OperandRef::Operand { index: 0, elem }], context.name, context.result_type(elem))
+    Lowered::one(op, vec![OperandRef::Operand { index: 0, elem }], context.name, float_type(context, elem.storage()))
 }

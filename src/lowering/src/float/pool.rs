@@ -1,6 +1,6 @@
 //! Pooling.
 
-use super::elem;
+use super::{elem, float_type};
 use crate::bm1684x::pool::{floor_pads, round_mode};
 use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext, OperandRef};
@@ -51,5 +51,5 @@ pub(super) fn max(context: &OpContext, op: &top::MaxPool, dtype: DType) -> Resul
 
 fn pooled(context: &OpContext, pool: tpu::Pool2D, dtype: DType) -> Lowered {
     let operand = OperandRef::Operand { index: 0, elem: elem(dtype) };
-    Lowered::one(pool, vec![operand], context.name, context.result_type(elem(dtype)))
+    Lowered::one(pool, vec![operand], context.name, float_type(context, dtype))
 }

@@ -1,0 +1,79 @@
+//! Arithmetic of tensors: Sub, Mul, Max, Min.
+
+use super::rescale::rescaled;
+use crate::error::LowerError;
+use crate::float;
+use crate::lowered::{Lowered, OpContext, OperandRef};
+use crate::quantize::constant;
+use crate::ranges::Range;
+use tpuc_ops::{Op, top, tpu};
+use tpuc_tensor::round::{fit_any, fit_positive};
+
+/// `y = saturate((x_0 multiplier_0 >> rshift_0) - (x_1 multiplier_1 >> rshift_1))` as in a sum. Where an input reaches further
+/// than the result, most of what 8 bits hold would cancel: such a difference is computed in floats.
+pub(super) fn sub(context: &OpContext, op: &top::Sub) -> Result<Lowered, LowerError> {
+    let output = context.result_elem()?;
+    let threshold = |elem| Range::of_elem(elem).map(|r| r.threshold());
+    let reach = threshold(&context.result.elem);
+    let exceeds = |index: usize| context.tensor(index).is_ok_and(|t| threshold(&t.elem) > reach);
+    if reach.is_some() && (0..context.operands.len()).any(exceeds) {
+        return float::lower(context, context.chip.fallback);
+    }
+    let mut lowered = Lowered::default();
+    let (mut operands, mut multipliers, mut rshifts) = (Vec::new(), Vec::new(), Vec::new());
+    for index in 0..context.operands.len() {
+        let (operand, scale) = quantized(context, &mut lowered, index)?;
+        let coefficient = op.coeff.as_ref().and_then(|c| c.get(index)).copied().unwrap_or(1.0);
+        let fitted = fit_positive((coefficient * (scale / output.scale().unwrap_or(1.0))) as f32, 8);
+        operands.push(operand);
+        multipliers.push(i64::from(fitted.multiplier));
+        rshifts.push(i64::from(fitted.shift));
+    }
+    let sub = tpu::Sub { is_reverse: op.is_reverse, do_relu: op.do_relu, multipliers: Some(multipliers), rshifts: Some(rshifts), ..Default::default() };
+    lowered.push(sub, operands, context.name, context.result_type(output));
+    Ok(lowered.finish())
+}
+
+/// `y = saturate(product(x_i) * multiplier >> rshift)` with `multiplier / 2^rshift = product(s_i) / s_out` in 8 bits.
+pub(super) fn mul(context: &OpContext, op: &top::Mul) -> Result<Lowered, LowerError> {
+    let count = context.operands.len();
+    if (0..count).all(|index| context.is_weight(index)) {
+        return Err(context.unsupported("all inputs are constants"));
+    }
+    // The accumulator has room for the product of two.
+    if count != 2 {
+        return float::lower(context, context.chip.fallback);
+    }
+    let output = context.result_elem()?;
+    let mut lowered = Lowered::default();
+    let (left, left_scale) = quantized(context, &mut lowered, 0)?;
+    let (right, right_scale) = quantized(context, &mut lowered, 1)?;
+    let fitted = fit_any((left_scale * right_scale / output.scale().unwrap_or(1.0)) as f32, 8);
+    let mul = tpu::Mul { do_relu: op.do_relu, multiplier: fitted.multiplier, rshift: fitted.shift, ..Default::default() };
+    lowered.push(mul, vec![left, right], context.name, context.result_type(output));
+    Ok(lowered.finish())
+}
+
+/// The larger or smaller of integers that stand for the same: inputs of another scale or sign are brought to the result's
+/// (the reference compares integers of different scales).
+pub(super) fn extremum(context: &OpContext, op: impl Into<Op>) -> Result<Lowered, LowerError> {
+    let output = context.result_elem()?;
+    let mut lowered = Lowered::default();
+    let operands = (0..context.operands.len()).map(|index| rescaled(context, &mut lowered, index, output)).collect::<Result<_, _>>()?;
+    lowered.push(op, operands, context.name, context.result_type(output));
+    Ok(lowered.finish())
+}
+
+/// An operand in 8 bits and its scale: a constant by its largest magnitude, a value by its type.
+fn quantized(context: &OpContext, lowered: &mut Lowered, index: usize) -> Result<(OperandRef, f64), LowerError> {
+    match context.weight(index).transpose()? {
+        None => {
+            let elem = context.operand_elem(index)?;
+            Ok((OperandRef::Operand { index, elem }, elem.scale().unwrap_or(1.0)))
+        }
+        Some(values) => {
+            let (weight, scale) = constant(&context.operands[index].name, &context.tensor(index)?.shape, &values);
+            Ok((lowered.weight(weight), scale))
+        }
+    }
+}

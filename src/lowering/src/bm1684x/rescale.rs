@@ -1,0 +1,43 @@
+//! Operands in the type of the result, for ops that compare or pass integers as they are.
+
+use crate::error::LowerError;
+use crate::lowered::{Lowered, NewWeight, OpContext, OperandRef};
+use crate::quantize::{to_i8, to_u8, weight};
+use tpuc_ops::{Elem, Op, TensorType, tpu};
+use tpuc_tensor::round::fit_positive;
+use tpuc_tensor::{DType, Data};
+
+/// An operand as integers of type `to`. A constant is quantized with its scale; a value of another scale or sign goes through
+/// a MulShift named `<operand>_to_<layer>` with `multiplier / 2^rshift = s_in / s_to` in 8 bits.
+pub(super) fn rescaled(context: &OpContext, lowered: &mut Lowered, index: usize, to: Elem) -> Result<OperandRef, LowerError> {
+    let scale = to.scale().unwrap_or(1.0);
+    let operand = &context.operands[index];
+    let shape = &context.tensor(index)?.shape;
+    if let Some(values) = context.weight(index).transpose()? {
+        let quantized = match to.storage() {
+            DType::I8 => weight(format!("{}_{}_i8", operand.name, context.name), shape, Data::I8(values.iter().map(|&v| to_i8(v, scale)).collect())),
+            _ => weight(format!("{}_{}_u8", operand.name, context.name), shape, Data::U8(values.iter().map(|&v| to_u8(v, scale)).collect())),
+        };
+        return Ok(lowered.weight(quantized));
+    }
+    let from = context.operand_elem(index)?;
+    let input = OperandRef::Operand { index, elem: from };
+    if from.scale() == Some(scale) && from.storage() == to.storage() {
+        return Ok(input);
+    }
+    let fitted = fit_positive((from.scale().unwrap_or(1.0) / scale) as f32, 8);
+    let shift = tpu::MulShift { multiplier: fitted.multiplier, rshift: fitted.shift, const_val: None, do_relu: None, relu_limit: None, is_scalar: None };
+    Ok(lowered.push(shift, vec![input], format!("{}_to_{}", operand.name, context.name), TensorType::new(shape, to)))
+}
+
+/// An op whose result has the scale of operand 0, which is brought to it where ranges differ. `op` gets the scale.
+pub(super) fn within_one_scale(context: &OpContext, second: Option<NewWeight>, op: impl FnOnce(f64) -> Op) -> Result<Lowered, LowerError> {
+    let output = context.result_elem()?;
+    let mut lowered = Lowered::default();
+    let mut operands = vec![rescaled(context, &mut lowered, 0, output)?];
+    if let Some(second) = second {
+        operands.push(lowered.weight(second));
+    }
+    lowered.push(op(output.scale().unwrap_or(1.0)), operands, context.name, context.result_type(output));
+    Ok(lowered.finish())
+}
