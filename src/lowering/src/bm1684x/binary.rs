@@ -11,7 +11,7 @@ use tpuc_tensor::round::{fit_any, fit_positive};
 
 /// `y = saturate((x_0 multiplier_0 >> rshift_0) - (x_1 multiplier_1 >> rshift_1))` as in a sum. Where an input reaches further
 /// than the result, most of what 8 bits hold would cancel: such a difference is computed in floats.
-pub(super) fn sub(context: &OpContext, op: &top::Sub) -> Result<Lowered, LowerError> {
+pub(crate) fn sub(context: &OpContext, op: &top::Sub) -> Result<Lowered, LowerError> {
     let output = context.result_elem()?;
     let threshold = |elem| Range::of_elem(elem).map(|r| r.threshold());
     let reach = threshold(&context.result.elem);
@@ -35,7 +35,7 @@ pub(super) fn sub(context: &OpContext, op: &top::Sub) -> Result<Lowered, LowerEr
 }
 
 /// `y = saturate(product(x_i) * multiplier >> rshift)` with `multiplier / 2^rshift = product(s_i) / s_out` in 8 bits.
-pub(super) fn mul(context: &OpContext, op: &top::Mul) -> Result<Lowered, LowerError> {
+pub(crate) fn mul(context: &OpContext, op: &top::Mul) -> Result<Lowered, LowerError> {
     let count = context.operands.len();
     if (0..count).all(|index| context.is_weight(index)) {
         return Err(context.unsupported("all inputs are constants"));
@@ -56,7 +56,7 @@ pub(super) fn mul(context: &OpContext, op: &top::Mul) -> Result<Lowered, LowerEr
 
 /// The larger or smaller of integers that stand for the same: inputs of another scale or sign are brought to the result's
 /// (the reference compares integers of different scales).
-pub(super) fn extremum(context: &OpContext, op: impl Into<Op>) -> Result<Lowered, LowerError> {
+pub(crate) fn extremum(context: &OpContext, op: impl Into<Op>) -> Result<Lowered, LowerError> {
     let output = context.result_elem()?;
     let mut lowered = Lowered::default();
     let operands = (0..context.operands.len()).map(|index| rescaled(context, &mut lowered, index, output)).collect::<Result<_, _>>()?;

@@ -11,7 +11,7 @@ use tpuc_tensor::{DType, Data};
 const TRUTH: Elem = Elem::symmetric(DType::U8, 1.0);
 
 /// Of integers of one scale. With a constant tensor in f32: its values need not be multiples of the scale.
-pub(super) fn compare(context: &OpContext, op: &top::Compare) -> Result<Lowered, LowerError> {
+pub(crate) fn compare(context: &OpContext, op: &top::Compare) -> Result<Lowered, LowerError> {
     if context.is_weight(0) || context.is_weight(1) {
         return float::lower(context, DType::F32);
     }
@@ -37,7 +37,7 @@ fn wider(a: &Elem, b: &Elem) -> Elem {
 }
 
 /// With the constant `round(const / s)`.
-pub(super) fn compare_const(context: &OpContext, op: &top::CompareConst) -> Result<Lowered, LowerError> {
+pub(crate) fn compare_const(context: &OpContext, op: &top::CompareConst) -> Result<Lowered, LowerError> {
     let elem = context.operand_elem(0)?;
     let const_val = (op.const_val / elem.scale().unwrap_or(1.0)).round();
     let compare = tpu::CompareConst { mode: op.mode.clone(), const_val, inversed: op.inversed, is_scalar: Some(op.is_scalar) };
@@ -45,7 +45,7 @@ pub(super) fn compare_const(context: &OpContext, op: &top::CompareConst) -> Resu
 }
 
 /// Branches in the result's scale, numbers as `round(number / s)`. The condition is whatever it is computed in.
-pub(super) fn select(context: &OpContext, op: &top::Where) -> Result<Lowered, LowerError> {
+pub(crate) fn select(context: &OpContext, op: &top::Where) -> Result<Lowered, LowerError> {
     let output = context.result_elem()?;
     let (low, high) = output.storage().integer_range().unwrap_or((0, 0));
     let number = |value: f64| (value / output.scale().unwrap_or(1.0)).round().clamp(low as f64, high as f64);

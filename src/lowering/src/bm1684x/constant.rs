@@ -7,14 +7,14 @@ use tpuc_ops::{Elem, Op, top, tpu};
 use tpuc_tensor::round::{MultiplierShift, fit_any, fit_positive};
 
 /// `y = (q * multiplier + c) >> rshift` with `multiplier / 2^rshift = s_in / s_out` and `c = round(const / s_out) << rshift`.
-pub(super) fn add(context: &OpContext, op: &top::AddConst) -> Result<Lowered, LowerError> {
+pub(crate) fn add(context: &OpContext, op: &top::AddConst) -> Result<Lowered, LowerError> {
     let (input, output, fitted, const_val) = sum(context, op.const_val)?;
     let add = tpu::AddConst { const_val, do_relu: op.do_relu, multiplier: fitted.multiplier, rshift: fitted.shift, is_scalar: Some(op.is_scalar), ..Default::default() };
     Ok(one(context, add, input, output))
 }
 
 /// As [`add`], with the constant taken away; with `is_reverse` the tensor is taken from the constant.
-pub(super) fn sub(context: &OpContext, op: &top::SubConst) -> Result<Lowered, LowerError> {
+pub(crate) fn sub(context: &OpContext, op: &top::SubConst) -> Result<Lowered, LowerError> {
     let (input, output, fitted, const_val) = sum(context, op.const_val)?;
     let sub = tpu::SubConst {
         const_val,
@@ -37,7 +37,7 @@ fn sum(context: &OpContext, const_val: f64) -> Result<(Elem, Elem, MultiplierShi
 }
 
 /// `y = q * multiplier >> rshift` with `multiplier / 2^rshift = const s_in / s_out` in 8 bits.
-pub(super) fn mul(context: &OpContext, op: &top::MulConst) -> Result<Lowered, LowerError> {
+pub(crate) fn mul(context: &OpContext, op: &top::MulConst) -> Result<Lowered, LowerError> {
     let (input, output) = (context.operand_elem(0)?, context.result_elem()?);
     let fitted = fit_any((input.scale().unwrap_or(1.0) / output.scale().unwrap_or(1.0) * op.const_val) as f32, 8);
     let shift = tpu::MulShift {
@@ -52,12 +52,12 @@ pub(super) fn mul(context: &OpContext, op: &top::MulConst) -> Result<Lowered, Lo
 }
 
 /// `max(q, c)` with `c = round(const / s)`, within one scale.
-pub(super) fn max(context: &OpContext, op: &top::MaxConst) -> Result<Lowered, LowerError> {
+pub(crate) fn max(context: &OpContext, op: &top::MaxConst) -> Result<Lowered, LowerError> {
     within_one_scale(context, None, |scale| tpu::MaxConst { const_val: (op.const_val / scale).round(), is_scalar: Some(op.is_scalar), ..Default::default() }.into())
 }
 
 /// `min(q, c)` with `c = round(const / s)`, within one scale.
-pub(super) fn min(context: &OpContext, op: &top::MinConst) -> Result<Lowered, LowerError> {
+pub(crate) fn min(context: &OpContext, op: &top::MinConst) -> Result<Lowered, LowerError> {
     within_one_scale(context, None, |scale| tpu::MinConst { const_val: (op.const_val / scale).round(), is_scalar: Some(op.is_scalar), ..Default::default() }.into())
 }
 

@@ -4,16 +4,16 @@
 //! section 4 has the arithmetic.
 
 mod add;
-mod binary;
-mod choice;
-mod constant;
+pub(crate) mod binary;
+pub(crate) mod choice;
+pub(crate) mod constant;
 mod conv;
 mod matmul;
 pub(crate) mod movement;
 pub(crate) mod pool;
-mod rescale;
+pub(crate) mod rescale;
 mod softmax;
-mod unary;
+pub(crate) mod unary;
 
 use crate::chip::Mode;
 use crate::error::LowerError;
@@ -74,6 +74,7 @@ fn lower_int8(context: &OpContext) -> Result<Lowered, LowerError> {
         // Quotients, powers of tensors, and what has too steep a slope for a table.
         Op::TopDiv(_) | Op::TopPow3(_) | Op::TopTan(_) => float::lower(context, DType::F32),
         Op::TopClip(_) | Op::TopScale(_) => float::lower(context, context.chip.fallback),
+        Op::TopPow2(op) if op.const_val.is_nan() || op.const_val <= 0.0 => float::lower(context, DType::F32),
         top_unary!() => match lut::function(context.op) {
             Some(function) => lut::int8(context, |x| function.exact(x)),
             None => Err(context.unsupported("has no INT8 form")),

@@ -9,7 +9,7 @@ use tpuc_tensor::{DType, Data};
 
 /// An operand as integers of type `to`. A constant is quantized with its scale; a value of another scale or sign goes through
 /// a MulShift named `<operand>_to_<layer>` with `multiplier / 2^rshift = s_in / s_to` in 8 bits.
-pub(super) fn rescaled(context: &OpContext, lowered: &mut Lowered, index: usize, to: Elem) -> Result<OperandRef, LowerError> {
+pub(crate) fn rescaled(context: &OpContext, lowered: &mut Lowered, index: usize, to: Elem) -> Result<OperandRef, LowerError> {
     let scale = to.scale().unwrap_or(1.0);
     let operand = &context.operands[index];
     let shape = &context.tensor(index)?.shape;
@@ -31,7 +31,7 @@ pub(super) fn rescaled(context: &OpContext, lowered: &mut Lowered, index: usize,
 }
 
 /// An op whose result has the scale of operand 0, which is brought to it where ranges differ. `op` gets the scale.
-pub(super) fn within_one_scale(context: &OpContext, second: Option<NewWeight>, op: impl FnOnce(f64) -> Op) -> Result<Lowered, LowerError> {
+pub(crate) fn within_one_scale(context: &OpContext, second: Option<NewWeight>, op: impl FnOnce(f64) -> Op) -> Result<Lowered, LowerError> {
     let output = context.result_elem()?;
     let mut lowered = Lowered::default();
     let mut operands = vec![rescaled(context, &mut lowered, 0, output)?];

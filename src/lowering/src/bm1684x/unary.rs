@@ -11,7 +11,7 @@ use tpuc_tensor::Data;
 use tpuc_tensor::round::fit_any;
 
 /// Whether an op computes in f32 even where half floats are asked for: functions that are sums of series, and quotients.
-pub(super) fn needs_f32(op: &Op, mode: Mode) -> bool {
+pub(crate) fn needs_f32(op: &Op, mode: Mode) -> bool {
     match op {
         Op::TopCos(_) | Op::TopCosh(_) | Op::TopElu(_) | Op::TopErf(_) | Op::TopGELU(_) | Op::TopMish(_) | Op::TopPow(_) | Op::TopPow2(_) | Op::TopPow3(_)
         | Op::TopReciprocal(_) | Op::TopRsqrt(_) | Op::TopSigmoid(_) | Op::TopSiLU(_) | Op::TopSin(_) | Op::TopSinh(_) | Op::TopSoftplus(_)
@@ -24,13 +24,13 @@ pub(super) fn needs_f32(op: &Op, mode: Mode) -> bool {
 }
 
 /// `|q|` within one scale.
-pub(super) fn abs(context: &OpContext) -> Result<Lowered, LowerError> {
+pub(crate) fn abs(context: &OpContext) -> Result<Lowered, LowerError> {
     let active = tpu::Active { mode: tpu::ActiveMode::ABSVAL, coeffs: None, scale: None, bias: None, log: None, is_scalar: None };
     within_one_scale(context, None, |_| active.into())
 }
 
 /// `q * multiplier >> rshift` where q is negative, with `multiplier / 2^rshift = alpha`, within one scale.
-pub(super) fn leaky_relu(context: &OpContext, op: &top::LeakyRelu) -> Result<Lowered, LowerError> {
+pub(crate) fn leaky_relu(context: &OpContext, op: &top::LeakyRelu) -> Result<Lowered, LowerError> {
     let fitted = fit_any(op.alpha as f32, 8);
     let unknown = || context.unsupported(format!("unknown round mode '{}'", op.round_mode));
     let round_mode = tpu::RoundMode::from_case(&op.round_mode).ok_or_else(unknown)?;
@@ -39,7 +39,7 @@ pub(super) fn leaky_relu(context: &OpContext, op: &top::LeakyRelu) -> Result<Low
 }
 
 /// `q * slope >> rshift` where q is negative, within one scale. All slopes share the largest shift with which they fit i8.
-pub(super) fn prelu(context: &OpContext) -> Result<Lowered, LowerError> {
+pub(crate) fn prelu(context: &OpContext) -> Result<Lowered, LowerError> {
     let Some(slope) = context.weight(1).transpose()? else {
         return Err(context.unsupported("the slope is not a weight"));
     };
