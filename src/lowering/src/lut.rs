@@ -49,12 +49,13 @@ pub(crate) fn function(op: &Op) -> Option<Function> {
 }
 
 /// `table[byte] = saturate(round_half_away(f(q s_in) / s_out))` with q the integer of the byte: 0 to 127, then -128 to -1
-/// where the input is signed, else 0 to 255. What is no number becomes 0.
+/// where the input is signed, else 0 to 255. What is not finite (1 / 0, the root of what is negative) becomes the lowest
+/// integer, as in the reference: calibration never saw it.
 pub(crate) fn table(f: impl Fn(f64) -> f64, input: &Elem, output: &Elem) -> Data {
     let (from, to) = (input.scale().unwrap_or(1.0), output.scale().unwrap_or(1.0));
     let signed = input.storage() == DType::I8;
     let integer = |byte: u8| if signed { f64::from(byte as i8) } else { f64::from(byte) };
-    let values = (0..=255).map(|byte| f(integer(byte) * from));
+    let values = (0..=255).map(|byte| f(integer(byte) * from)).map(|v| if v.is_finite() { v } else { f64::NEG_INFINITY });
     match output.storage() {
         DType::I8 => Data::I8(values.map(|v| to_i8(v, to)).collect()),
         _ => Data::U8(values.map(|v| to_u8(v, to)).collect()),
@@ -81,8 +82,8 @@ mod tests {
         let Data::U8(doubled) = table(|x| 2.0 * x, &signed, &unsigned) else { panic!("u8") };
         assert_eq!((doubled[0], doubled[1], doubled[63], doubled[64], doubled[127], doubled[128], doubled[255]), (0, 4, 252, 255, 255, 0, 0));
         let Data::I8(root) = table(f64::sqrt, &signed, &signed) else { panic!("i8") };
-        assert_eq!((root[0], root[2], root[8], root[127], root[255]), (0, 2, 4, 16, 0));
+        assert_eq!((root[0], root[2], root[8], root[127], root[255]), (0, 2, 4, 16, -128));
         let Data::I8(reciprocal) = table(|x| 1.0 / x, &unsigned, &signed) else { panic!("i8") };
-        assert_eq!((reciprocal[0], reciprocal[1], reciprocal[4], reciprocal[255]), (127, 8, 2, 0));
+        assert_eq!((reciprocal[0], reciprocal[1], reciprocal[4], reciprocal[255]), (-128, 8, 2, 0));
     }
 }

@@ -37,6 +37,8 @@ pub fn top_optimize(program: &Program, weights: &WeightStore, chip: &Chip) -> Re
 
 /// `y = x * scale + bias` per channel.
 struct Affine {
+    /// The weight that has the scale as it is.
+    name: Option<String>,
     scale: Vec<f32>,
     bias: Vec<f32>,
     do_relu: bool,
@@ -64,7 +66,9 @@ impl Affine {
         let affine = match &node.op {
             Op::TopScale(op) => {
                 let (Some(scale), Some(bias)) = (parameter(1, 1.0)?, parameter(2, 0.0)?) else { return Ok(None) };
-                Affine { scale, bias, do_relu: op.do_relu, relu_limit: op.relu_limit }
+                let weight = node.operands.get(1).map(|&id| program.value(id)).filter(|v| v.source == Source::Weight && readers(program, &v.name) == 1);
+                let name = weight.filter(|v| v.ty.tensor().is_some_and(|t| t.count() == channels as i64)).map(|v| v.name.clone());
+                Affine { name, scale, bias, do_relu: op.do_relu, relu_limit: op.relu_limit }
             }
             // Scale in f64, bias in f32: the reference's bits.
             Op::TopBatchNorm(op) => {
@@ -72,12 +76,17 @@ impl Affine {
                 let (Some(gamma), Some(beta)) = (parameter(3, 1.0)?, parameter(4, 0.0)?) else { return Ok(None) };
                 let scale: Vec<f32> = gamma.iter().zip(&variance).map(|(g, v)| (f64::from(*g) / (f64::from(*v) + op.epsilon).sqrt()) as f32).collect();
                 let bias = (0..channels).map(|c| beta[c] - mean[c] * scale[c]).collect();
-                Affine { scale, bias, do_relu: op.do_relu, relu_limit: op.relu_limit }
+                Affine { name: None, scale, bias, do_relu: op.do_relu, relu_limit: op.relu_limit }
             }
             _ => return Ok(None),
         };
         Ok(Some(affine))
     }
+}
+
+/// How often weights of a name are read.
+fn readers(program: &Program, name: &str) -> usize {
+    program.nodes.iter().flat_map(|n| &n.operands).filter(|&&o| program.value(o).source == Source::Weight && program.value(o).name == name).count()
 }
 
 /// One value per channel, from as many or from one.
@@ -135,9 +144,10 @@ impl Copy<'_> {
             relu_limit: affine.relu_limit,
             ..Default::default()
         };
-        let mut weight = |suffix: &str, shape: &[i64], data: Vec<f32>, program: &mut Program| {
-            let mut name = format!("{layer}_{suffix}");
-            while store.contains(&name) {
+        // The scale is taken over under its own name.
+        let mut weight = |own: Option<String>, suffix: &str, shape: &[i64], data: Vec<f32>, program: &mut Program| {
+            let mut name = own.clone().unwrap_or_else(|| format!("{layer}_{suffix}"));
+            while own.is_none() && store.contains(&name) {
                 name.push_str("_conv");
             }
             let dims: Vec<usize> = shape.iter().map(|&d| d as usize).collect();
@@ -145,8 +155,8 @@ impl Copy<'_> {
             store.insert(name.clone(), tensor);
             program.add_weight(name, TensorType::f32(shape))
         };
-        let filter = weight("filter", &filter_shape, affine.scale, &mut self.program);
-        let bias = weight("bias", &[channels], affine.bias, &mut self.program);
+        let filter = weight(affine.name, "filter", &filter_shape, affine.scale, &mut self.program);
+        let bias = weight(None, "to_bias", &[channels], affine.bias, &mut self.program);
         let input = self.value(node.operands[0]);
         self.push_as(node, conv.into(), &[input, filter, bias]);
     }

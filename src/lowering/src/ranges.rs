@@ -3,6 +3,8 @@
 //! In go a Top program and a calibration table; out comes a range per value, and with [`Ranges::annotate`] the same
 //! program with `!quant.calibrated` types. A range that reaches below zero means a signed integer.
 
+mod arithmetic;
+
 use crate::chip::{Chip, Family};
 use crate::table::{CalibrationTable, Row, TableError};
 use tpuc_ops::{Elem, Node, Op, Program, TensorType, ValueId, ValueType, top_binary, top_const, top_unary, tpu_binary, tpu_choice, tpu_unary};
@@ -46,6 +48,8 @@ impl Range {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ranges {
     of: Vec<Option<Range>>,
+    /// Results of choices whose range had to be widened for a constant.
+    widened: Vec<ValueId>,
 }
 
 /// How an op takes part in propagation. The order of the steps matters; see [`Ranges::propagate`].
@@ -57,9 +61,24 @@ enum Rule {
     KeepsSign,
     /// The input takes the result's range if nobody else reads it.
     Backward,
+    /// As [`Rule::Backward`], but the input keeps its own lower end.
+    BackwardMax,
     /// The result takes the input's range.
     Forward,
+    /// The result's range is a multiple of the input's.
+    ForwardProduct,
+    /// The result may be negative though calibration saw nothing below zero.
+    AllowsNegative,
+    /// Inputs that nobody else reads and the result have one range.
+    Join,
+    /// Products that are summed have the range of the sum.
+    SumOfProducts,
+    /// Comparison and choice.
+    Choice,
 }
+
+/// Carries ranges over one op; whether that changed any.
+type Step = fn(&mut Ranges, &Graph, &Node) -> bool;
 
 /// The rules of every op. An op that is not listed keeps what its own threshold says.
 fn rules(op: &Op, chip: &Chip) -> &'static [Rule] {
@@ -74,9 +93,20 @@ fn rules(op: &Op, chip: &Chip) -> &'static [Rule] {
         Op::TopPermute(_) => &[Rule::View, Rule::Forward],
         Op::TopReverse(_) | Op::TopSlice(_) | Op::TopSqueeze(_) | Op::TopTile(_) | Op::TopUnsqueeze(_) | Op::TopUpsample(_) => &[Rule::Forward],
         Op::TopDepth2Space(_) => &[Rule::Backward],
-        Op::TopArg(_) | Op::TopCompare(_) | Op::TopCompareConst(_) | Op::TopConcat(_) | Op::TopDeconv(_) | Op::TopExpand(_) | Op::TopGather(_)
-        | Op::TopGroupNorm(_) | Op::TopInstanceNorm(_) | Op::TopInterp(_) | Op::TopLayerNorm(_) | Op::TopReduce(_) | Op::TopSplit(_) | Op::TopWhere(_) => &[],
-        Op::TopPRelu(_) | top_unary!() | top_binary!() | top_const!() => &[],
+        Op::TopConcat(_) | Op::TopMax(_) | Op::TopMin(_) => &[Rule::Join],
+        Op::TopCompare(_) | Op::TopWhere(_) => &[Rule::Choice],
+        Op::TopAbs(_) => &[Rule::KeepsSign, Rule::Backward, Rule::Forward],
+        Op::TopLeakyRelu(_) if chip.family == Family::Cv18xx => &[Rule::Backward, Rule::Forward],
+        Op::TopPRelu(_) if chip.family == Family::Cv18xx => &[],
+        Op::TopLeakyRelu(_) | Op::TopPRelu(_) => &[Rule::BackwardMax, Rule::Forward],
+        Op::TopMaxConst(_) | Op::TopMinConst(_) => &[Rule::Forward],
+        Op::TopMulConst(_) => &[Rule::ForwardProduct],
+        Op::TopSubConst(_) => &[Rule::AllowsNegative],
+        Op::TopSub(_) | Op::TopMul(_) if chip.family != Family::Cv18xx => &[Rule::AllowsNegative],
+        Op::TopAdd(_) if chip.family == Family::Bm1684x => &[Rule::SumOfProducts],
+        Op::TopArg(_) | Op::TopCompareConst(_) | Op::TopDeconv(_) | Op::TopExpand(_) | Op::TopGather(_)
+        | Op::TopGroupNorm(_) | Op::TopInstanceNorm(_) | Op::TopInterp(_) | Op::TopLayerNorm(_) | Op::TopReduce(_) | Op::TopSplit(_) => &[],
+        top_unary!() | top_binary!() | top_const!() => &[],
         Op::TopAdd(_) | Op::TopBatchNorm(_) | Op::TopClip(_) | Op::TopConv(_) | Op::TopInput(_) | Op::TopMatMul(_) | Op::TopNone(_) | Op::TopScale(_)
         | Op::TopSoftmax(_) | Op::TopWeight(_) => &[],
         Op::TpuAdd(_) | Op::TpuCast(_) | Op::TpuConv2D(_) | Op::TpuMatMul(_) | Op::TpuPad(_) | Op::TpuPool2D(_) | Op::TpuRelu(_) | Op::TpuReshape(_)
@@ -118,15 +148,35 @@ fn does_relu(op: &Op) -> bool {
 
 /// The range of a result by its row: `[-threshold, threshold]` where negative values were seen, else `[0, threshold]`.
 /// A softmax has `[0, 1]` whatever was seen. CV18xx knows only signed integers.
-fn range_of_row(op: &Op, row: &Row, chip: &Chip) -> Option<Range> {
+fn range_of_row(program: &Program, node: &Node, row: &Row, chip: &Chip) -> Option<Range> {
+    let op = &node.op;
     if chip.family == Family::Cv18xx {
         return (row.threshold > 0.0).then(|| Range::new(-row.threshold, row.threshold));
     }
-    if matches!(op, Op::TopSoftmax(s) if !s.log) {
-        return Some(Range::new(0.0, 1.0));
+    match op {
+        Op::TopSoftmax(op) if !op.log => return Some(Range::new(0.0, 1.0)),
+        Op::TopSigmoid(op) if !op.log && op.scale == 1.0 && op.bias == 0.0 => return Some(Range::new(0.0, 1.0)),
+        _ => {}
     }
-    let signed = row.min < 0.0 && !does_relu(op);
-    (row.threshold > 0.0).then(|| Range::new(if signed { -row.threshold } else { 0.0 }, row.threshold))
+    let is_positive_product = matches!(op, Op::TopMul(_)) && (is_square(node) || node.operands.iter().all(|&o| is_never_negative(program, o)));
+    let lowest = match op {
+        Op::TopAbs(_) => -row.threshold,
+        // A difference is signed, whatever was seen.
+        Op::TopSub(_) => if row.min < 0.0 { -row.threshold } else { -1e-5 },
+        _ if row.min < 0.0 && !does_relu(op) && !is_positive_product => -row.threshold,
+        _ => 0.0,
+    };
+    (row.threshold > 0.0).then(|| Range::new(lowest, row.threshold))
+}
+
+/// Whether a product is that of a value with itself.
+fn is_square(node: &Node) -> bool {
+    node.operands.len() == 2 && node.operands[0] == node.operands[1]
+}
+
+fn is_never_negative(program: &Program, value: ValueId) -> bool {
+    let producer = program.producer(value).map(|p| &program.nodes[p].op);
+    matches!(producer, Some(Op::TopSigmoid(_) | Op::TopRelu(_)))
 }
 
 impl Ranges {
@@ -134,11 +184,11 @@ impl Ranges {
     pub fn from_table(program: &Program, table: &CalibrationTable, chip: &Chip) -> Result<Ranges, TableError> {
         let names = program.names();
         table.check_layers(names.keys().copied())?;
-        let mut ranges = Ranges { of: vec![None; program.values.len()] };
+        let mut ranges = Ranges { of: vec![None; program.values.len()], widened: Vec::new() };
         for node in &program.nodes {
             for &result in &node.results {
                 let row = table.get(&program.value(result).name);
-                ranges.of[result.index()] = row.and_then(|row| range_of_row(&node.op, row, chip));
+                ranges.of[result.index()] = row.and_then(|row| range_of_row(program, node, row, chip));
             }
         }
         Ok(ranges)
@@ -147,7 +197,7 @@ impl Ranges {
     /// The ranges in the types of a program.
     pub fn from_types(program: &Program) -> Ranges {
         let range = |ty: &ValueType| ty.tensor().and_then(|t| Range::of_elem(&t.elem));
-        Ranges { of: program.values.iter().map(|v| range(&v.ty)).collect() }
+        Ranges { of: program.values.iter().map(|v| range(&v.ty)).collect(), widened: Vec::new() }
     }
 
     pub fn get(&self, value: ValueId) -> Option<Range> {
@@ -171,17 +221,29 @@ impl Ranges {
         let graph = Graph::new(program, chip);
         self.repeat(&graph, Rule::View, Ranges::forward);
         self.repeat(&graph, Rule::KeepsSign, Ranges::keep_sign);
-        self.repeat(&graph, Rule::Backward, Ranges::backward);
-        self.repeat(&graph, Rule::Forward, Ranges::forward);
+        self.repeat(&graph, Rule::AllowsNegative, Ranges::allow_negative);
+        self.repeat(&graph, Rule::Join, Ranges::join);
+        self.step(&graph, &[(Rule::Backward, Ranges::backward), (Rule::BackwardMax, Ranges::backward_max)]);
+        self.repeat(&graph, Rule::SumOfProducts, Ranges::sum_of_products);
+        self.repeat(&graph, Rule::Choice, Ranges::choice);
+        self.step(&graph, &[(Rule::Forward, Ranges::forward), (Rule::ForwardProduct, Ranges::forward_product)]);
         self.repeat(&graph, Rule::KeepsSign, Ranges::keep_sign);
+        self.repeat(&graph, Rule::AllowsNegative, Ranges::allow_negative);
+        self.repeat(&graph, Rule::Choice, Ranges::choice);
     }
 
-    /// Applies a step to all ops of a rule until nothing changes. A range moves one op a round at worst, so as many
-    /// rounds as there are ops suffice.
-    fn repeat(&mut self, graph: &Graph, rule: Rule, step: fn(&mut Ranges, &Graph, &Node) -> bool) {
-        let nodes: Vec<&Node> = graph.program.nodes.iter().filter(|n| rules(&n.op, graph.chip).contains(&rule)).collect();
-        for _ in 0..=nodes.len() {
-            let changed = nodes.iter().filter(|&&node| step(self, graph, node)).count();
+    fn repeat(&mut self, graph: &Graph, rule: Rule, apply: Step) {
+        self.step(graph, &[(rule, apply)]);
+    }
+
+    /// Applies the steps of some rules to all their ops until nothing changes. A range moves one op a round at worst, so as
+    /// many rounds as there are ops suffice.
+    fn step(&mut self, graph: &Graph, steps: &[(Rule, Step)]) {
+        // In the order of the program, each op by its own rule.
+        let of = |node: &Node| steps.iter().filter(|s| rules(&node.op, graph.chip).contains(&s.0)).map(|s| s.1).collect::<Vec<Step>>();
+        let list: Vec<(&Node, Step)> = graph.program.nodes.iter().flat_map(|n| of(n).into_iter().map(move |s| (n, s))).collect();
+        for _ in 0..=list.len() {
+            let changed = list.iter().filter(|(node, apply)| apply(self, graph, node)).count();
             if changed == 0 {
                 return;
             }
@@ -248,11 +310,7 @@ impl Ranges {
             return false;
         }
         // A reshape in front changes with its result.
-        let producer = graph.program.producer(input).map(|p| &graph.program.nodes[p]);
-        let view = producer.filter(|p| rules(&p.op, graph.chip).contains(&Rule::View));
-        if let Some(&source) = view.and_then(|v| v.operands.first()) {
-            self.update(source, range);
-        }
+        self.backward_through(graph, input, range, |op| rules(op, graph.chip).contains(&Rule::View));
         true
     }
 
