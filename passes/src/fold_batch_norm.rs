@@ -1,5 +1,5 @@
 //! `top-fold-batchnorm`: gamma (x - mean) / sqrt(variance + epsilon) + beta is a per-channel factor and offset. They go into
-//! the weights of a convolution that nobody else reads; elsewhere they become a Scale.
+//! the weights of a convolution or of a matrix product that nobody else reads; elsewhere they become a Scale.
 //!
 //! Arithmetic and its order in f32 are those of the usual ONNX simplifiers, so that folded weights agree with theirs bit
 //! for bit.
@@ -44,8 +44,8 @@ fn fold(editor: &mut Editor, node: usize, op: &top::BatchNorm) -> Result<bool, S
         return Err(format!("layer '{layer}': the statistics of a batch norm must be weights"));
     };
     let input = editor.operand(node, 0);
-    if let Some(conv) = editor.sole_producer(input) {
-        if fold_into_conv(editor, node, conv, &affine, op)? {
+    if let Some(producer) = editor.sole_producer(input) {
+        if fold_into_conv(editor, node, producer, &affine, op)? || fold_into_matmul(editor, node, producer, &affine, op)? {
             return Ok(true);
         }
     }
@@ -97,5 +97,39 @@ fn fold_into_conv(editor: &mut Editor, node: usize, conv: usize, affine: &Affine
     // The convolution keeps its name: to ONNX simplifiers, and so to tables made elsewhere, it is still that layer.
     let replacement = editor.result(conv);
     editor.bypass(node, replacement);
+    Ok(true)
+}
+
+/// Columns of a constant matrix are what channels are behind a product of two dimensions. The product goes by the batch
+/// norm's name.
+fn fold_into_matmul(editor: &mut Editor, node: usize, matmul: usize, affine: &Affine, norm: &top::BatchNorm) -> Result<bool, String> {
+    let Op::TopMatMul(mut op) = editor.op(matmul).clone() else { return Ok(false) };
+    let (right, bias, columns) = (editor.operand(matmul, 1), editor.operand(matmul, 2), affine.factor.len());
+    let shape = editor.shape(right).to_vec();
+    let plain = !op.do_relu && !op.right_transpose && !op.output_transpose && !op.hdim_is_batch;
+    if !plain || editor.shape(editor.result(matmul)).len() != 2 || shape.len() != 2 || shape[1] as usize != columns {
+        return Ok(false);
+    }
+    let Some(mut weights) = editor.weight(right) else { return Ok(false) };
+    let old_bias = match editor.program.value(bias).ty.is_none() {
+        true => vec![0.0; columns],
+        false => match editor.weight(bias) {
+            Some(b) if b.len() == columns => b,
+            _ => return Ok(false),
+        },
+    };
+    for row in weights.chunks_mut(columns.max(1)) {
+        row.iter_mut().zip(&affine.factor).for_each(|(w, factor)| *w *= factor);
+    }
+    let new_bias = (0..columns).map(|c| (old_bias[c] - affine.mean[c]) * affine.factor[c] + affine.beta[c]).collect();
+    let layer = editor.program.node_name(node).to_owned();
+    let right = editor.add_weight(&format!("{layer}_filter"), &shape, weights)?;
+    let bias = editor.add_weight(&format!("{layer}_bias"), &[columns as i64], new_bias)?;
+    (op.do_relu, op.relu_limit) = (norm.do_relu, norm.relu_limit);
+    editor.program.nodes[matmul].op = Op::TopMatMul(op);
+    editor.program.nodes[matmul].operands[1] = right;
+    editor.program.nodes[matmul].operands[2] = bias;
+    let replacement = editor.result(matmul);
+    editor.fuse_into(node, replacement);
     Ok(true)
 }

@@ -74,14 +74,17 @@ impl Builder {
     fn conv(&mut self, input: ValueId) -> ValueId {
         let shape = self.shape(input);
         let (channels, height, width) = (shape[1], shape[2], shape[3]);
-        let group = match self.random.below(4) {
+        let group = match self.random.below(5) {
             0 => channels,
             1 if channels % 2 == 0 => 2,
+            // Narrow groups, of which several are computed together.
+            2 => [10, 8, 5, 4, 3].into_iter().find(|g| channels % g == 0).unwrap_or(1),
             _ => 1,
         };
         let outputs = match group {
             1 => self.random.pick(&[1, 10, 63, 64, 65, 130]),
             2 => self.random.pick(&[2, 34, 130]),
+            g if g < channels => g * self.random.pick(&[1, 3, 16]),
             _ => channels * if channels < 8 { self.random.pick(&[1, 2]) } else { 1 },
         };
         let side = |random: &mut Random, size: i64| random.pick(&[1i64, 2, 3, 5]).min(size);
@@ -90,6 +93,13 @@ impl Builder {
         let pad = |random: &mut Random, k: i64| random.below(k as u64) as i64;
         let pads = vec![pad(&mut self.random, kernel[0]), pad(&mut self.random, kernel[1]), pad(&mut self.random, kernel[0]), pad(&mut self.random, kernel[1])];
         let strides = vec![self.random.pick(&[1, 1, 2, 3]), self.random.pick(&[1, 1, 2])];
+        let (dilation, pads, strides) = match self.random.below(12) {
+            // Beyond the fields of an instruction.
+            0 if kernel == [3, 3] => (18, vec![18; 4], vec![1, 1]),
+            1 => (dilation, pads, vec![17, strides[1]]),
+            2 => (dilation, vec![16, 17, 3, 18], strides),
+            _ => (dilation, pads, strides),
+        };
         let fan_in = (channels / group * kernel[0] * kernel[1]) as f32;
         let filter = self.weight(&[outputs, channels / group, kernel[0], kernel[1]], 2.0 / fan_in.sqrt());
         let bias = if self.random.below(3) == 0 { self.program.none() } else { self.weight(&[outputs], 0.5) };
@@ -101,14 +111,16 @@ impl Builder {
 
     fn pool(&mut self, input: ValueId) -> ValueId {
         let shape = self.shape(input);
-        let kernel = vec![self.random.pick(&[1, 2, 3]).min(shape[2]), self.random.pick(&[2, 3]).min(shape[3])];
-        let strides = vec![self.random.pick(&[1, 2]), self.random.pick(&[1, 2])];
+        let large = self.random.below(6) == 0;
+        let sides = if large { [7i64, 13, 18] } else { [1, 2, 3] };
+        let kernel = vec![self.random.pick(&sides).min(shape[2]), self.random.pick(&sides).max(2).min(shape[3])];
+        let strides = if large && self.random.below(2) == 0 { kernel.clone() } else { vec![self.random.pick(&[1, 2]), self.random.pick(&[1, 2])] };
         let pad = |random: &mut Random, k: i64| random.below(k as u64) as i64;
         let pads = vec![pad(&mut self.random, kernel[0]), pad(&mut self.random, kernel[1]), pad(&mut self.random, kernel[0]), pad(&mut self.random, kernel[1])];
         if self.random.below(2) == 0 {
             return self.push(top::MaxPool { kernel_shape: kernel, strides, pads, ..Default::default() }, &[input]);
         }
-        let count_include_pad = self.random.below(2) == 0;
+        let count_include_pad = self.random.below(2) == 0 || kernel[0] * kernel[1] > 257;
         self.push(top::AvgPool { kernel_shape: kernel, strides, pads, count_include_pad, ..Default::default() }, &[input])
     }
 

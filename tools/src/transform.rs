@@ -248,7 +248,7 @@ fn test(arguments: &Arguments, imported: &Imported, network: &Network, tolerance
     let excepts = cli::list(&arguments.excepts);
     cli::warn_of_unknown(arguments.talk, "--excepts", &excepts, all.iter().chain(&origin).map(|(n, _)| n.as_str()));
     let reference: HashMap<&str, _> = origin.iter().map(|(n, t)| (n.as_str(), t)).collect();
-    let moved = folded_names(&imported.program, &all.iter().map(|(name, _)| name.as_str()).collect());
+    let moved = folded_names(&imported.program, &network.program, &all.iter().map(|(name, _)| name.as_str()).collect());
     let common = all.iter().filter(|(name, _)| !excepts.contains(name));
     let reference_of = |name: &str| reference.get(moved.get(name).copied().unwrap_or(name));
     let list = common.filter_map(|(name, t)| reference_of(name).map(|r| compare(name, t, r, tolerance))).collect();
@@ -263,12 +263,16 @@ fn test(arguments: &Arguments, imported: &Imported, network: &Network, tolerance
 
 /// A convolution that a batch norm was folded into keeps its name and has the batch norm's values: by name, where those are
 /// in the imported program. `kept` are the names of the canonicalized one.
-fn folded_names<'p>(imported: &'p Program, kept: &HashSet<&str>) -> HashMap<&'p str, &'p str> {
+fn folded_names<'p>(imported: &'p Program, canonicalized: &Program, kept: &HashSet<&str>) -> HashMap<&'p str, &'p str> {
+    let is_affine = |op: &Op| matches!(op, Op::TopBatchNorm(_) | Op::TopScale(_));
+    let first = |program: &'p Program, node: &'p tpuc_ops::Node| node.operands.first().map(|&v| program.value(v).name.as_str());
+    // Where it is still computed, nothing was folded: it only goes by the name of a Relu behind it.
+    let computed = |name: &str| canonicalized.nodes.iter().any(|n| is_affine(&n.op) && n.operands.first().is_some_and(|&v| canonicalized.value(v).name == name));
     let mut moved = HashMap::new();
-    for node in imported.nodes.iter().filter(|n| matches!(n.op, Op::TopBatchNorm(_) | Op::TopScale(_))) {
-        if let (Some(&operand), Some(&result)) = (node.operands.first(), node.results.first()) {
-            let (from, to) = (imported.value(operand).name.as_str(), imported.value(result).name.as_str());
-            if kept.contains(from) && !kept.contains(to) {
+    for node in imported.nodes.iter().filter(|n| is_affine(&n.op)) {
+        if let (Some(from), Some(&result)) = (first(imported, node), node.results.first()) {
+            let to = imported.value(result).name.as_str();
+            if kept.contains(from) && !kept.contains(to) && !computed(from) {
                 moved.insert(from, to);
             }
         }

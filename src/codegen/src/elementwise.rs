@@ -46,6 +46,9 @@ pub fn flat_steps(count: u64, most: u64) -> Vec<Flat> {
 pub fn refuse_add(program: &Program, node: usize) -> Option<String> {
     let node = &program.nodes[node];
     let Some(result) = program.tensor_type(node.results[0]) else { return Some("no result type".into()) };
+    if !crate::is_int8(result) {
+        return Some("only symmetric INT8 is generated".into());
+    }
     if node.operands.len() != 2 {
         return Some(format!("{} inputs, two are generated", node.operands.len()));
     }

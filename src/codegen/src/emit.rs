@@ -78,6 +78,9 @@ pub struct Depthwise {
     pub window: Window,
 }
 
+/// Bytes between neighbouring elements of a row that a DMA command can hold.
+const MOST_PITCH: u64 = 128;
+
 /// Collects commands in program order, each with the layer that it belongs to.
 #[derive(Default)]
 pub struct Emitter {
@@ -158,7 +161,24 @@ impl Emitter {
     /// DDR to local memory.
     pub fn load(&mut self, local: Local, ddr: Ddr) {
         let precision = isa_type(local.dtype).precision;
+        if local.shape[3] > 1 && ddr.strides[3] * u64::from(precision.bytes()) > MOST_PITCH {
+            return self.load_far(local, ddr);
+        }
         self.copy(precision, Self::ddr_block(&local, &ddr), Self::local_block(&local), [Some(ddr.region), None]);
+    }
+
+    /// Rows whose elements are farther apart than the instruction allows: each row goes along H.
+    fn load_far(&mut self, local: Local, ddr: Ddr) {
+        let precision = isa_type(local.dtype).precision;
+        let size = u64::from(precision.bytes());
+        let [n, c, height, width] = local.shape;
+        let own = layout_of(&local).strides(shape_of(&local), precision, 0);
+        for row in 0..height {
+            let layout = LocalLayout::Free([own.n, own.c, own.w, 1]);
+            let part = Local { offset: local.offset + row * u64::from(own.h) * size, shape: [n, c, width, 1], layout, ..local };
+            let from = Ddr { offset: ddr.offset + row * ddr.strides[2] * size, strides: [ddr.strides[0], ddr.strides[1], ddr.strides[3], 1], ..ddr };
+            self.copy(precision, Self::ddr_block(&part, &from), Self::local_block(&part), [Some(ddr.region), None]);
+        }
     }
 
     /// Local memory to DDR.
@@ -395,8 +415,9 @@ impl Emitter {
         self.rounded(ArFunction::Cast, &result, Operand::Tensor(tensor(&input)), None, None, Rounding::HalfToEven);
     }
 
-    /// result = table[index], one table of f32 in every lane. (The chip takes 8-bit indices from 128 on for negative ones: use 16 bits.)
-    pub fn lookup_f32(&mut self, table: Local, index: Local, result: Local) {
+    /// result = table[index], one table in every lane, of the result's type. (The chip takes 8-bit indices from 128 on for
+    /// negative ones: use 16 bits.)
+    pub fn lookup(&mut self, table: Local, index: Local, result: Local) {
         // The instruction knows rows only: H and W of an aligned tensor are one run anyway.
         let row = |t: Local| t.with_shape([t.shape[0], t.shape[1], 1, t.shape[2] * t.shape[3]]);
         let (index, result) = (row(index), row(result));
@@ -404,9 +425,9 @@ impl Emitter {
             function: SgFunction::LaneGather,
             shape: shape_of(&result),
             result_addr: result.offset as u32,
-            result_precision: Precision::F32,
+            result_precision: isa_type(result.dtype).precision,
             table_addr: table.offset as u32,
-            table_precision: Precision::F32,
+            table_precision: isa_type(table.dtype).precision,
             table_layout: 4,
             table_h: 1,
             table_w: table.shape[3] as u32,

@@ -133,7 +133,7 @@ fn check_supported(program: &Program) -> Result<(), CodegenError> {
         let reason = match &node.op {
             Op::TopInput(_) | Op::TpuReshape(_) => None,
             Op::TpuCast(_) => cast::refuse(program, index),
-            Op::TpuAdd(_) => quantized().or_else(|| elementwise::refuse_add(program, index)),
+            Op::TpuAdd(_) => elementwise::refuse_add(program, index),
             Op::TpuPool2D(op) => quantized().or_else(|| pool::refuse(op)),
             Op::TpuPad(op) => quantized().or_else(|| pad::refuse(program, index, op)),
             Op::TpuMatMul(op) => quantized().or_else(|| matmul::refuse(program, index, op)),

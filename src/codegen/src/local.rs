@@ -5,6 +5,8 @@ use tpuc_tensor::DType;
 pub const LANES: u64 = 64;
 /// Bytes of local memory in each lane.
 pub const LANE_BYTES: u64 = 256 << 10;
+/// A local address is a lane, shifted by this, and an offset in it.
+const LANE_SHIFT: u32 = LANE_BYTES.trailing_zeros();
 /// Aligned tensors start at, and their channel blocks are, multiples of this many bytes.
 pub const EU_BYTES: u64 = 64;
 
@@ -19,7 +21,8 @@ pub enum Layout {
     Free([u32; 4]),
 }
 
-/// A tensor `[n, c, h, w]` in local memory, starting in lane 0 at `offset` of every lane.
+/// A tensor `[n, c, h, w]` in local memory, at `offset` of every lane from lane 0 on (parts of tensors start in the lane that
+/// their offset says).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Local {
     pub offset: u64,
@@ -39,6 +42,16 @@ impl Local {
 
     pub fn with_shape(self, shape: [u64; 4]) -> Local {
         Local { shape, ..self }
+    }
+
+    /// A part of this aligned tensor of one image, from position `[0, c, h, w]` on.
+    pub fn part(self, [_, channel, row, column]: [u64; 4], shape: [u64; 4]) -> Local {
+        let [_, _, height, width] = self.shape;
+        let size = self.dtype.size() as u64;
+        let block = aligned_bytes(1, height * width, self.dtype);
+        let offset = self.offset + ((channel % LANES) << LANE_SHIFT) + channel / LANES * block + (row * width + column) * size;
+        let stride = (block / size) as u32;
+        Local { offset, shape, layout: Layout::Free([stride, stride, width as u32, 1]), ..self }
     }
 }
 

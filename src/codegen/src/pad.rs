@@ -4,7 +4,7 @@
 use crate::Context;
 use crate::conv::steps;
 use crate::emit::Ddr;
-use crate::local::{LANE_BYTES, LANES, Layout, Local, aligned_bytes, half};
+use crate::local::{LANE_BYTES, LANES, Local, aligned_bytes, half};
 use crate::tile::largest;
 use tpuc_ops::{Program, tpu};
 use tpuc_tensor::round;
@@ -157,23 +157,15 @@ impl Layer {
                 let (Some(channel), Some(row), Some(column)) = (c_run.source, h_run.source, w_run.source) else { continue };
                 let shape = [1, c_run.count, h_run.count, w_run.count];
                 let at = ((image * c_in + channel) * h_in + row) * w_in + column;
-                context.emit.load(part(y, c_run.first, h_run.first, w_run.first, shape), Ddr::context(self.x_at + at, [0, h_in * w_in, w_in, 1]));
+                context.emit.load(y.part([0, c_run.first, h_run.first, w_run.first], shape), Ddr::context(self.x_at + at, [0, h_in * w_in, w_in, 1]));
             }
         }
         for run in w_runs.iter().filter(|&r| *r != inside) {
             let Some(from) = held(run) else { continue };
             let shape = [1, c, count, run.count];
-            context.emit.copy_local(part(y, 0, 0, inside.first + from, shape), part(y, 0, 0, run.first, shape));
+            context.emit.copy_local(y.part([0, 0, 0, inside.first + from], shape), y.part([0, 0, 0, run.first], shape));
         }
     }
-}
-
-/// A part of a tile of one channel block.
-fn part(tile: Local, channel: u64, row: u64, column: u64, shape: [u64; 4]) -> Local {
-    let [_, _, height, width] = tile.shape;
-    let block = aligned_bytes(1, height * width, tile.dtype) as u32;
-    let offset = tile.offset + (channel << 18) + row * width + column;
-    Local { offset, shape, layout: Layout::Free([block, block, width as u32, 1]), ..tile }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::Context;
 use crate::conv::steps;
 use crate::emit::{Ddr, Window};
-use crate::local::{LANE_BYTES, LANES, Layout, Local, half};
+use crate::local::{Arena, LANE_BYTES, LANES, Layout, Local, half};
 use tpuc_ops::tpu;
 use tpuc_tensor::DType;
 
@@ -23,14 +23,16 @@ pub fn generate(context: &mut Context, node: usize, op: &tpu::Softmax) -> Result
     let table_at = context.coeff.add(table);
     let [images, channels, height, width] = [0, 1, 2, 3].map(|d| x_type.shape[d] as u64);
     let positions = height * width;
-    // 1 byte in, 2 + 4 + 4 in between, 1 out for every channel; some room for the sums.
-    if channels * 13 + 2048 > LANE_BYTES / 2 {
+    // 1 byte in, 2 + 4 + 4 in between, 1 out for every channel; some room for the table and the sums. Where that does not
+    // fit, results take the place of what they are computed from.
+    let in_place = channels * 13 + 2048 > LANE_BYTES / 2;
+    if channels * 7 + 2048 > LANE_BYTES {
         return Err(format!("{channels} channels do not fit local memory"));
     }
     let mut turn = 0;
     for image in 0..images {
         for (first, lanes) in steps(positions, LANES) {
-            let mut arena = half(turn);
+            let mut arena = if in_place { Arena::new(0, LANE_BYTES) } else { half(turn) };
             turn += 1;
             let full = [1, lanes, channels, 1];
             let single = [1, lanes, 1, 1];
@@ -41,14 +43,14 @@ pub fn generate(context: &mut Context, node: usize, op: &tpu::Softmax) -> Result
             let distance = arena.tensor(full, DType::I16)?;
             let exponential = arena.tensor(full, DType::F32)?;
             let sum = arena.tensor(single, DType::F32)?;
-            let quotient = arena.tensor(full, DType::F32)?;
-            let y = arena.tensor(full, DType::U8)?;
+            let quotient = if in_place { exponential } else { arena.tensor(full, DType::F32)? };
+            let y = if in_place { Local { dtype: DType::U8, ..x } } else { arena.tensor(full, DType::U8)? };
             context.emit.load(lookup, Ddr::coefficients(table_at, [0, 0, 0, 1]));
             context.emit.load(x, ddr(x_at));
             let column = Window { kernel: [channels, 1], strides: [1, 1], pads: [0; 4], dilations: [1, 1] };
             context.emit.max_pool(x, peak, column);
             context.emit.subtract_wrapping(spread(peak, full), x, distance);
-            context.emit.lookup_f32(lookup, distance, exponential);
+            context.emit.lookup(lookup, distance, exponential);
             context.emit.sum_pool_f32(exponential, sum, column);
             context.emit.multiply_float(sum, scale, sum);
             context.emit.divide(exponential, spread(sum, full), quotient);

@@ -7,7 +7,8 @@ use tpuc_ops::{Node, Op, Program, Source, TensorType, ValueId, top};
 use tpuc_tensor::{Tensor, WeightStore};
 
 /// Scale and BatchNorm with constant parameters become depthwise convolutions with 1x1 kernels where the chip computes those
-/// with a multiplier per channel. Layer names, results and everything else stay; unused weights go.
+/// with a multiplier per channel; around one of two dimensions stand reshapes. Layer names, results and everything else
+/// stay; unused weights go.
 pub fn top_optimize(program: &Program, weights: &WeightStore, chip: &Chip) -> Result<(Program, WeightStore), LowerError> {
     let mut out = Copy { top: program, program: Program::new(program.name.clone()), moved: vec![None; program.values.len()] };
     out.program.attrs = program.attrs.clone();
@@ -50,7 +51,7 @@ impl Affine {
     /// parameter is not a weight.
     fn of(program: &Program, weights: &WeightStore, node: &Node, layer: &str) -> Result<Option<Affine>, LowerError> {
         let shape = node.operands.first().and_then(|&x| program.tensor_type(x)).map_or(&[][..], |t| &t.shape);
-        if !matches!(shape.len(), 3 | 4) {
+        if !matches!(shape.len(), 2..=4) {
             return Ok(None);
         }
         let channels = shape[1].max(0) as usize;
@@ -132,7 +133,10 @@ impl Copy<'_> {
 
     fn push_conv(&mut self, node: &Node, layer: &str, affine: Affine, store: &mut WeightStore) {
         let channels = affine.scale.len() as i64;
-        let spatial = node.operands.first().and_then(|&x| self.top.tensor_type(x)).map_or(2, |t| t.shape.len().saturating_sub(2));
+        let operand_type = node.operands.first().and_then(|&x| self.top.tensor_type(x)).cloned();
+        // A convolution has spatial dimensions.
+        let flat = operand_type.as_ref().filter(|t| t.shape.len() == 2);
+        let spatial = operand_type.as_ref().filter(|_| flat.is_none()).map_or(2, |t| t.shape.len().saturating_sub(2));
         let mut filter_shape = vec![channels, 1];
         filter_shape.resize(2 + spatial, 1);
         let conv = top::Conv {
@@ -158,6 +162,15 @@ impl Copy<'_> {
         let filter = weight(affine.name, "filter", &filter_shape, affine.scale, &mut self.program);
         let bias = weight(None, "to_bias", &[channels], affine.bias, &mut self.program);
         let input = self.value(node.operands[0]);
-        self.push_as(node, conv.into(), &[input, filter, bias]);
+        let (Some(flat), Some(result)) = (flat, self.top.tensor_type(node.results[0])) else {
+            self.push_as(node, conv.into(), &[input, filter, bias]);
+            return;
+        };
+        let wide = |ty: &TensorType| TensorType { shape: [&ty.shape[..], &[1, 1]].concat(), ..ty.clone() };
+        let reshape = |ty: &TensorType| top::Reshape { shape: Some(ty.shape.clone()), ..Default::default() };
+        let (from, to) = (wide(flat), wide(result));
+        let tall = self.program.push(reshape(&from), &[input], format!("{layer}_reshape"), from.clone());
+        let scaled = self.program.push(conv, &[tall, filter, bias], format!("{layer}_scale"), to);
+        self.push_as(node, reshape(result).into(), &[scaled]);
     }
 }
