@@ -81,6 +81,8 @@ pub enum Values {
     Plain,
     /// Floats of all magnitudes, infinities and NaN among them.
     Wild,
+    /// Floats of all normal magnitudes, infinities among them.
+    Extreme,
     /// Integers and floats in this range; floats are whole or half.
     Within(i64, i64),
 }
@@ -183,6 +185,12 @@ impl Pair {
                 3 => f32::from_bits(r.bits() as u32 & 0x807f_ffff),
                 4..9 => r.range(-40000, 40000) as f32 / 2.0,
                 _ => f32::from_bits(r.bits() as u32),
+            },
+            Values::Extreme => match r.below(12) {
+                0 => f32::INFINITY,
+                1 => f32::NEG_INFINITY,
+                2..8 => (r.unit() - 0.5) * 2f32.powi(r.range(-12, 17) as i32),
+                _ => 2f32.powi(r.range(-100, 127) as i32) * (if r.bool() { 1.5 } else { -1.25 }),
             },
             Values::Plain => match r.below(16) {
                 0 => 0.0,

@@ -3,6 +3,7 @@
 
 mod cmodel;
 mod dma;
+mod float;
 
 use cmodel::{Pair, Values};
 use std::collections::BTreeMap;
@@ -536,7 +537,7 @@ fn conformance() {
     let Some(mut pair) = Pair::open() else { return };
     let only = std::env::var("TPUC_ONLY").unwrap_or_default();
     let mut bad = 0;
-    let kinds: [(&str, fn(&mut Pair, &mut Report)); 9] = [("dma", dma::run), ("ar", arithmetic), ("rq", requantization), ("conv", convolution), ("pool", pooling), ("mm2", matrices), ("lanes", lanes), ("tables", tables), ("special", special)];
+    let kinds: [(&str, fn(&mut Pair, &mut Report)); 10] = [("float", float::run), ("dma", dma::run), ("ar", arithmetic), ("rq", requantization), ("conv", convolution), ("pool", pooling), ("mm2", matrices), ("lanes", lanes), ("tables", tables), ("special", special)];
     for (kind, run) in kinds.into_iter().filter(|(kind, _)| only.is_empty() || only == *kind) {
         let start = std::time::Instant::now();
         let mut report = Report::default();

@@ -4,7 +4,7 @@ use super::round::{range, round_float, shift_round, shift_row};
 use super::unsupported;
 use super::view::{Input, LaneJob, RUN, View, channels_of, for_lanes, joined, same_lane, write_floats, write_ints};
 use crate::bm1684x::memory::{ExecuteError, Memory, Result};
-use crate::bm1684x::{Ar, ArFunction as F, DType, Operand, Rounding, Shape};
+use crate::bm1684x::{Ar, ArFunction as F, DType, Operand, Precision, Rounding, Shape};
 
 struct Job {
     function: F,
@@ -141,7 +141,7 @@ impl Job {
         let [x, y, z] = ints;
         let (x, y, z) = (&mut x[..count], &mut y[..count], &mut z[..count]);
         let [p, q, r] = floats;
-        let (p, q, r) = (&mut p[..count], &mut q[..count], &mut r[..count]);
+        let (mut p, mut q, r) = (&mut p[..count], &mut q[..count], &mut r[..count]);
         match self.kind {
             Kind::Move => {
                 if let Input::View(view) = &self.a
@@ -166,7 +166,12 @@ impl Job {
             }
             Kind::IntToFloat => {
                 self.a.ints(bytes, at, x);
-                p.iter_mut().zip(&*x).for_each(|(p, x)| *p = *x as f32);
+                match precision {
+                    // One rounding, not two.
+                    Precision::Bf16 => p.iter_mut().zip(&*x).for_each(|(p, x)| *p = half::bf16::from_f64(*x as f64).to_f32()),
+                    Precision::F16 => p.iter_mut().zip(&*x).for_each(|(p, x)| *p = half::f16::from_f64(*x as f64).to_f32()),
+                    _ => p.iter_mut().zip(&*x).for_each(|(p, x)| *p = *x as f32),
+                }
                 write_floats(bytes, out, step, precision, p);
             }
             Kind::Float => {
@@ -177,8 +182,16 @@ impl Job {
                 if let Some(c) = &self.c {
                     c.floats(bytes, at, r);
                 }
+                // A cast into the same type rounds to whole numbers.
+                if self.function == F::Cast && self.a.dtype().precision == precision {
+                    p.iter_mut().for_each(|v| *v = round_float(*v, self.rounding));
+                }
                 if self.function == F::Mac {
                     super::view::read_floats(bytes, out, step, precision, r);
+                }
+                if self.function == F::Min && precision == Precision::F16 {
+                    // Of two zeros the second one, unlike in other types.
+                    std::mem::swap(&mut p, &mut q);
                 }
                 float_row(self.function, p, q, r, self.iterations);
                 write_floats(bytes, out, step, precision, p);
@@ -327,7 +340,7 @@ fn float_row(function: F, x: &mut [f32], y: &[f32], z: &[f32], iterations: u8) {
             each!(x, y, _z, divide(x, y, steps))
         }
         F::Max => each!(x, y, _z, if x > y { x } else { y }),
-        F::Min => each!(x, y, _z, if x < y { x } else { y }),
+        F::Min => each!(x, y, _z, if y < x { y } else { x }),
         F::Abs => each!(x, _y, _z, x.abs()),
         F::AbsDifference => each!(x, y, _z, (x - y).abs()),
         F::SelectGreater => each!(x, y, z, if x > y { x } else { z }),

@@ -43,6 +43,9 @@ struct Job<'a> {
 }
 
 pub fn run(memory: &mut Memory, inst: &Conv) -> Result<()> {
+    if inst.input.dtype.precision.is_float() {
+        return super::conv_float::run(memory, inst);
+    }
     let (window, shape) = (&inst.window, inst.shape);
     if inst.input.dtype.precision != Precision::Int8 || inst.result.precision != Precision::Int32 {
         return unsupported("conv in other types than int8 to int32");

@@ -80,6 +80,9 @@ fn rows_on_lanes(memory: &Memory, addr: u32, rows: u32, columns: u32, dtype: DTy
 }
 
 pub fn run(memory: &mut Memory, inst: &Mm2) -> Result<()> {
+    if inst.left_dtype.precision.is_float() {
+        return super::matmul_float::run_mm2(memory, inst);
+    }
     let name = inst.function.name();
     if inst.left_dtype.precision != Precision::Int8 || inst.result_precision != Precision::Int32 {
         return unsupported(&format!("{name} of {} into {}", inst.left_dtype.precision.name(), inst.result_precision.name()));
@@ -140,6 +143,9 @@ fn columns_on_lanes(memory: &Memory, addr: u32, rows: u32, columns: u32, width: 
 }
 
 pub fn run_mm(memory: &mut Memory, inst: &Mm) -> Result<()> {
+    if inst.left_dtype.precision.is_float() {
+        return super::matmul_float::run_mm(memory, inst);
+    }
     if inst.left_dtype.precision != Precision::Int8 || !matches!(inst.result_precision, Precision::Int32 | Precision::Int16 | Precision::Int8) {
         return unsupported(&format!("mm of {} into {}", inst.left_dtype.precision.name(), inst.result_precision.name()));
     }

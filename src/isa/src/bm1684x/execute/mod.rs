@@ -3,9 +3,11 @@
 
 mod arith;
 mod conv;
+mod conv_float;
 mod dma;
 mod lanes;
 mod matmul;
+mod matmul_float;
 mod pool;
 mod requant;
 mod round;

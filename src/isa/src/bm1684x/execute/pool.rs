@@ -6,7 +6,7 @@
 use super::conv::{check_reach, check_window};
 use super::round::{range, shift_row};
 use super::unsupported;
-use super::view::{LaneJob, View, channels_of, float_of, for_lanes, int_of, read_floats, same_lane, write_floats, write_ints};
+use super::view::{LaneJob, View, channels_of, float_of, for_lanes, half_bits, int_of, read_floats, same_lane, write_floats, write_ints};
 use crate::bm1684x::memory::{ExecuteError, LANE, LANES, Memory, Result};
 use crate::bm1684x::{DType, Pool, PoolFunction, Precision, Rounding, Shape, Source, lane_of, offset_of};
 
@@ -48,8 +48,7 @@ pub fn run(memory: &mut Memory, inst: &Pool) -> Result<()> {
         (PoolFunction::Depthwise, Precision::Int8, Precision::Int8 | Precision::Int32) => {}
         (PoolFunction::Average, Precision::Int8, Precision::Int8 | Precision::Int32) => {}
         (PoolFunction::Max, Precision::Int8, Precision::Int8) => {}
-        (PoolFunction::Average | PoolFunction::Max, Precision::F32, Precision::F32) => {}
-        (PoolFunction::Max, Precision::F16, Precision::F16) | (PoolFunction::Max, Precision::Bf16, Precision::Bf16) => {}
+        (PoolFunction::Depthwise | PoolFunction::Average | PoolFunction::Max, from, to) if from.is_float() && from == to => {}
         _ => return unsupported(&format!("{name} of {} into {}", input_type.precision.name(), to.name())),
     }
     let input_shape = Shape::new(shape.n, shape.c, inst.input_h, inst.input_w);
@@ -69,13 +68,14 @@ pub fn run(memory: &mut Memory, inst: &Pool) -> Result<()> {
             true => Ok(offset_of(addr) as usize),
         }
     };
+    let bias_bytes = if input_type.precision.is_float() { input_type.bytes() as usize } else { 4 };
     let (mut weights, mut bias) = (0, None);
     let mut mean = (0, 0);
     match (inst.function, inst.weight, inst.opd2) {
         (PoolFunction::Depthwise, Source::Local(at), opd2) => {
-            weights = in_lane(at, blocks * area, "the weights")?;
+            weights = in_lane(at, blocks * area * input_type.bytes() as usize, "the weights")?;
             match opd2 {
-                Source::Local(at) => bias = Some(in_lane(at, blocks * 4, "the bias")?),
+                Source::Local(at) => bias = Some(in_lane(at, blocks * bias_bytes, "the bias")?),
                 Source::Const(0) => {}
                 Source::Const(_) => return unsupported("depthwise convolution with a constant bias"),
             }
@@ -223,23 +223,38 @@ impl Job<'_> {
         let mut sums = vec![0f32; self.length];
         let mut odd = vec![0f32; self.length];
         let pad = float_of(self.pad, precision);
-        let scale = float_of(self.mean.0, precision);
-        let weights = vec![scale; self.taps.len()];
+        let mut weights = vec![float_of(self.mean.0, precision); self.taps.len()];
+        let tap_halves = [every_second(&self.taps, 0), every_second(&self.taps, 1)];
         channels_of(lane, self.result.lane, shape, |n, block| {
             let source: &[u8] = bytes;
             self.plane(pad, &mut plane, &mut row, |y, row| read_floats(source, self.input.row(n, block, y), self.input.step(), precision, row));
+            let mut bias = None;
+            if inst.function == PoolFunction::Depthwise {
+                let size = precision.bytes() as usize;
+                let count = weights.len();
+                read_floats(bytes, self.weights + block * count * size, size, precision, &mut weights);
+                let mut one = [0f32];
+                if let Some(at) = self.bias {
+                    read_floats(bytes, at + block * size, size, precision, &mut one);
+                    bias = Some(one[0]);
+                }
+            }
+            // Even and odd taps are summed apart; in 16 bits every product and every sum is rounded.
+            let halves = [every_second(&weights, 0), every_second(&weights, 1)];
             for (index, run) in self.runs.iter().enumerate() {
                 match inst.function {
                     PoolFunction::Max => fold(&plane, *run, &self.taps, &weights, f32::NEG_INFINITY, &mut sums, |s, v, _| if v > s { v } else { s }),
                     _ => {
-// Even and odd taps are summed apart, as in the vendor's model.
-                        let of = |first: usize| -> (Vec<usize>, Vec<f32>) { (self.taps.iter().skip(first).step_by(2).copied().collect(), vec![scale; self.taps.len()]) };
-                        let (taps, scales) = of(0);
-                        fold(&plane, *run, &taps, &scales, -0.0, &mut sums, |s, v, w| s + v * w);
-                        if self.taps.len() > 1 {
-                            let (taps, scales) = of(1);
-                            fold(&plane, *run, &taps, &scales, -0.0, &mut odd, |s, v, w| s + v * w);
-                            sums.iter_mut().zip(&odd).for_each(|(s, o)| *s += o);
+                        // A bias is the first of the list, which moves the taps to the other sum.
+                        let (first, second, start) = match bias {
+                            Some(bias) => (1, 0, bias),
+                            None if inst.function == PoolFunction::Depthwise => (0, 1, 0.0),
+                            None => (0, 1, -0.0),
+                        };
+                        fold_products(precision, &plane, *run, &tap_halves[first], &halves[first], start, &mut sums);
+                        if !tap_halves[second].is_empty() {
+                            fold_products(precision, &plane, *run, &tap_halves[second], &halves[second], -0.0, &mut odd);
+                            sums.iter_mut().zip(&odd).for_each(|(s, o)| *s = rounded(*s + o, precision));
                         }
                     }
                 }
@@ -250,6 +265,27 @@ impl Job<'_> {
                 }
             }
         });
+    }
+}
+
+fn every_second<T: Copy>(list: &[T], first: usize) -> Vec<T> {
+    list.iter().skip(first).step_by(2).copied().collect()
+}
+
+fn rounded(v: f32, precision: Precision) -> f32 {
+    match precision {
+        Precision::F16 => half::f16::from_bits(half_bits(v, precision)).to_f32(),
+        Precision::Bf16 => half::bf16::from_bits(half_bits(v, precision)).to_f32(),
+        _ => v,
+    }
+}
+
+/// Sums of products of one half of the taps.
+#[inline(always)]
+fn fold_products(precision: Precision, plane: &[f32], run: usize, taps: &[usize], weights: &[f32], start: f32, sums: &mut [f32]) {
+    match precision {
+        Precision::F32 => fold(plane, run, taps, weights, start, sums, |s, v, w| s + v * w),
+        _ => fold(plane, run, taps, weights, start, sums, |s, v, w| rounded(s + rounded(v * w, precision), precision)),
     }
 }
 

@@ -231,12 +231,26 @@ pub fn write_ints(lane: &mut [u8], at: usize, step: usize, bytes: u32, row: &[i6
     }
 }
 
+/// The bits of a half float as the chip writes it: what is no number has all bits but the sign, bf16 has no subnormals.
+pub fn half_bits(v: f32, precision: Precision) -> u16 {
+    if v.is_nan() {
+        return 0x7fff;
+    }
+    match precision {
+        Precision::F16 => f16::from_f32(v).to_bits(),
+        _ => {
+            let bits = bf16::from_f32(v).to_bits();
+            if bits & 0x7f80 == 0 { bits & 0x8000 } else { bits }
+        }
+    }
+}
+
 /// Rounds to the precision (half to even) and writes.
 #[inline(always)]
 pub fn write_floats(lane: &mut [u8], at: usize, step: usize, precision: Precision, row: &[f32]) {
     match precision {
-        Precision::F16 => write_each(lane, at, step, row, |v| f16::from_f32(v).to_le_bytes()),
-        Precision::Bf16 => write_each(lane, at, step, row, |v| bf16::from_f32(v).to_le_bytes()),
+        Precision::F16 => write_each(lane, at, step, row, |v| half_bits(v, Precision::F16).to_le_bytes()),
+        Precision::Bf16 => write_each(lane, at, step, row, |v| half_bits(v, Precision::Bf16).to_le_bytes()),
         _ => write_each(lane, at, step, row, f32::to_le_bytes),
     }
 }
