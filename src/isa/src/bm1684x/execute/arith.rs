@@ -238,7 +238,7 @@ impl Job {
                 self.finish(x, z);
             }
             F::MulSaturate => {
-                x.iter_mut().zip(y).for_each(|(x, y)| *x = x.wrapping_mul(*y));
+                x.iter_mut().zip(y).for_each(|(x, y)| *x = x.saturating_mul(*y));
                 self.finish(x, z);
             }
             F::ArithShift => x.iter_mut().zip(y).for_each(|(x, y)| *x = shift_round(*x, *y, self.rounding)),
