@@ -277,7 +277,8 @@ fn prepare_exact(request: &Request<'_>) -> Result<Prepared, InterpError> {
         Op::TpuWhere(op) => choice::prepare_tpu_where(op, request),
         Op::TpuMaskedFill(op) => choice::prepare_masked_fill(op, request),
         tpu_binary!() | Op::TpuPReluOp(_) => binary::prepare_tpu(request),
-        Op::TpuLutBF16(_) | Op::TpuRequantInt(_) | Op::TpuRequantIntAxis(_) => Err(request.unsupported("does not run yet")),
+        Op::TpuLutBF16(op) => softmax::prepare_lut(op, request),
+        Op::TpuRequantInt(_) | Op::TpuRequantIntAxis(_) => Err(request.unsupported("does not run yet")),
         tpu_unary!() => unary::prepare_tpu(request),
     }
 }

@@ -29,6 +29,7 @@ pub mod reduce;
 pub mod requant;
 pub mod resize;
 pub mod softmax;
+pub mod table16;
 pub mod strided;
 pub mod threads;
 pub mod unary;

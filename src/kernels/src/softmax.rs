@@ -23,7 +23,7 @@ impl Axis {
         Ok(Axis { outer: shape[..at].iter().product(), length: shape[at], inner: shape[at + 1..].iter().product() })
     }
 
-    fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.outer * self.length * self.inner
     }
 

@@ -10,7 +10,7 @@ use tpuc_tensor::{Data, DType, Tensor, WeightStore};
 const CASES: [&str; 12] = ["cnn_res", "mbv2_tiny", "yolo_head", "transformer", "pools", "mlp_mm", "consts", "shape_mix", "shape_lite", "acts", "acts_more", "maxmin"];
 
 /// Where the reference is wrong, or rounds by tables of its own: `docs/numerics.md` says why.
-const KNOWN: &[&str] = &["tpu.Softmax"];
+const KNOWN: &[&str] = &[];
 
 #[test]
 fn nodes_of_other_chips_agree() {

@@ -8,6 +8,8 @@ mod conv;
 mod matmul;
 mod pool;
 mod scale;
+mod softmax;
+mod table16;
 
 use crate::bm1684x::movement;
 use crate::chip::Mode;
@@ -20,7 +22,7 @@ use tpuc_tensor::DType;
 pub(crate) fn lower(context: &OpContext) -> Result<Lowered, LowerError> {
     match context.mode {
         Mode::Int8 => lower_int8(context),
-        Mode::F16 | Mode::BF16 | Mode::F32 => float::lower(context, DType::BF16),
+        Mode::F16 | Mode::BF16 | Mode::F32 => lower_bf16(context),
     }
 }
 
@@ -35,6 +37,14 @@ fn lower_int8(context: &OpContext) -> Result<Lowered, LowerError> {
         Op::TopRelu(op) => movement::relu(context, op),
         Op::TopPad(op) => movement::pad(context, op),
         Op::TopReshape(op) => movement::reshape(context, op),
-        _ => float::lower(context, context.chip.fallback),
+        _ => lower_bf16(context),
+    }
+}
+
+/// In bf16, whose functions are tables.
+fn lower_bf16(context: &OpContext) -> Result<Lowered, LowerError> {
+    match context.op {
+        Op::TopSoftmax(op) => softmax::bf16(context, op),
+        _ => float::lower(context, DType::BF16),
     }
 }

@@ -8,7 +8,7 @@ use tpuc_ops::{Attr, Elem, Program, Source, ValueType};
 use tpuc_tensor::{Data, Tensor, WeightStore};
 
 /// Networks of the kit that are lowered whole.
-const NETWORKS: &[(&str, &[Chip])] = &[("cnn_res", &[Chip::BM1688, Chip::BM1684]), ("mbv2_tiny", &[Chip::BM1688, Chip::BM1684, Chip::CV183X])];
+const NETWORKS: &[(&str, &[Chip])] = &[("cnn_res", &[Chip::BM1688, Chip::BM1684, Chip::CV183X]), ("mbv2_tiny", &[Chip::BM1688, Chip::BM1684, Chip::CV183X])];
 
 #[test]
 fn chips_lower_as_the_reference_lowers_for_them() {
