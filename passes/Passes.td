@@ -143,7 +143,8 @@ def ImportQuantizeTable : ModulePass<"import-quantize-table"> {
   let summary = "Write the modes of a quantize table into the ops, as the attribute quantize_mode";
   let options = [
     Option<"file", "file", "std::string", "", "Quantize table">,
-    Option<"ignoreUnknownLayers", "ignore-unknown-layers", "bool", "false", "Skip layers that the network does not have">
+    Option<"ignoreUnknownLayers", "ignore-unknown-layers", "bool", "false", "Skip layers that the network does not have">,
+    Option<"quiet", "quiet", "bool", "false", "Do not say how many were skipped">
   ];
 }
 
@@ -227,6 +228,16 @@ def ConvertTopToTpu : ModulePass<"convert-top-to-tpu"> {
     Option<"qSymmetric", "q_symmetric", "bool", "false", "Symmetric weight-only quantization">,
     Option<"matmulPerchannel", "matmul_perchannel", "bool", "false", "Scales per column of MatMul">,
     Option<"geluMode", "gelu_mode", "std::string", "\"normal\"", "How GELU is computed">
+  ];
+}
+
+def StripIoQuant : ModulePass<"strip-io-quant"> {
+  let summary = "Remove the casts at the network's borders: inputs arrive and outputs leave quantized";
+  let options = [
+    Option<"quantInput", "quant_input", "bool", "false", "All inputs">,
+    Option<"quantOutput", "quant_output", "bool", "false", "All outputs">,
+    Option<"quantInputList", "quant_input_list", "std::string", "", "Only these inputs: positions from 1 on, comma separated">,
+    Option<"quantOutputList", "quant_output_list", "std::string", "", "Only these outputs: positions from 1 on, comma separated">
   ];
 }
 

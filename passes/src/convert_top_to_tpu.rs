@@ -20,7 +20,7 @@ pub fn run(module: &PassModule, options: &ConvertTopToTpuOptions) -> Result<(), 
         }
     }
     if !options.qtable.is_empty() {
-        let import = ImportQuantizeTableOptions { file: options.qtable.clone(), ignore_unknown_layers: false };
+        let import = ImportQuantizeTableOptions { file: options.qtable.clone(), ignore_unknown_layers: false, quiet: false };
         crate::import_quantize_table::run(module, &import)?;
     }
     let program = module.program().map_err(crate::text)?;

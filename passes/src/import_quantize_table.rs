@@ -12,7 +12,7 @@ pub fn run(module: &PassModule, options: &ImportQuantizeTableOptions) -> Result<
     let table = QuantizeTable::read(Path::new(&options.file)).map_err(|e| format!("{}: {e}", options.file))?;
     let mut program = module.program().map_err(crate::text)?;
     let (modes, unknown) = table.modes(&program, options.ignore_unknown_layers).map_err(|e| format!("{}: {e}", options.file))?;
-    if !unknown.is_empty() {
+    if !unknown.is_empty() && !options.quiet {
         eprintln!("warning: {}: {} of {} layers are not in the network and are skipped", options.file, unknown.len(), table.rows.len());
     }
     for (node, mode) in modes.into_iter().enumerate() {

@@ -43,6 +43,7 @@ mod reduce_to_pool;
 mod shape_infer;
 mod simplify_reshape;
 mod split_to_slice;
+mod strip_io_quant;
 
 pub use inputs::{net_inputs, preprocess};
 pub use progress::{set_progress, tell as tell_progress};

@@ -124,7 +124,7 @@ const LATER: &[Later] = &[
 pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
     let mut arguments = cli::parse::<Arguments>(cli::without_later(arguments, LATER)?)?;
     arguments.test_input = cli::files(&arguments.test_input);
-    let tolerance = cli::tolerance(&arguments.tolerance)?;
+    let tolerance = cli::tolerance("--tolerance", &arguments.tolerance)?;
     let options = import_options(&arguments)?;
     check_files(&arguments)?;
     if arguments.cache_skip && !arguments.test_input.is_empty() {

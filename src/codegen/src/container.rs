@@ -5,7 +5,7 @@ use crate::{CodegenError, Context, global};
 use tpuc_bmodel::{CmdGroup, Coeff, DataType, Model, Net, Stage, Tensor};
 use crate::report::{LayerCost, Timeline};
 use tpuc_isa::bm1684x::{CHIP, Dma, Inst, assemble};
-use tpuc_ops::{Program, ValueId};
+use tpuc_ops::{Op, Program, ValueId};
 use tpuc_tensor::DType;
 
 /// A compiled program.
@@ -44,7 +44,8 @@ pub fn finish(context: Context) -> Result<Compiled, CodegenError> {
     }
     let tensor = |value: ValueId, index: usize, input: bool| -> Result<Tensor, CodegenError> {
         let layer = || program.value(value).name.clone();
-        let ty = program.tensor_type(value).ok_or_else(|| CodegenError::NotLowered { reason: format!("'{}' is no tensor", layer()) })?;
+        let ty = program.tensor_type(if input { arriving(program, value) } else { value });
+        let ty = ty.ok_or_else(|| CodegenError::NotLowered { reason: format!("'{}' is no tensor", layer()) })?;
         let data_type = match ty.elem.storage() {
             DType::F32 => DataType::F32,
             DType::I8 => DataType::I8,
@@ -64,6 +65,12 @@ pub fn finish(context: Context) -> Result<Compiled, CodegenError> {
     let group = CmdGroup { tiu_count: streams.tiu_count, dma_count: streams.dma_count, tiu: streams.tiu.into(), dma: streams.dma.into(), relocations: Vec::new() };
     let addresses = (0..program.values.len()).map(|v| placement.offset(ValueId(v as u32)).ok().map(|offset| ctx_address + offset)).collect();
     Ok(Compiled { commands, layers: emit.layers, coeff, ctx_address, ctx_size: placement.size, inputs, outputs, group, addresses })
+}
+
+/// The value whose type an argument has on the device: its Input op's result, which may be quantized already.
+fn arriving(program: &Program, argument: ValueId) -> ValueId {
+    let input = program.nodes.iter().find(|n| matches!(n.op, Op::TopInput(_)) && n.operands.contains(&argument));
+    input.and_then(|n| n.results.first()).copied().unwrap_or(argument)
 }
 
 impl Compiled {

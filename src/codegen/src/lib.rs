@@ -58,6 +58,9 @@ struct Context<'a> {
     emit: Emitter,
 }
 
+/// Chips that instructions are made for.
+pub const CHIPS: &[&str] = &["bm1684x"];
+
 /// Compiles a program that was lowered for the BM1684X.
 pub fn compile(program: &Program, weights: &WeightStore) -> Result<Compiled, CodegenError> {
     // A module for "ALL" chips is not lowered: its ops say so better.

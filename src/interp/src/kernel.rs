@@ -227,7 +227,8 @@ fn prepare_exact(request: &Request<'_>) -> Result<Prepared, InterpError> {
     }
     match request.op {
         Op::TopNone(_) | Op::TopWeight(_) => Err(request.unsupported("is a value, not a computation")),
-        Op::TopInput(_) | Op::TopReshape(_) | Op::TpuReshape(_) => reshape::prepare(request),
+        Op::TopInput(_) => reshape::prepare_input(request),
+        Op::TopReshape(_) | Op::TpuReshape(_) => reshape::prepare(request),
         Op::TopConv(op) => conv::prepare_top(op, request),
         Op::TpuConv2D(op) => conv::prepare_tpu(op, request),
         Op::TopMatMul(op) => matmul::prepare_top(op, request),

@@ -1,6 +1,7 @@
 //! From a program to a flat list of steps over shared buffers.
 
 use crate::error::InterpError;
+use crate::reshape;
 use crate::kernel::{Kernel, Request, check_size, is_alias, prepare, widened};
 use crate::node::PreparedNode;
 use crate::view::{self, ElementType, Slice};
@@ -247,7 +248,8 @@ impl Builder<'_> {
             return Err(InterpError::Unsupported { layer: String::new(), op: node.op.name(), reason: format!("has {} results, expected 1", present.len()) });
         };
         let is_weight = |id: ValueId| self.constants[id.index()].is_some();
-        if is_alias(&node.op) && node.operands.first().is_some_and(|&id| !is_weight(id)) {
+        let quantizes = matches!(node.op, Op::TopInput(_)) && !reshape::is_same(self.program.tensor_type(node.operands[0]), self.program.tensor_type(result));
+        if is_alias(&node.op) && !quantizes && node.operands.first().is_some_and(|&id| !is_weight(id)) {
             let from = self.slot_in(index, node.operands[0], Layout::RowMajor)?;
             self.slots[from].last = Some(self.steps.len());
             let slot = self.define(result, Layout::RowMajor, Some(from), "result")?;

@@ -26,6 +26,7 @@ mod program;
 pub mod qtable;
 mod quantize;
 pub mod ranges;
+pub mod strip;
 pub mod table;
 
 pub use chip::{Chip, Family, Mode, UnknownChip, UnknownMode};

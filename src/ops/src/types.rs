@@ -80,6 +80,13 @@ impl ValueType {
         }
     }
 
+    pub fn tensor_mut(&mut self) -> Option<&mut TensorType> {
+        match self {
+            ValueType::None => None,
+            ValueType::Tensor(t) => Some(t),
+        }
+    }
+
     pub fn is_none(&self) -> bool {
         matches!(self, ValueType::None)
     }

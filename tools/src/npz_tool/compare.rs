@@ -56,7 +56,7 @@ pub struct CompareArguments {
 
 pub fn run(arguments: &CompareArguments, talk: Talk) -> Result<(), Failure> {
     let axis = usize::try_from(arguments.per_axis_compare).ok();
-    let rule = Rule { tolerance: cli::tolerance(&arguments.tolerance)?, exact_int8: arguments.int8_tensor_close != 0, axis };
+    let rule = Rule { tolerance: cli::tolerance("--tolerance", &arguments.tolerance)?, exact_int8: arguments.int8_tensor_close != 0, axis };
     arguments.save.iter().try_for_each(|p| cli::check_output(p))?;
     let (targets, references) = (read(&arguments.target)?, read(&arguments.reference)?);
     let (target, reference) = (arguments.target.display().to_string(), arguments.reference.display().to_string());
