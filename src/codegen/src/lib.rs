@@ -34,7 +34,7 @@ pub enum CodegenError {
     #[error("layer '{layer}' ({op}): {reason}")]
     Layer { layer: String, op: &'static str, reason: String },
     /// Every op that has no kernel, with its layer.
-    #[error("no code generation yet for: {}", list.iter().map(|(layer, op, reason)| format!("{op} (layer '{layer}': {reason})")).collect::<Vec<_>>().join(", "))]
+    #[error("no code generation yet for: {}", tpuc_tensor::text::grouped(list.iter().map(|(layer, op, reason)| (layer.as_str(), *op, reason.as_str())), |layer, op, reason| format!("{op} (layer '{layer}': {reason})")))]
     Unsupported { list: Vec<(String, &'static str, String)> },
     #[error("no code generation yet for {chip}, only for bm1684x; its lowered network runs in the interpreter")]
     Chip { chip: String },

@@ -15,7 +15,7 @@ pub struct UnsupportedOp {
 
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum LowerError {
-    #[error("{chip} {mode}: {} unsupported: {}", count(ops.len(), "op is", "ops are"), ops.iter().map(|o| format!("'{}' ({}: {})", o.layer, o.op, o.reason)).collect::<Vec<_>>().join(", "))]
+    #[error("{chip} {mode}: {} unsupported: {}", count(ops.len(), "op is", "ops are"), tpuc_tensor::text::grouped(ops.iter().map(|o| (o.layer.as_str(), o.op, o.reason.as_str())), |layer, op, reason| format!("'{layer}' ({op}: {reason})")))]
     Unsupported { chip: &'static str, mode: Mode, ops: Vec<UnsupportedOp> },
     #[error("no threshold for {}: {}; calibrate, or give a calibration table that has them", count(layers.len(), "layer", "layers"), quoted(layers))]
     MissingThresholds { layers: Vec<String> },

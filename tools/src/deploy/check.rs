@@ -73,7 +73,7 @@ pub fn quantized(arguments: &Arguments, plan: &Plan, top: &Network, tpu: &Networ
 fn complete(arguments: &Arguments, top: &Network, reference: &HashMap<String, Tensor>, source: &str, outputs: &[String], excepted: &dyn Fn(&str) -> bool) -> Result<(), Failure> {
     let missing: Vec<&str> = outputs.iter().map(String::as_str).filter(|o| !reference.contains_key(*o) && !excepted(o)).collect();
     if !missing.is_empty() {
-        return Err(Failure::work(format!("{source}: has none of the network's outputs ({})", missing.join(", "))));
+        return Err(Failure::work(format!("{source}: lacks {} of the network's {} outputs ({})", missing.len(), outputs.len(), missing.join(", "))));
     }
     let layers = top.program.nodes.iter().flat_map(|n| &n.results).map(|&r| top.program.value(r).name.as_str());
     let lacking: Vec<&str> = layers.filter(|name| !reference.contains_key(*name) && !excepted(name)).collect();
