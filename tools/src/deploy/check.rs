@@ -57,16 +57,19 @@ pub fn quantized(arguments: &Arguments, plan: &Plan, top: &Network, tpu: &Networ
     let passed = summary.passed();
     let target = format!("{} network", plan.mode);
     let result = finish(arguments, summary, &target, &source, "--tolerance", &arguments.tolerance);
-    if !passed {
-        let float = match &arguments.test_reference {
-            None => reference,
-            Some(_) => PlanRunner::new(top)?.run_all(given)?.into_iter().collect(),
-        };
-        for line in explain::lines(plan, top, &all, &float) {
-            eprintln!("{line}");
+    let json = match result {
+        Err(Failure::Work(text)) if !passed => {
+            let float = match &arguments.test_reference {
+                None => reference,
+                Some(_) => PlanRunner::new(top)?.run_all(given)?.into_iter().collect(),
+            };
+            let lines = explain::lines(plan, top, &all, &float);
+            lines.iter().for_each(|line| arguments.talk.say(line));
+            return Err(Failure::Work(format!("{text}; {}", lines.first().map_or("", String::as_str))));
         }
-    }
-    Ok(Quantized { all, outputs, json: result? })
+        result => result?,
+    };
+    Ok(Quantized { all, outputs, json })
 }
 
 /// The reference must have the network's outputs; layers that it lacks are not compared, which is said.

@@ -19,7 +19,7 @@ pub fn lines(plan: &Plan, top: &Network, all: &[NamedTensor], float: &HashMap<St
     // A layer that fails although all that goes into it is good; failing that, the first that fails.
     let culprit = failing.iter().find(|(node, _)| inputs(*node).iter().all(|c| c.verdict.passed())).or(failing.first());
     let Some((node, found)) = culprit else {
-        return vec!["note: every layer inside the network is similar enough: the loss adds up over many layers".into()];
+        return vec!["every layer inside the network is similar enough: the loss adds up over many layers".into()];
     };
     let name = program.node_name(*node);
     let mut lines = vec![format!("first layer below the tolerance: '{name}' ({}): {}", program.nodes[*node].op.name(), both(found))];
