@@ -21,8 +21,8 @@
 
 // Casts to f16 before the convolution and to its own 8-bit range behind it.
 // MIXED: "tpu.Cast"{{.*}} -> tensor<1x2x4x4xf16>
-// MIXED: "tpu.Conv2D"{{.*}}(tensor<1x2x4x4xf16>, tensor<2x2x1x1xf16>, tensor<2xf32>) -> tensor<1x2x4x4xf16>
-// MIXED: "tpu.Cast"{{.*}}(tensor<1x2x4x4xf16>) -> tensor<1x2x4x4x!quant.uniform<u8:f32, 0.015686274509803921>>
+// MIXED: "tpu.Conv2D"{{.*}}(tensor<1x2x4x4xf16>, tensor<2x2x1x1xf16>, tensor<2xf32>) -> tensor<1x2x4x4x!quant.calibrated<f16<0.000000e+00:4.000000e+00>>>
+// MIXED: "tpu.Cast"{{.*}}(tensor<1x2x4x4x!quant.calibrated<f16<0.000000e+00:4.000000e+00>>>) -> tensor<1x2x4x4x!quant.uniform<u8:f16, 0.015686274509803921>>
 // MIXED: "tpu.Add"{{.*}}multipliers
 
 // BF16: module.mode = "BF16"
