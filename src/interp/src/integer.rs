@@ -31,6 +31,11 @@ fn function(op: &Op) -> Option<Box<dyn Fn(i64) -> i64>> {
             let (m, r, c, do_relu, sign) = (i64::from(op.multiplier), op.rshift, whole(op.const_val), op.do_relu, if op.is_reverse { -1 } else { 1 });
             Box::new(move |x| relu(do_relu, shift_half_up((x * m).saturating_sub(c).saturating_mul(sign), r)))
         }
+        // The constant is in the multiplier.
+        Op::TpuMulConst(op) if op.const_val == 1.0 => {
+            let (m, r, do_relu) = (i64::from(op.multiplier), op.rshift, op.do_relu);
+            Box::new(move |x| relu(do_relu, shift_half_up(x * m, r)))
+        }
         Op::TpuMaxConst(op) => {
             let (m, r, c, do_relu) = (i64::from(op.multiplier), op.rshift, whole(op.const_val), op.do_relu);
             Box::new(move |x| relu(do_relu, shift_half_up((x * m).max(c), r)))
@@ -83,6 +88,9 @@ fn given_table(to: ElementType, request: &Request<'_>) -> Result<Table, InterpEr
     let table = match (to, data) {
         (ElementType::I8, Some(Data::I8(list))) => list.as_slice().try_into().ok().map(Table::I8),
         (ElementType::U8, Some(Data::U8(list))) => list.as_slice().try_into().ok().map(Table::U8),
+        // BM1684 keeps them in 32 bits.
+        (ElementType::I8, Some(Data::I32(list))) => list.iter().map(|&v| i8::try_from(v).ok()).collect::<Option<Vec<_>>>().and_then(|l| l.try_into().ok()).map(Table::I8),
+        (ElementType::U8, Some(Data::U32(list))) => list.iter().map(|&v| u8::try_from(v).ok()).collect::<Option<Vec<_>>>().and_then(|l| l.try_into().ok()).map(Table::U8),
         _ => None,
     };
     table.ok_or_else(|| request.unsupported(format!("needs a weight of 256 {} as table", to.dtype())))

@@ -26,10 +26,21 @@ pub(super) fn int8(context: &OpContext, op: &top::Add) -> Result<Lowered, LowerE
     Ok(lowered.finish())
 }
 
+/// `y = saturate((x_0 * multiplier_0 >> rshift_0) - (x_1 * multiplier_1 >> rshift_1))`, as in a sum.
+pub(super) fn sub(context: &OpContext, op: &top::Sub) -> Result<Lowered, LowerError> {
+    let coefficients: Vec<f64> = (0..context.operands.len()).map(|i| op.coeff.as_ref().and_then(|c| c.get(i)).copied().unwrap_or(1.0)).collect();
+    let Some((mut lowered, operands, [multipliers, rshifts])) = summands(context, &coefficients)? else {
+        return float::lower(context, context.chip.fallback);
+    };
+    let sub = tpu::Sub { is_reverse: op.is_reverse, do_relu: op.do_relu, multipliers: Some(multipliers), rshifts: Some(rshifts), ..Default::default() };
+    lowered.push(sub, operands, context.name, context.result_type(context.result_elem()?));
+    Ok(lowered.finish())
+}
+
 type Summands = (Lowered, Vec<OperandRef>, [Vec<i64>; 2]);
 
 /// The operands in 8 bits with their multipliers and shifts; `None` where one has none.
-pub(super) fn summands(context: &OpContext, coefficients: &[f64]) -> Result<Option<Summands>, LowerError> {
+fn summands(context: &OpContext, coefficients: &[f64]) -> Result<Option<Summands>, LowerError> {
     let output_scale = context.result_elem()?.scale().unwrap_or(1.0);
     let mut lowered = Lowered::default();
     let mut operands = Vec::with_capacity(coefficients.len());
@@ -55,7 +66,7 @@ pub(super) fn summands(context: &OpContext, coefficients: &[f64]) -> Result<Opti
 }
 
 /// A scale as `multiplier / 2^rshift` with the largest multiplier within 7 bits; `None` of what is negative or beyond 127.
-fn seven_bits(scale: f64) -> Option<(i64, i64)> {
+pub(super) fn seven_bits(scale: f64) -> Option<(i64, i64)> {
     let rshift = (127.0 / scale).log2().floor().clamp(0.0, 31.0);
     let multiplier = (scale * rshift.exp2()).round();
     (0.0..=127.0).contains(&multiplier).then_some((multiplier as i64, rshift as i64))
