@@ -3,9 +3,11 @@
 use crate::chip::{Chip, Family};
 use crate::error::LowerError;
 use crate::lowered::find_weight;
+use std::collections::HashMap;
 use tpuc_ops::{Node, Op, Program, Source, TensorType, ValueId, top};
 use tpuc_tensor::{Tensor, WeightStore};
 
+/// A transposition in front of the right operand of a MatMul becomes an attribute of it where the chip can read it so.
 /// Scale and BatchNorm with constant parameters become depthwise convolutions with 1x1 kernels where the chip computes those
 /// with a multiplier per channel; around one of two dimensions stand reshapes. Layer names, results and everything else
 /// stay; unused weights go.
@@ -17,7 +19,20 @@ pub fn top_optimize(program: &Program, weights: &WeightStore, chip: &Chip) -> Re
         out.moved[input.index()] = Some(out.program.add_input(program.value(input).name.clone(), ty));
     }
     let mut store = weights.clone();
+    let transposed = match chip.family {
+        Family::Bm1684x => transposed_right(program),
+        Family::Bm1684 | Family::Cv18xx => HashMap::new(),
+    };
     for (index, node) in program.nodes.iter().enumerate() {
+        if transposed.values().any(|&permute| permute == index) {
+            continue;
+        }
+        if let (Some(&permute), Op::TopMatMul(op)) = (transposed.get(&index), &node.op) {
+            let mut operands: Vec<ValueId> = node.operands.iter().map(|&o| if Some(o) == node.operands.get(1).copied() { program.nodes[permute].operands[0] } else { o }).collect();
+            operands.iter_mut().for_each(|o| *o = out.value(*o));
+            out.push_as(node, top::MatMul { right_transpose: !op.right_transpose, ..op.clone() }.into(), &operands);
+            continue;
+        }
         let affine = match chip.family {
             Family::Bm1684x | Family::Cv18xx => Affine::of(program, weights, node, program.node_name(index))?,
             Family::Bm1684 => None,
@@ -34,6 +49,24 @@ pub fn top_optimize(program: &Program, weights: &WeightStore, chip: &Chip) -> Re
         store.remove(&name);
     }
     Ok((out.program, store))
+}
+
+/// MatMuls whose right operand only they read, with its last two dimensions exchanged, by the node that exchanges them: the
+/// chip reads it either way.
+fn transposed_right(program: &Program) -> HashMap<usize, usize> {
+    let mut readers = vec![0; program.values.len()];
+    for value in program.nodes.iter().flat_map(|n| &n.operands).chain(&program.outputs) {
+        readers[value.index()] += 1;
+    }
+    let permute_of = |node: &Node| {
+        let right = *node.operands.get(1).filter(|_| matches!(node.op, Op::TopMatMul(_)))?;
+        let producer = program.producer(right)?;
+        let Op::TopPermute(permute) = &program.nodes[producer].op else { return None };
+        let rank = permute.order.len() as i64;
+        let exchanged = rank >= 2 && (0..rank).all(|d| permute.order[d as usize] == if d < rank - 2 { d } else { 2 * rank - 3 - d });
+        (exchanged && readers[right.index()] == 1).then_some(producer)
+    };
+    program.nodes.iter().enumerate().filter_map(|(index, node)| Some((index, permute_of(node)?))).collect()
 }
 
 /// `y = x * scale + bias` per channel.

@@ -14,6 +14,8 @@ const NETWORKS: &[(&str, &[Chip])] = &[
     ("acts", &[Chip::BM1684]),
     ("consts", &[Chip::BM1684]),
     ("maxmin", &[Chip::BM1684]),
+    ("acts_more", &[Chip::BM1688]),
+    ("mlp_mm", &[Chip::BM1688]),
 ];
 
 /// Layers where the reference is wrong and we are not (`docs/numerics.md`): it compares integers of different scales, and
