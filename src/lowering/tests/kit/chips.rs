@@ -11,9 +11,9 @@ use tpuc_tensor::{Data, Tensor, WeightStore};
 const NETWORKS: &[(&str, &[Chip])] = &[
     ("cnn_res", &[Chip::BM1688, Chip::BM1684, Chip::CV183X]),
     ("mbv2_tiny", &[Chip::BM1688, Chip::BM1684, Chip::CV183X]),
-    ("acts", &[Chip::BM1684]),
-    ("consts", &[Chip::BM1684]),
-    ("maxmin", &[Chip::BM1684]),
+    ("acts", &[Chip::BM1688, Chip::BM1684]),
+    ("consts", &[Chip::BM1688, Chip::BM1684]),
+    ("maxmin", &[Chip::BM1688, Chip::BM1684]),
     ("acts_more", &[Chip::BM1688]),
     ("mlp_mm", &[Chip::BM1688]),
 ];
