@@ -67,8 +67,10 @@ enum Rule {
     Forward,
     /// The result's range is a multiple of the input's.
     ForwardProduct,
-    /// The result may be negative though calibration saw nothing below zero.
+    /// The result may be negative though calibration saw nothing below zero: of a constant's difference, ...
     AllowsNegative,
+    /// ... of differences and products of tensors.
+    AllowsNegativePair,
     /// Inputs that nobody else reads and the result have one range.
     Join,
     /// Products that are summed have the range of the sum.
@@ -102,7 +104,7 @@ fn rules(op: &Op, chip: &Chip) -> &'static [Rule] {
         Op::TopMaxConst(_) | Op::TopMinConst(_) => &[Rule::Forward],
         Op::TopMulConst(_) => &[Rule::ForwardProduct],
         Op::TopSubConst(_) => &[Rule::AllowsNegative],
-        Op::TopSub(_) | Op::TopMul(_) if chip.family != Family::Cv18xx => &[Rule::AllowsNegative],
+        Op::TopSub(_) | Op::TopMul(_) if chip.family != Family::Cv18xx => &[Rule::AllowsNegativePair],
         Op::TopAdd(_) if chip.family == Family::Bm1684x => &[Rule::SumOfProducts],
         Op::TopArg(_) | Op::TopCompareConst(_) | Op::TopDeconv(_) | Op::TopExpand(_) | Op::TopGather(_)
         | Op::TopGroupNorm(_) | Op::TopInstanceNorm(_) | Op::TopInterp(_) | Op::TopLayerNorm(_) | Op::TopReduce(_) | Op::TopSplit(_) => &[],
@@ -222,6 +224,7 @@ impl Ranges {
         self.repeat(&graph, Rule::View, Ranges::forward);
         self.repeat(&graph, Rule::KeepsSign, Ranges::keep_sign);
         self.repeat(&graph, Rule::AllowsNegative, Ranges::allow_negative);
+        self.repeat(&graph, Rule::AllowsNegativePair, Ranges::allow_negative);
         self.repeat(&graph, Rule::Join, Ranges::join);
         self.step(&graph, &[(Rule::Backward, Ranges::backward), (Rule::BackwardMax, Ranges::backward_max)]);
         self.repeat(&graph, Rule::SumOfProducts, Ranges::sum_of_products);

@@ -7,6 +7,7 @@ use crate::lowered::{Lowered, OpContext, OperandRef};
 use crate::quantize::constant;
 use crate::ranges::Range;
 use tpuc_ops::{Op, top, tpu};
+use tpuc_tensor::DType;
 use tpuc_tensor::round::{fit_any, fit_positive};
 
 /// `y = saturate((x_0 multiplier_0 >> rshift_0) - (x_1 multiplier_1 >> rshift_1))` as in a sum. Where an input reaches further
@@ -46,12 +47,19 @@ pub(crate) fn mul(context: &OpContext, op: &top::Mul) -> Result<Lowered, LowerEr
     }
     let output = context.result_elem()?;
     let mut lowered = Lowered::default();
-    let (left, left_scale) = quantized(context, &mut lowered, 0)?;
-    let (right, right_scale) = quantized(context, &mut lowered, 1)?;
+    let [first, second] = if signs_ask_for_exchange(context, output.storage()) { [1, 0] } else { [0, 1] };
+    let (left, left_scale) = quantized(context, &mut lowered, first)?;
+    let (right, right_scale) = quantized(context, &mut lowered, second)?;
     let fitted = fit_any((left_scale * right_scale / output.scale().unwrap_or(1.0)) as f32, 8);
     let mul = tpu::Mul { do_relu: op.do_relu, multiplier: fitted.multiplier, rshift: fitted.shift, ..Default::default() };
     lowered.push(mul, vec![left, right], context.name, context.result_type(output));
     Ok(lowered.finish())
+}
+
+/// Whether only the second input has the sign of the result, which the chip wants first.
+fn signs_ask_for_exchange(context: &OpContext, result: DType) -> bool {
+    let same = |index: usize| context.operand_elem(index).is_ok_and(|elem| elem.storage() == result);
+    !context.is_weight(0) && !context.is_weight(1) && !same(0) && same(1)
 }
 
 /// The larger or smaller of integers that stand for the same: inputs of another scale or sign are brought to the result's

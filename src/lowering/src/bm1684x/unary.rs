@@ -4,7 +4,7 @@ use super::rescale::within_one_scale;
 use crate::chip::Mode;
 use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext};
-use crate::quantize::{max_abs, to_i8, weight};
+use crate::quantize::{max_abs, weight};
 use tpuc_ops::attr::EnumAttribute;
 use tpuc_ops::{Op, top, tpu};
 use tpuc_tensor::Data;
@@ -44,8 +44,8 @@ pub(crate) fn prelu(context: &OpContext) -> Result<Lowered, LowerError> {
         return Err(context.unsupported("the slope is not a weight"));
     };
     let rshift = shift_within_7_bits(max_abs(&slope));
-    let step = (-f64::from(rshift)).exp2();
-    let data = Data::I8(slope.iter().map(|&s| to_i8(s, step)).collect());
+    // Fractions are dropped, as in the reference.
+    let data = Data::I8(slope.iter().map(|&s| (f64::from(s) * f64::from(rshift).exp2()).trunc() as i8).collect());
     let slope = weight(format!("{}_slope_i8", context.name), &context.tensor(1)?.shape, data);
     within_one_scale(context, Some(slope), |_| tpu::PReluOp { rshift, ..Default::default() }.into())
 }
