@@ -152,13 +152,17 @@ fn does_relu(op: &Op) -> bool {
 /// A softmax has `[0, 1]` whatever was seen. CV18xx knows only signed integers.
 fn range_of_row(program: &Program, node: &Node, row: &Row, chip: &Chip) -> Option<Range> {
     let op = &node.op;
+    let is_share = match op {
+        Op::TopSoftmax(op) => !op.log,
+        Op::TopSigmoid(op) => !op.log && op.scale == 1.0 && op.bias == 0.0,
+        _ => false,
+    };
+    let threshold = if is_share { 1.0 } else { row.threshold };
     if chip.family == Family::Cv18xx {
-        return (row.threshold > 0.0).then(|| Range::new(-row.threshold, row.threshold));
+        return (threshold > 0.0).then(|| Range::new(-threshold, threshold));
     }
-    match op {
-        Op::TopSoftmax(op) if !op.log => return Some(Range::new(0.0, 1.0)),
-        Op::TopSigmoid(op) if !op.log && op.scale == 1.0 && op.bias == 0.0 => return Some(Range::new(0.0, 1.0)),
-        _ => {}
+    if is_share {
+        return Some(Range::new(0.0, threshold));
     }
     let is_positive_product = matches!(op, Op::TopMul(_)) && (is_square(node) || node.operands.iter().all(|&o| is_never_negative(program, o)));
     let lowest = match op {

@@ -4,19 +4,22 @@
 //! in bf16. `spec/lowering.md` section 4 has the arithmetic.
 
 mod add;
+mod arithmetic;
 mod conv;
 mod matmul;
 mod pool;
 mod scale;
 mod softmax;
 mod table16;
+mod unary;
 
-use crate::bm1684x::movement;
+use crate::bm1684x::{binary, movement};
 use crate::chip::Mode;
 use crate::error::LowerError;
 use crate::float;
 use crate::lowered::{Lowered, OpContext};
-use tpuc_ops::Op;
+use crate::lut;
+use tpuc_ops::{Op, top_unary, tpu};
 use tpuc_tensor::DType;
 
 pub(crate) fn lower(context: &OpContext) -> Result<Lowered, LowerError> {
@@ -34,17 +37,49 @@ fn lower_int8(context: &OpContext) -> Result<Lowered, LowerError> {
         Op::TopAdd(op) => add::int8(context, op),
         Op::TopAvgPool(op) => pool::average_int8(context, op),
         Op::TopMaxPool(op) => pool::max_int8(context, op),
+        Op::TopRelu(op) if op.relu_limit > 0.0 => lower_bf16(context),
         Op::TopRelu(op) => movement::relu(context, op),
         Op::TopPad(op) => movement::pad(context, op),
         Op::TopReshape(op) => movement::reshape(context, op),
+        Op::TopSub(op) => add::int8(context, &arithmetic::as_sum(op)),
+        Op::TopMul(op) => arithmetic::mul_int8(context, op),
+        Op::TopMax(_) => binary::extremum(context, tpu::Max::default()),
+        Op::TopMin(_) => binary::extremum(context, tpu::Min::default()),
+        Op::TopMaxConst(op) => arithmetic::extremum_const(context, tpu::Max::default(), "max", op.const_val),
+        Op::TopMinConst(op) => arithmetic::extremum_const(context, tpu::Min::default(), "min", op.const_val),
+        Op::TopMulConst(op) => lut::int8(context, |x| limited(x * op.const_val, op.do_relu)),
+        Op::TopSubConst(op) if op.is_reverse => lut::int8(context, |x| limited(op.const_val - x, op.do_relu)),
+        Op::TopLeakyRelu(op) => arithmetic::leaky_relu(context, op),
+        Op::TopPRelu(_) => arithmetic::prelu(context),
+        Op::TopAbs(_) => crate::bm1684x::unary::abs(context),
+        Op::TopTan(_) => lower_bf16(context),
+        Op::TopPow2(op) if op.const_val.is_nan() || op.const_val <= 0.0 => lower_bf16(context),
+        top_unary!() => match lut::function(context.op) {
+            Some(function) => lut::int8(context, |x| function.exact(x)),
+            None => lower_bf16(context),
+        },
         _ => lower_bf16(context),
     }
+}
+
+fn limited(x: f64, do_relu: bool) -> f64 {
+    if do_relu { x.max(0.0) } else { x }
 }
 
 /// In bf16, whose functions are tables.
 fn lower_bf16(context: &OpContext) -> Result<Lowered, LowerError> {
     match context.op {
         Op::TopSoftmax(op) => softmax::bf16(context, op),
+        Op::TopRelu(op) if op.relu_limit > 0.0 => unary::clip(context, 0.0, op.relu_limit),
+        Op::TopSub(op) => float::add(context, &arithmetic::as_sum(op), DType::BF16),
+        Op::TopMul(op) => arithmetic::mul_bf16(context, op),
+        Op::TopDiv(op) => arithmetic::div_bf16(context, op),
+        Op::TopAddConst(op) => arithmetic::add_const_bf16(context, op.const_val, op.do_relu, op.relu_limit),
+        Op::TopSubConst(op) if !op.is_reverse => arithmetic::add_const_bf16(context, -op.const_val, op.do_relu, op.relu_limit),
+        Op::TopSubConst(op) => unary::slope(context, 15.0, |x| limited(op.const_val - x, op.do_relu)),
+        Op::TopMulConst(op) => unary::slope(context, 15.0, |x| limited(x * op.const_val, op.do_relu)),
+        Op::TopAbs(_) => float::lower(context, DType::BF16),
+        top_unary!() => unary::bf16(context),
         _ => float::lower(context, DType::BF16),
     }
 }

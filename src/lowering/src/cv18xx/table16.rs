@@ -3,6 +3,7 @@
 use crate::lowered::{Lowered, OpContext, OperandRef};
 use crate::quantize::weight;
 use half::bf16;
+use tpuc_ops::tpu;
 use tpuc_tensor::Data;
 
 /// Values and slopes of a function in 256 pieces from `-range` to `range`. Entry `i` stands at `i mod 256`. The two
@@ -38,6 +39,11 @@ pub(super) fn powers(power: f64, negative: bool) -> [Vec<bf16>; 2] {
     };
     let mantissa = |index: i32| bf16::from_f32((1.0 + f64::from(index % 128) / 128.0).powf(power) as f32);
     [(0..256).map(exponent).collect(), (0..256).map(mantissa).collect()]
+}
+
+/// The op that raises to a power by [`powers`].
+pub(super) fn mantissa_lut() -> tpu::LutBF16 {
+    tpu::LutBF16 { lut_mode: tpu::LutBF16Mode::Mantissa, min_range: -62.0, max_range: 63.0, ..Default::default() }
 }
 
 /// A table as a weight `<layer>_<name>_bf16`.

@@ -46,6 +46,11 @@ pub(crate) fn lower(context: &OpContext, dtype: DType) -> Result<Lowered, LowerE
     }
 }
 
+/// A sum in `dtype`, for ops that become one.
+pub(crate) fn add(context: &OpContext, op: &tpuc_ops::top::Add, dtype: DType) -> Result<Lowered, LowerError> {
+    add::float(context, op, dtype)
+}
+
 /// The element type of a float type.
 pub(crate) fn elem(dtype: DType) -> Elem {
     Elem::Plain(dtype)
