@@ -97,6 +97,15 @@ pub(super) fn extremum_const(context: &OpContext, op: impl Into<Op>, suffix: &st
     within_one_scale(context, Some(constant), |_| op)
 }
 
+/// The same in bf16.
+pub(super) fn extremum_const_bf16(context: &OpContext, op: impl Into<Op>, suffix: &str, const_val: f64) -> Result<Lowered, LowerError> {
+    let mut lowered = Lowered::default();
+    let constant = Data::BF16(vec![bf16::from_f32(const_val as f32); context.result.count().max(0) as usize]);
+    let constant = lowered.weight(weight(format!("{}_const_{suffix}_bf16", context.name), &context.result.shape, constant));
+    lowered.push(op, vec![bf16_operand(0), constant], context.name, context.result_type(elem(DType::BF16)));
+    Ok(lowered.finish())
+}
+
 /// `q * multiplier_neg >> rshift_neg` where q is negative, within one scale.
 pub(super) fn leaky_relu(context: &OpContext, op: &top::LeakyRelu) -> Result<Lowered, LowerError> {
     let Some((negative, rshift)) = seven_bits(&[op.alpha]) else {

@@ -78,6 +78,8 @@ fn lower_bf16(context: &OpContext) -> Result<Lowered, LowerError> {
         Op::TopSubConst(op) if !op.is_reverse => arithmetic::add_const_bf16(context, -op.const_val, op.do_relu, op.relu_limit),
         Op::TopSubConst(op) => unary::slope(context, 15.0, |x| limited(op.const_val - x, op.do_relu)),
         Op::TopMulConst(op) => unary::slope(context, 15.0, |x| limited(x * op.const_val, op.do_relu)),
+        Op::TopMaxConst(op) => arithmetic::extremum_const_bf16(context, tpu::Max::default(), "max", op.const_val),
+        Op::TopMinConst(op) => arithmetic::extremum_const_bf16(context, tpu::Min::default(), "min", op.const_val),
         Op::TopAbs(_) => float::lower(context, DType::BF16),
         top_unary!() => unary::bf16(context),
         _ => float::lower(context, DType::BF16),

@@ -85,7 +85,6 @@ fn hard(context: &OpContext, alpha: f64, beta: f64, swish: bool) -> Result<Lower
         kernel_shape: vec![1, 1],
         strides: vec![1, 1],
         pads: vec![0; 4],
-        dilations: Some(vec![1, 1]),
         group: channels,
         with_bias: true,
         quant_mode: tpu::RequantMode::MultiplierShift,
@@ -96,7 +95,7 @@ fn hard(context: &OpContext, alpha: f64, beta: f64, swish: bool) -> Result<Lower
     let clip = tpu::Clip { min: 0.0, max: 1.0 };
     if swish {
         let clip = lowered.push(clip, vec![conv], name("clip"), ty.clone());
-        lowered.push(tpu::Mul::default(), vec![input, clip], context.name, ty);
+        lowered.push(tpu::Mul { is_scalar: Some(false), ..Default::default() }, vec![input, clip], context.name, ty);
     } else {
         lowered.push(clip, vec![conv], context.name, ty);
     }
