@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Side by side with the reference on EfficientNet-Lite0: each documented step, the same files, the same processors.
+"""Side by side with the reference: each documented step on EfficientNet-Lite0, calibration also on YOLOv3-tiny with random
+weights; the same files, the same processors.
 
 The reference is a virtual environment with tpu-mlir 1.30.2, named by TPUC_REFERENCE; without it only our figures are
 printed. Both sides take turns, the median counts. Memory is the largest resident set of the command's processes.
 
-usage: compare.py [--runs N] [--cpus N] [--photos FOLDER] [--model NET.onnx]
+usage: compare.py [--runs N] [--cpus N] [--photos FOLDER] [--samples N] [--model NET.onnx] [--networks NAMES]
 """
 
 import argparse
@@ -25,6 +26,9 @@ PREPROCESS = ["--resize_dims", "256,256", "--mean", "127,127,127", "--scale", "0
 # What the issue asks of each step: how many times faster.
 GOALS = {"model_transform": 20, "run_calibration": 8, "calibration mse": 15, "calibration max": 8, "search_threshold": 15, "model_deploy": 4,
          "bmodel inference": 5}
+YOLO = "yolov3_tiny"
+YOLO_PREPROCESS = ["--resize_dims", "416,416", "--keep_aspect_ratio", "--pad_value", "128", "--scale", "0.0039216,0.0039216,0.0039216", "--pixel_format", "rgb"]
+YOLO_GOALS = {"run_calibration": 6, "calibration mse": 10}
 # What a step finds there is removed before it runs: the reference's search keeps a table that exists.
 OUTPUTS = {"search_threshold": "search_table"}
 
@@ -81,20 +85,61 @@ def first_existing(what, *paths):
     sys.exit(f"compare: no {what}: run `make demo` first, or name one")
 
 
-def steps(model, photos, count):
-    """The commands of one journey, by step."""
-    calibration = ["run_calibration.py", f"{NAME}.mlir", "--dataset", photos, "--input_num", str(count)]
+def import_step(name, model, shape, preprocess, photos):
+    return ["model_transform.py", "--model_name", name, "--model_def", model, "--input_shapes", shape, *preprocess,
+            "--test_input", sorted(photos.iterdir())[0], "--test_result", f"{name}_top_outputs.npz", "--mlir", f"{name}.mlir"]
+
+
+def calibration_steps(name, photos, count):
+    """The commands that calibrate a network, by step."""
+    calibration = ["run_calibration.py", f"{name}.mlir", "--dataset", photos, "--input_num", str(count)]
     return {
-        "model_transform": ["model_transform.py", "--model_name", NAME, "--model_def", model, "--input_shapes", "[[1,3,224,224]]", *PREPROCESS,
-                            "--test_input", sorted(photos.iterdir())[0], "--test_result", "top_outputs.npz", "--mlir", f"{NAME}.mlir"],
         "run_calibration": [*calibration, "--tune_num", "5", "-o", "cali_table"],
         "calibration mse": [*calibration, "--cali_method", "use_mse", "-o", "mse_table"],
         "calibration max": [*calibration, "--cali_method", "use_max", "-o", "max_table"],
-        "search_threshold": [*calibration, "--search", "search_threshold", "--inference_num", "30", "--quantize_table", "search_qtable", "-o", "search_table"],
+        "search_threshold": [*calibration, "--search", "search_threshold", "--inference_num", str(min(30, count)),
+                             "--quantize_table", "search_qtable", "-o", "search_table"],
+    }
+
+
+def steps(model, photos, count):
+    """The commands of the whole journey, by step."""
+    return {
+        "model_transform": import_step(NAME, model, "[[1,3,224,224]]", PREPROCESS, photos),
+        **calibration_steps(NAME, photos, count),
         "model_deploy": ["model_deploy.py", "--mlir", f"{NAME}.mlir", "--quantize", "INT8", "--calibration_table", "cali_table",
                          "--chip", "bm1684x", "--model", f"{NAME}.bmodel"],
         "bmodel inference": ["model_runner.py", "--input", f"{NAME}_in_f32.npz", "--model", f"{NAME}.bmodel", "--output", "outputs.npz"],
     }
+
+
+def yolo_steps(photos, count):
+    """Import and calibration of YOLOv3-tiny, whose file is made here."""
+    model = WORK / f"{YOLO}.onnx"
+    subprocess.run([sys.executable, ROOT / "benches" / "yolov3_tiny.py", model], check=True)
+    return {"model_transform": import_step(YOLO, model, "[[1,3,416,416]]", YOLO_PREPROCESS, photos), **calibration_steps(YOLO, photos, count)}
+
+
+def measure(all_steps, goals, sides, runs):
+    """Runs every step on every side in turn and prints a line for each."""
+    ours = sides[0].name
+    for step, command in all_steps.items():
+        figures = {side.name: [] for side in sides}
+        for _ in range(runs):
+            for side in sides:
+                if step in OUTPUTS:
+                    (side.folder / OUTPUTS[step]).unlink(missing_ok=True)
+                figures[side.name].append(side.run(side.command(*command))[:2])
+        seconds = {name: statistics.median(f[0] for f in found) for name, found in figures.items()}
+        memory = {name: max(f[1] for f in found) / 2**20 for name, found in figures.items()}
+        line = f"{step:<26}{seconds[ours]:>9.3f} s"
+        if len(sides) > 1:
+            goal = f"{goals[step]}x" if step in goals else ""
+            line += f"{seconds['reference']:>10.3f} s{seconds['reference'] / seconds[ours]:>8.1f}x{goal:>8}"
+        else:
+            line += " " * 29
+        line += f"{memory[ours]:>7.0f} MB" + (f"{memory['reference']:>9.0f} MB" if len(sides) > 1 else "")
+        print(line, flush=True)
 
 
 def median_ms(text):
@@ -123,7 +168,13 @@ def main():
     parser.add_argument("--cpus", type=int, default=0, help="processors that both sides may use (default: all)")
     parser.add_argument("--photos", help="photographs to calibrate on")
     parser.add_argument("--model", help="the ONNX file")
+    parser.add_argument("--samples", type=int, default=100, help="how many photographs calibrate (default 100)")
+    parser.add_argument("--networks", default=f"{NAME},{YOLO}", help="which networks are measured (default: both)")
     arguments = parser.parse_args()
+    networks = arguments.networks.split(",")
+    unknown = [name for name in networks if name not in (NAME, YOLO)]
+    if unknown:
+        sys.exit(f"compare: unknown network '{unknown[0]}', expected {NAME} or {YOLO}")
 
     allowed = sorted(os.sched_getaffinity(0))
     if arguments.cpus:
@@ -131,7 +182,7 @@ def main():
         os.sched_setaffinity(0, allowed)
     model = first_existing("ONNX file", arguments.model, SHARED / "models" / f"{NAME}.onnx", ROOT / "build" / "demo" / f"{NAME}.onnx")
     photos = first_existing("photographs", arguments.photos, SHARED / "photos" / "calibration200", ROOT / "build" / "demo" / "data" / "calibration")
-    count = min(100, len(list(photos.iterdir())))
+    count = min(arguments.samples, len(list(photos.iterdir())))
 
     ours = Side("tpuc", ROOT / "build" / "bin")
     sides = [ours]
@@ -146,26 +197,17 @@ def main():
         side.folder.mkdir(parents=True)
 
     load = os.getloadavg()[0]
-    print(f"{model.name}, {count} photographs, {len(allowed)} processors, medians of {arguments.runs}; load before: {load:.1f}", flush=True)
+    print(f"{count} photographs, {len(allowed)} processors, medians of {arguments.runs}; load before: {load:.1f}", flush=True)
     if not reference:
         print("no reference (TPUC_REFERENCE is not set): only our own figures")
     print(f"{'step':<26}{'tpuc':>11}{'reference':>12}{'ratio':>9}{'goal':>8}{'memory':>10}{'reference':>12}")
-    for step, command in steps(model, photos, count).items():
-        figures = {side.name: [] for side in sides}
-        for _ in range(arguments.runs):
-            for side in sides:
-                if step in OUTPUTS:
-                    (side.folder / OUTPUTS[step]).unlink(missing_ok=True)
-                figures[side.name].append(side.run(side.command(*command))[:2])
-        seconds = {name: statistics.median(f[0] for f in runs) for name, runs in figures.items()}
-        memory = {name: max(f[1] for f in runs) / 2**20 for name, runs in figures.items()}
-        line = f"{step:<26}{seconds['tpuc']:>9.3f} s"
-        if reference:
-            line += f"{seconds['reference']:>10.3f} s{seconds['reference'] / seconds['tpuc']:>8.1f}x{GOALS[step]:>7}x"
-        else:
-            line += " " * 29
-        line += f"{memory['tpuc']:>7.0f} MB" + (f"{memory['reference']:>9.0f} MB" if reference else "")
-        print(line, flush=True)
+    if YOLO in networks:
+        print(f"-- {YOLO} with random weights, 416 x 416")
+        measure(yolo_steps(photos, count), YOLO_GOALS, sides, arguments.runs)
+    if NAME not in networks:
+        return
+    print(f"-- {NAME}")
+    measure(steps(model, photos, count), GOALS, sides, arguments.runs)
 
     mine, theirs = float_inference(ours, reference, model, len(allowed), arguments.runs)
     line = f"{'float, one image':<26}{mine:>8.2f} ms"

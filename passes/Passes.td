@@ -46,7 +46,7 @@ def FuseRelu : ModulePass<"top-fuse-relu"> {
 }
 
 def FusePad : ModulePass<"top-fuse-pad"> {
-  let summary = "Fold zero padding of height and width into Conv";
+  let summary = "Fold padding of height and width into Conv (zeros) and MaxPool (minus infinity)";
 }
 
 def MergeConv : ModulePass<"top-merge-conv"> {
@@ -175,6 +175,36 @@ def EqualizeWeights : ModulePass<"top-equalize-weights"> {
   }];
   let options = [
     Option<"skipLimited", "skip-limited", "bool", "false", "Leave pairs alone that have a limited ReLU between them">,
+    Option<"weightFile", "weight-file", "std::string", "", "File name of the new weights">
+  ];
+}
+
+def SmoothQuant : ModulePass<"top-smooth-quant"> {
+  let summary = "Move what makes activations hard to quantize into the weights of matrix products";
+  let description = [{
+    Runs samples through the network. Normalizations that go into matrix products and additions alike get a Mul by a weight for the products.
+    The new weights get a file of their own (`net_sq_top_f32_all_weight.npz`), the module names it.
+  }];
+  let options = [
+    Option<"dataset", "dataset", "std::string", "", "Folder of samples: images, npy or npz">,
+    Option<"dataList", "data-list", "std::string", "", "File that lists the samples">,
+    Option<"inputNum", "input-num", "int64_t", "0", "How many samples; 0: all">,
+    Option<"threads", "threads", "int64_t", "0", "Worker threads; 0: one a processor">,
+    Option<"weightFile", "weight-file", "std::string", "", "File name of the new weights">
+  ];
+}
+
+def CorrectSoftmax : ModulePass<"top-correct-softmax"> {
+  let summary = "Scale attention weights so that the largest ones use all of the 8 bits";
+  let description = [{
+    A Mul behind the softmax and one behind the matrix product that reads it; thresholds of the first should be 1. Weights as with
+    `top-smooth-quant`, marked `smc`.
+  }];
+  let options = [
+    Option<"dataset", "dataset", "std::string", "", "Folder of samples: images, npy or npz">,
+    Option<"dataList", "data-list", "std::string", "", "File that lists the samples">,
+    Option<"inputNum", "input-num", "int64_t", "0", "How many samples; 0: all">,
+    Option<"threads", "threads", "int64_t", "0", "Worker threads; 0: one a processor">,
     Option<"weightFile", "weight-file", "std::string", "", "File name of the new weights">
   ];
 }

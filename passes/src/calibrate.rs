@@ -36,6 +36,7 @@ pub fn calibrate(session: &Session, mlir: &str) -> Result<Calibrated, String> {
     };
     let mut table = CalibrationTable::new(header, outcome.rows.clone());
     table.int4_rows.clone_from(&outcome.int4_rows);
+    table.asymmetric_ops.clone_from(&outcome.asymmetric);
     let warnings = outcome.statistics.iter().flat_map(|s| s.warnings()).map(|w| w.to_string()).collect();
     Ok(Calibrated { table, available: session.loader().groups(), outcome, warnings })
 }

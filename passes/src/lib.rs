@@ -9,6 +9,7 @@ mod codegen;
 mod const_arithmetic;
 mod convert_top_to_tpu;
 pub mod correct_bias;
+pub mod correct_softmax;
 mod edit;
 mod equalize_weights;
 mod export_calibration_table;
@@ -41,7 +42,9 @@ mod processor_top_optimize;
 mod progress;
 mod reduce_to_pool;
 mod shape_infer;
+pub mod samples;
 mod simplify_reshape;
+pub mod smooth_quant;
 mod split_to_slice;
 mod strip_io_quant;
 

@@ -28,13 +28,6 @@ pub fn write(network: &Network, path: &Path) -> Result<PathBuf, Failure> {
     }
 }
 
-/// Marks a table as that of a changed network.
-pub fn mark(table: &Path, original: &Path) -> Result<(), Failure> {
-    let mut found = CalibrationTable::read(table).map_err(|e| Failure::work(format!("{}: {e}", table.display())))?;
-    found.header.adjusted_from = Some(file_name(original));
-    Ok(found.write(table)?)
-}
-
 /// The network that a table belongs to, when `mlir` is given with it: `mlir`, or the one that was made of it. Says which in one
 /// line where it is another one.
 pub fn belonging(mlir: &Path, table: &Path) -> Result<PathBuf, Failure> {
@@ -57,6 +50,7 @@ pub fn belonging(mlir: &Path, table: &Path) -> Result<PathBuf, Failure> {
     }
 }
 
-fn file_name(path: &Path) -> String {
+/// The last part of a path.
+pub fn file_name(path: &Path) -> String {
     path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
 }

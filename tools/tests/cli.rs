@@ -1,6 +1,9 @@
 //! The commands as a user starts them: by name, with real files, looking at what they print and how they end.
 #![allow(clippy::unwrap_used)]
 
+#[path = "cli/calibration.rs"]
+mod calibration;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
@@ -354,5 +357,5 @@ fn options_of_new_weights_are_checked_before_the_work() {
     // Nothing to equalize and nothing to correct is no failure.
     desk.runs("run_calibration", &["tiny.mlir", "--dataset", "samples", "--we", "--bc", "-o", "t"]);
     assert!(std::fs::read_to_string(desk.path("Bias_Correction")).unwrap().contains("There is no Conv op with bias"));
-    assert_eq!(desk.files(), ["Bias_Correction", "Weight_Equalization", "samples", "t", "tiny.mlir", "tiny_top_f32_all_weight.npz", "x.npz"]);
+    assert_eq!(desk.files(), ["Bias_Correction", "Weight_Equalization", "samples", "shape_pattern_qtable", "t", "tiny.mlir", "tiny_shape_ops", "tiny_top_f32_all_weight.npz", "x.npz"]);
 }

@@ -71,7 +71,8 @@ const CORRECTIONS: [(&str, f64, &[(&str, f64, f64, f64)]); 2] = [
 #[test]
 fn corrected_biases_equal_the_references() {
     use tpuc_lowering::CalibrationTable;
-    use tpuc_passes::correct_bias::{SampleChoice, correct};
+    use tpuc_passes::correct_bias::correct;
+    use tpuc_passes::samples::SampleChoice;
     use tpuc_quant::correct_bias::BiasOptions;
     for (name, int8_cos, expected) in CORRECTIONS {
         let (Some(mlir), Some(table), Some(dataset)) =

@@ -24,6 +24,8 @@ pub struct CalibrationOptions {
     pub methods: Methods,
     /// Thresholds of 4 bits as well.
     pub int4: bool,
+    /// The kurtosis of every tensor as well.
+    pub kurtosis: bool,
     /// What [`Method::TorchObserver`] stands for.
     pub observer: ObserverType,
     /// Bins that histograms start with.
@@ -36,7 +38,7 @@ pub struct CalibrationOptions {
 
 impl Default for CalibrationOptions {
     fn default() -> CalibrationOptions {
-        CalibrationOptions { methods: Method::Kl.into(), int4: false, observer: ObserverType::default(), histogram_bins: 2048, input_num: 0, threads: crate::default_threads() }
+        CalibrationOptions { methods: Method::Kl.into(), int4: false, kurtosis: false, observer: ObserverType::default(), histogram_bins: 2048, input_num: 0, threads: crate::default_threads() }
     }
 }
 
@@ -61,11 +63,11 @@ pub fn gather(network: &impl Network, source: &(impl SampleSource + ?Sized), opt
     let values = calibrated_values(program);
     let mut index_of = vec![None; program.values.len()];
     values.iter().enumerate().for_each(|(index, id)| index_of[id.index()] = Some(index));
-    let wanted = Wanted { methods: options.methods, int4: options.int4 };
+    let wanted = Wanted { methods: options.methods, int4: options.int4, kurtosis: options.kurtosis };
     let gathering = Gathering { wanted, histogram_bins: options.histogram_bins, observer: options.observer, samples, ops: program.nodes.len() };
     let places = places(program, &values);
     let tensors = values.iter().zip(&places).map(|(&id, &place)| TensorStatistics::new(&program.value(id).name, place, &gathering)).collect();
-    let order = if options.methods.iter().any(Method::needs_row_major) { ElementOrder::RowMajor } else { ElementOrder::Any };
+    let order = if options.kurtosis || options.methods.iter().any(Method::needs_row_major) { ElementOrder::RowMajor } else { ElementOrder::Any };
     let pass = Pass { network, source, collector: Collector::new(tensors, wanted), values: &values, index_of, order };
 
     let next = AtomicUsize::new(0);

@@ -141,7 +141,7 @@ mod tests {
     use crate::torch::ObserverType;
 
     fn collector(tensors: usize) -> Collector {
-        let wanted = Wanted { methods: Method::Kl.into(), int4: false };
+        let wanted = Wanted { methods: Method::Kl.into(), int4: false, kurtosis: false };
         let gathering = Gathering { wanted, histogram_bins: 2048, observer: ObserverType::default(), samples: 20, ops: tensors };
         Collector::new((0..tensors).map(|i| TensorStatistics::new(format!("t{i}"), Place::default(), &gathering)).collect(), wanted)
     }

@@ -14,16 +14,21 @@
 //! `tpuc_imageio::Loader`. Results do not depend on the number of threads.
 
 pub mod aciq;
+pub mod asymmetric;
 pub mod calibrate;
 pub mod candidates;
 pub mod collector;
 pub mod correct_bias;
+pub mod correct_softmax;
 pub mod debug_cmd;
 pub mod equalize;
 pub mod error;
+pub mod float_layers;
 pub mod fp_forward;
 pub mod histogram;
+mod insert;
 pub mod kl;
+pub mod kurtosis;
 pub mod loss;
 pub mod max;
 pub mod measure;
@@ -38,6 +43,7 @@ pub mod search_threshold;
 pub mod session;
 pub mod simd;
 pub mod similarity;
+pub mod smooth_quant;
 pub mod source;
 pub mod statistics;
 pub mod tails;

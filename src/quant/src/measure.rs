@@ -1,6 +1,7 @@
 //! What is measured of one sample's activation on its own, whatever other samples hold.
 
 use crate::aciq;
+use crate::kurtosis::kurtosis;
 use crate::method::{Method, Methods};
 use crate::octav::Octav;
 use crate::simd::{self, Extent};
@@ -27,6 +28,8 @@ pub struct Wanted {
     pub methods: Methods,
     /// Thresholds of 4 bits as well.
     pub int4: bool,
+    /// The kurtosis as well.
+    pub kurtosis: bool,
 }
 
 /// A threshold for 8 bits, and for 4 where wanted.
@@ -52,6 +55,7 @@ pub struct Measured {
     pub mse: Option<Pair>,
     pub aciq_gauss: Option<Pair>,
     pub aciq_laplace: Option<Pair>,
+    pub kurtosis: Option<f64>,
 }
 
 /// Measures one activation after the other.
@@ -70,13 +74,14 @@ impl Meter {
     pub fn measure(&mut self, activation: &[f32]) -> Measured {
         let extent = simd::extent(activation);
         if !extent.absmax.is_finite() || activation.is_empty() {
-            return Measured { extent, mse: None, aciq_gauss: None, aciq_laplace: None };
+            return Measured { extent, mse: None, aciq_gauss: None, aciq_laplace: None, kurtosis: None };
         }
         Measured {
             extent,
             mse: self.pair(Method::Mse, |meter, bits| meter.octav.threshold(activation, extent.min, bits)),
             aciq_gauss: self.pair(Method::AciqGauss, |_, bits| aciq::gauss(extent.min, extent.max, activation.len(), bits)),
             aciq_laplace: self.pair(Method::AciqLaplace, |_, bits| aciq::laplace(activation, bits)),
+            kurtosis: self.wanted.kurtosis.then(|| kurtosis(activation)),
         }
     }
 

@@ -3,6 +3,8 @@
 //! In: a Top program, its weights, how pictures become its inputs, and a [`Request`]. Out: an [`Outcome`], the rows of a
 //! table and what led to them. A search opens a [`Session`] as well and asks for the steps one by one.
 
+use crate::asymmetric;
+use crate::correct_softmax;
 use crate::calibrate::{CalibrationOptions, gather};
 use crate::debug_cmd::DebugCommand;
 use crate::error::QuantError;
@@ -34,6 +36,12 @@ pub struct Request {
     pub debug: DebugCommand,
     /// Methods whose statistics are gathered as well.
     pub also: Methods,
+    /// The kurtosis of every tensor is gathered as well.
+    pub kurtosis: bool,
+    /// Softmaxes that were corrected get the range [0, 1].
+    pub softmax_corrected: bool,
+    /// SiLU and GELU before products get asymmetric ranges.
+    pub part_asymmetric: bool,
     /// 0: all.
     pub input_num: usize,
     /// 0: no tuning.
@@ -51,6 +59,9 @@ impl Default for Request {
             method: Method::Kl,
             debug: DebugCommand::default(),
             also: Methods::none(),
+            kurtosis: false,
+            softmax_corrected: false,
+            part_asymmetric: false,
             input_num: 0,
             tune_num: 5,
             histogram_bins: 2048,
@@ -72,6 +83,8 @@ pub struct Outcome {
     pub rows: Vec<Row>,
     /// The 4-bit section, where it was asked for.
     pub int4_rows: Vec<Row>,
+    /// Layers that run asymmetrically, where that was asked for.
+    pub asymmetric: Vec<String>,
     /// The rows before they were tuned.
     pub untuned: Vec<Row>,
     pub is_tuned: bool,
@@ -146,6 +159,7 @@ impl Session {
         let options = CalibrationOptions {
             methods,
             int4: request.debug.int4,
+            kurtosis: request.kurtosis,
             observer: request.debug.observer,
             histogram_bins: request.histogram_bins,
             input_num: 0,
@@ -175,17 +189,26 @@ impl Session {
         let (method, debug) = (self.request.method(), &self.request.debug);
         let is_tuned = method.is_tuned() && self.request.tune_num > 0 && !debug.int4 && !debug.fp8;
         let share = if is_tuned { GATHERED } else { 1.0 };
-        let statistics = self.gather(self.request.also.with(method), &|done, what| progress(done * share, what))?;
-        let mut rows = statistics.thresholds(method)?;
+        let methods = self.request.also.with(method);
+        let methods = if self.request.part_asymmetric { methods.with(Method::Percentile9999) } else { methods };
+        let statistics = self.gather(methods, &|done, what| progress(done * share, what))?;
+        let (mut rows, mut absmax) = (statistics.thresholds(method)?, statistics.absmax());
+        let asymmetric = if self.request.part_asymmetric { asymmetric::asymmetric_layers(&self.program) } else { Vec::new() };
+        if self.request.part_asymmetric {
+            asymmetric::apply(&self.program, &statistics, &mut rows, &mut absmax)?;
+        }
+        if self.request.softmax_corrected {
+            correct_softmax::fix_thresholds(&self.program, &mut rows, &mut absmax);
+        }
         if debug.fp8 {
             rows.iter_mut().for_each(|row| (row.min, row.max) = (-row.threshold, row.threshold));
         }
         let int4_rows = if debug.int4 { statistics.int4_thresholds(method)? } else { Vec::new() };
         let untuned = rows.clone();
         if is_tuned {
-            self.tune(&mut rows, &statistics.absmax(), &|done, what| progress(share + done * (1.0 - share), what))?;
+            self.tune(&mut rows, &absmax, &|done, what| progress(share + done * (1.0 - share), what))?;
         }
-        Ok(Outcome { rows, int4_rows, untuned, is_tuned, used: statistics.samples, statistics: Some(statistics) })
+        Ok(Outcome { rows, int4_rows, asymmetric, untuned, is_tuned, used: statistics.samples, statistics: Some(statistics) })
     }
 
     /// Tunes a table that is there already; its minima and maxima say how far.
@@ -195,6 +218,6 @@ impl Session {
         let mut rows = untuned.clone();
         let absmax: Vec<f64> = rows.iter().map(|row| row.min.abs().max(row.max.abs())).collect();
         self.tune(&mut rows, &absmax, progress)?;
-        Ok(Outcome { rows, int4_rows: Vec::new(), untuned, is_tuned: true, statistics: None, used: self.loader.groups() })
+        Ok(Outcome { rows, int4_rows: Vec::new(), asymmetric: Vec::new(), untuned, is_tuned: true, statistics: None, used: self.loader.groups() })
     }
 }

@@ -85,6 +85,8 @@ pub struct TensorStatistics {
     aciq_laplace: Averaged,
     tails: Option<Tails>,
     observer: Option<Observer>,
+    /// Sum over the samples.
+    kurtosis: Option<f64>,
 }
 
 impl TensorStatistics {
@@ -107,6 +109,7 @@ impl TensorStatistics {
             aciq_laplace: Averaged::default(),
             tails: needs_tails.then(|| Tails::new(place.op, gathering.ops, gathering.samples)),
             observer: methods.contains(Method::TorchObserver).then(|| Observer::new(gathering.observer, gathering.histogram_bins)),
+            kurtosis: gathering.wanted.kurtosis.then_some(0.0),
         }
     }
 
@@ -118,6 +121,9 @@ impl TensorStatistics {
         self.mse.add(measured.mse);
         self.aciq_gauss.add(measured.aciq_gauss);
         self.aciq_laplace.add(measured.aciq_laplace);
+        if let (Some(sum), Some(found)) = (&mut self.kurtosis, measured.kurtosis) {
+            *sum += found;
+        }
         if let Some(tails) = &mut self.tails {
             tails.add(activation);
         }
@@ -131,6 +137,11 @@ impl TensorStatistics {
         }
         self.samples += 1;
         self.elements += activation.len();
+    }
+
+    /// The kurtosis, averaged over the samples, where it was gathered.
+    pub fn kurtosis(&self) -> Option<f64> {
+        self.kurtosis.map(|sum| sum / self.samples as f64)
     }
 
     fn is_zero(&self) -> bool {
@@ -277,7 +288,7 @@ mod tests {
     use crate::method::Methods;
 
     fn statistics(methods: impl IntoIterator<Item = Method>, samples: &[&[f32]]) -> TensorStatistics {
-        let wanted = Wanted { methods: methods.into_iter().collect(), int4: true };
+        let wanted = Wanted { methods: methods.into_iter().collect(), int4: true, kurtosis: false };
         let gathering = Gathering { wanted, histogram_bins: 2048, observer: ObserverType::default(), samples: samples.len(), ops: 1 };
         let mut statistics = TensorStatistics::new("t", Place::default(), &gathering);
         samples.iter().for_each(|x| statistics.add(x, &Meter::new(wanted).measure(x)));

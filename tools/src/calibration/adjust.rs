@@ -1,4 +1,4 @@
-//! What `run_calibration` changes in the network: `--we` before the thresholds are found, `--bc` after.
+//! What `run_calibration` changes in the network: `--sq`, `--smc` and `--we` before the thresholds are found, `--bc` after.
 
 use super::arguments::Arguments;
 use crate::adjusted;
@@ -27,12 +27,18 @@ pub fn check(arguments: &Arguments) -> Result<(), Failure> {
         bias_options(arguments)?;
         Log::new("Bias_Correction", true)?;
     }
+    if arguments.sq {
+        Log::new("SmoothQuant", true)?;
+    }
+    if arguments.smc {
+        Log::new("Softmax_Correction", true)?;
+    }
     if arguments.we {
         Log::new("Weight_Equalization", true)?;
     } else if arguments.we_skip_limited {
         return Err(Failure::usage("--we_skip_limited belongs to --we"));
     }
-    let marks = [arguments.we.then_some("we"), arguments.bc.then_some("bc")];
+    let marks = [arguments.sq.then_some("sq"), arguments.smc.then_some("smc"), arguments.we.then_some("we"), arguments.bc.then_some("bc")];
     marks.into_iter().flatten().try_for_each(|mark| cli::check_output(&adjusted::path(&arguments.mlir, &arguments.calibration_table, mark)))
 }
 
@@ -53,13 +59,59 @@ fn bias_options(arguments: &Arguments) -> Result<BiasOptions, Failure> {
 }
 
 impl Adjusted {
-    /// Equalizes weights where that is asked for. From then on `arguments.mlir` is the new network.
-    pub fn start(arguments: &mut Arguments, network: Network) -> Result<Adjusted, Failure> {
+    /// Changes weights as asked for. From then on `arguments.mlir` is the new network.
+    pub fn start(arguments: &mut Arguments, network: Network, request: &Request) -> Result<Adjusted, Failure> {
         let mut adjusted = Adjusted { network, original: arguments.mlir.clone(), written: Vec::new() };
+        if arguments.sq {
+            adjusted.smooth(arguments, request)?;
+        }
+        if arguments.smc {
+            adjusted.correct_softmax(arguments, request)?;
+        }
         if arguments.we {
             adjusted.equalize(arguments)?;
         }
         Ok(adjusted)
+    }
+
+    fn smooth(&mut self, arguments: &mut Arguments, request: &Request) -> Result<(), Failure> {
+        let mut log = Log::new("SmoothQuant", arguments.quiet)?;
+        let session = self.session(request.clone())?;
+        let shown = Shown::start(arguments.quiet);
+        let found = tpuc_passes::smooth_quant::smooth(&self.network.program, &self.network.weights, session.loader(), request.threads);
+        drop(shown);
+        let found = found.map_err(Failure::Work)?;
+        for (index, layer) in found.layers.iter().enumerate() {
+            log.info(&format!("smooth op {index} {}: {}, loss {:e} -> {:e}", layer.layer, layer.readers.join(", "), layer.loss[0], layer.loss[1]));
+        }
+        log.write()?;
+        if found.layers.is_empty() {
+            eprintln!("run_calibration: warning: --sq: no normalization is read by matrix products with constant weights only; no weights changed");
+            return Ok(());
+        }
+        (self.network.program, self.network.weights) = (found.program, found.weights);
+        self.replaced(arguments, "sq")
+    }
+
+    fn correct_softmax(&mut self, arguments: &mut Arguments, request: &Request) -> Result<(), Failure> {
+        let mut log = Log::new("Softmax_Correction", arguments.quiet)?;
+        let session = self.session(request.clone())?;
+        let shown = Shown::start(arguments.quiet);
+        let found = tpuc_passes::correct_softmax::correct(&self.network.program, &self.network.weights, session.loader(), request.threads);
+        drop(shown);
+        let found = found.map_err(Failure::Work)?;
+        found.corrected.iter().enumerate().for_each(|(index, layer)| log.info(&format!("correct softmax op {index} {layer}")));
+        log.write()?;
+        if found.corrected.is_empty() {
+            eprintln!("run_calibration: warning: --smc: no softmax is the left operand of a matrix product alone; nothing changed");
+            return Ok(());
+        }
+        (self.network.program, self.network.weights) = (found.program, found.weights);
+        self.replaced(arguments, "smc")
+    }
+
+    fn session(&self, request: Request) -> Result<tpuc_quant::Session, Failure> {
+        tpuc_passes::calibrate::open(&self.network.program, &self.network.weights, request).map_err(Failure::Work)
     }
 
     fn equalize(&mut self, arguments: &mut Arguments) -> Result<(), Failure> {
@@ -89,11 +141,13 @@ impl Adjusted {
         Ok(())
     }
 
+    /// The name of the user's network, if this one is another.
+    pub fn original(&self) -> Option<String> {
+        (!self.written.is_empty()).then(|| adjusted::file_name(&self.original))
+    }
+
     /// After the thresholds were found and written: corrects biases where that is asked for. True if thresholds must be found again.
     pub fn correct(&mut self, arguments: &mut Arguments, request: &Request) -> Result<bool, Failure> {
-        if !self.written.is_empty() {
-            adjusted::mark(&arguments.calibration_table, &self.original)?;
-        }
         if !std::mem::replace(&mut arguments.bc, false) {
             return Ok(false);
         }
@@ -114,7 +168,7 @@ impl Adjusted {
         }
         let table = CalibrationTable::read(&arguments.calibration_table).map_err(|e| Failure::work(format!("{}: {e}", arguments.calibration_table.display())))?;
         let samples = Request { input_num: arguments.bc_inference_num as usize, ..request.clone() };
-        let session = tpuc_passes::calibrate::open(&self.network.program, &self.network.weights, samples).map_err(Failure::Work)?;
+        let session = self.session(samples)?;
         let shown = Shown::start(arguments.quiet);
         let corrected = tpuc_passes::correct_bias::correct(&self.network.program, &self.network.weights, &table, session.loader(), &options);
         drop(shown);

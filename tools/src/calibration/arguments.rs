@@ -49,6 +49,12 @@ pub struct Arguments {
     /// The table to write
     #[arg(short = 'o', long = "calibration_table", alias = "output")]
     pub calibration_table: PathBuf,
+    /// SmoothQuant first: what makes activations hard to quantize moves into the weights of matrix products
+    #[arg(long)]
+    pub sq: bool,
+    /// Softmax correction first: attention weights are scaled so that they use all of the 8 bits
+    #[arg(long)]
+    pub smc: bool,
     /// Equalize the weights of successive convolutions first: the network with the new weights is written beside the table
     #[arg(long)]
     pub we: bool,
@@ -67,6 +73,22 @@ pub struct Arguments {
     /// Layers that are at least this similar to the float ones keep their bias
     #[arg(long, default_value_t = 0.99, allow_hyphen_values = true)]
     pub min_layer_cos: f64,
+    /// Set all ops to float but those of some types: N_mode, H_mode or custom_mode; without a mode all but convolutions and
+    /// matrix products
+    #[arg(long, num_args = 0..=1, default_missing_value = "", value_name = "MODE")]
+    pub part_quantize: Option<String>,
+    /// The types that custom_mode leaves in integers: Conv,MatMul
+    #[arg(long, default_value = "")]
+    pub custom_operator: String,
+    /// The float type of layers that stay float: auto, F16, BF16 or F32
+    #[arg(long, default_value = "auto")]
+    pub fp_type: String,
+    /// SiLU and GELU that only convolutions and matrix products read get asymmetric ranges
+    #[arg(long)]
+    part_asymmetric: bool,
+    /// Also write kurtosis_analysis beside the table: how heavy the tails of every tensor are
+    #[arg(long)]
+    pub kurtosis_analysis: bool,
     /// Layers that stay float: read by searches
     #[arg(long)]
     pub quantize_table: Option<PathBuf>,
@@ -94,14 +116,12 @@ pub struct Arguments {
     #[arg(long, hide = true)]
     max_float_layers: Option<usize>,
     #[arg(long, hide = true)]
-    fp_type: Option<String>,
-    #[arg(long, hide = true)]
     quantize_method_list: Option<String>,
 }
 
 /// Documented options that come with a later version.
 pub const LATER: &[&str] =
-    &["--smc", "--sq", "--lwq", "--post_process", "--part_quantize", "--part_asymmetric", "--mix_mode", "--cluster", "--kurtosis_analysis"];
+    &["--lwq", "--post_process", "--mix_mode", "--cluster"];
 
 /// The chips of the documents. A calibration is the same for all of them.
 const CHIPS: [&str; 11] = ["bm1684x", "bm1684", "bm1688", "bm1690", "cv183x", "cv182x", "cv181x", "cv180x", "cv184x", "cv186x", "sg2262"];
@@ -151,7 +171,12 @@ impl Arguments {
         };
         let threads = if self.threads == 0 { tpuc_quant::default_threads() } else { self.threads };
         let input_num = count("--input_num", self.input_num)?;
-        Ok(Request { dataset, data_list, tune_list: path(&self.tune_list), method, debug, input_num, tune_num, histogram_bins, threads, ..Request::default() })
+        Ok(Request { dataset, data_list, tune_list: path(&self.tune_list), method, debug, softmax_corrected: self.smc, part_asymmetric: self.part_asymmetric, kurtosis: self.kurtosis_analysis, input_num, tune_num, histogram_bins, threads, ..Request::default() })
+    }
+
+    /// As given: 0 means all.
+    pub fn input_num(&self) -> i64 {
+        self.input_num
     }
 
     pub fn inference_num(&self) -> Result<usize, Failure> {

@@ -2,6 +2,7 @@
 
 mod adjust;
 pub mod arguments;
+mod float_layers;
 mod losses;
 mod search;
 
@@ -10,6 +11,7 @@ use crate::network::Network;
 use crate::progress::Shown;
 use adjust::Adjusted;
 use arguments::{Arguments, LATER, Task};
+use float_layers::FloatTables;
 use search::Search;
 use std::path::Path;
 use tpuc_imageio::Loader;
@@ -24,6 +26,7 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
     let mut request = arguments.request()?;
     arguments.inference_num()?;
     adjust::check(&arguments)?;
+    let float_tables = FloatTables::new(&arguments)?;
     cli::check_input(&arguments.mlir)?;
     cli::check_output(&arguments.calibration_table)?;
     arguments.report.iter().try_for_each(|p| cli::check_output(p))?;
@@ -39,16 +42,18 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
     if arguments.report.is_some() {
         request.also = losses::methods_of_page(&request);
     }
-    let mut adjusted = Adjusted::start(&mut arguments, network)?;
+    let float_tables = float_tables.of(&arguments, &network);
+    let mut adjusted = Adjusted::start(&mut arguments, network, &request)?;
     let mut is_first = true;
     loop {
         let session = open(&adjusted.network.program, &adjusted.network.weights, request.clone()).map_err(Failure::Work)?;
         if std::mem::replace(&mut is_first, false) {
             before(&arguments, &session)?;
+            float_tables.write(arguments.quiet)?;
         }
         match &search {
-            None => plain(&arguments, &session, session.request())?,
-            Some(search) => search.run(&arguments, &adjusted.network, &session)?,
+            None => plain(&arguments, &adjusted, &session)?,
+            Some(search) => search.run(&arguments, &adjusted, &session)?,
         }
         if !adjusted.correct(&mut arguments, session.request())? {
             break;
@@ -84,13 +89,18 @@ fn write_list(file: &str, loader: &Loader) -> Result<(), Failure> {
     Ok(tpuc_tensor::file::write(Path::new(file), text.as_bytes())?)
 }
 
-fn plain(arguments: &Arguments, session: &Session, request: &Request) -> Result<(), Failure> {
+fn plain(arguments: &Arguments, adjusted: &Adjusted, session: &Session) -> Result<(), Failure> {
+    let request = session.request();
     let shown = Shown::start(arguments.quiet);
     let calibrated = calibrate(session, &arguments.mlir.display().to_string());
     drop(shown);
-    let calibrated = calibrated.map_err(Failure::Work)?;
+    let mut calibrated = calibrated.map_err(Failure::Work)?;
     calibrated.warnings.iter().for_each(|w| eprintln!("run_calibration: warning: {w}"));
+    calibrated.table.header.adjusted_from = adjusted.original();
     calibrated.table.write(&arguments.calibration_table)?;
+    if let Some(statistics) = calibrated.outcome.statistics.as_ref().filter(|_| arguments.kurtosis_analysis) {
+        float_layers::write_kurtosis(arguments, &adjusted.network, statistics)?;
+    }
     if let Some(path) = &arguments.report {
         losses::page(&arguments.mlir, request, &calibrated).write(path)?;
     }

@@ -1,8 +1,9 @@
 //! `--search search_threshold`: files, log and words of the search; the search itself is `tpuc_quant::search_threshold`.
 
+use super::adjust::Adjusted;
 use super::arguments::Arguments;
+use super::float_layers;
 use crate::cli::{self, Failure};
-use crate::network::Network;
 use crate::progress::Shown;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -36,7 +37,8 @@ impl Search {
     }
 
     /// Searches, and writes the tables and the log.
-    pub fn run(&self, arguments: &Arguments, network: &Network, session: &Session) -> Result<(), Failure> {
+    pub fn run(&self, arguments: &Arguments, adjusted: &Adjusted, session: &Session) -> Result<(), Failure> {
+        let network = &adjusted.network;
         let target = Target { program: &network.program, weights: &network.weights, chip: self.chip };
         let shown = Shown::start(arguments.quiet);
         let found = search(session, target, &self.options, &tpuc_passes::tell_progress);
@@ -47,7 +49,7 @@ impl Search {
         }
         let mlir = arguments.mlir.display().to_string();
         for competitor in &found.competitors {
-            let table = |rows: &[Row]| self.table(session, &mlir, &found, competitor.name, rows);
+            let table = |rows: &[Row]| table_of(session, adjusted, &mlir, &found, competitor.name, rows);
             let name = |suffix: &str| beside(&arguments.calibration_table, &format!("_{}{suffix}", competitor.name));
             table(competitor.untuned.as_ref().unwrap_or(&competitor.rows)).write(&name(".1"))?;
             if competitor.untuned.is_some() {
@@ -55,7 +57,10 @@ impl Search {
             }
         }
         let best = &found.competitors[found.best];
-        self.table(session, &mlir, &found, best.name, &best.rows).write(&arguments.calibration_table)?;
+        table_of(session, adjusted, &mlir, &found, best.name, &best.rows).write(&arguments.calibration_table)?;
+        if arguments.kurtosis_analysis {
+            float_layers::write_kurtosis(arguments, network, &found.statistics)?;
+        }
         let log = self.log(&mlir, &found);
         tpuc_tensor::file::write(Path::new(LOG), log.iter().map(|line| format!("INFO:root:{line}\n")).collect::<String>().as_bytes())?;
         if !arguments.quiet {
@@ -64,11 +69,6 @@ impl Search {
             println!("{}: {} thresholds by {}", arguments.calibration_table.display(), best.rows.len(), best.name);
         }
         Ok(())
-    }
-
-    fn table(&self, session: &Session, mlir: &str, found: &Found, method: &str, rows: &[Row]) -> CalibrationTable {
-        let header = tpuc_passes::calibrate::header(session.request(), mlir, found.statistics.samples);
-        CalibrationTable::new(Header { method: Some(method.to_owned()), ..header }, rows.to_vec())
     }
 
     /// The messages of the log.
@@ -86,6 +86,11 @@ impl Search {
         lines.push("success".into());
         lines
     }
+}
+
+fn table_of(session: &Session, adjusted: &Adjusted, mlir: &str, found: &Found, method: &str, rows: &[Row]) -> CalibrationTable {
+    let header = tpuc_passes::calibrate::header(session.request(), mlir, found.statistics.samples);
+    CalibrationTable::new(Header { method: Some(method.to_owned()), adjusted_from: adjusted.original(), ..header }, rows.to_vec())
 }
 
 /// A file named after another one.
