@@ -85,6 +85,23 @@ def Tpu_MatMulOp : Tpu_Op<"MatMul"> {
   let results = (outs AnyRankedTensor:$output);
 }
 
+def Tpu_A16MatMulOp : Tpu_Op<"A16MatMul"> {
+  let summary = "Product of float activations and weights of 8 or 4 bits, which have a scale and a zero point for each group";
+  let arguments = (ins
+    AnyRankedTensor:$input,
+    AnyRankedTensor:$weight,
+    AnyRankedTensor:$scale,
+    AnyRankedTensor:$zp,
+    AnyTensorOrNone:$bias,
+    DefaultValuedAttr<BoolAttr, "true">:$sign,
+    DefaultValuedAttr<BoolAttr, "true">:$w_transpose,
+    DefaultValuedAttr<I64Attr, "8">:$weight_bits,
+    DefaultValuedAttr<I64Attr, "0">:$q_group_size,
+    DefaultValuedAttr<StrAttr, "\"NONE\"">:$dq_type
+  );
+  let results = (outs AnyRankedTensor:$output);
+}
+
 def Tpu_AddOp : Tpu_Op<"Add"> {
   let summary = "Elementwise sum, each input with its own multiplier and shift";
   let arguments = (ins

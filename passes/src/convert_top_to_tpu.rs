@@ -10,8 +10,6 @@ pub fn run(module: &PassModule, options: &ConvertTopToTpuOptions) -> Result<(), 
     for (name, asked) in [
         ("asymmetric", options.asymmetric),
         ("doWinograd", options.do_winograd),
-        ("q_group_size", options.q_group_size != 0),
-        ("q_symmetric", options.q_symmetric),
         ("matmul_perchannel", options.matmul_perchannel),
         ("gelu_mode", options.gelu_mode != "normal"),
     ] {
@@ -23,7 +21,12 @@ pub fn run(module: &PassModule, options: &ConvertTopToTpuOptions) -> Result<(), 
         let import = ImportQuantizeTableOptions { file: options.qtable.clone(), ignore_unknown_layers: false, quiet: false };
         crate::import_quantize_table::run(module, &import)?;
     }
-    let program = module.program().map_err(crate::text)?;
+    if options.q_group_size < 0 {
+        return Err(format!("option q_group_size: {} should be a number of weights, or 0", options.q_group_size));
+    }
+    let mut program = module.program().map_err(crate::text)?;
+    program.attrs.insert("module.q_group_size".into(), Attr::I64(options.q_group_size));
+    program.attrs.insert("module.q_symmetric".into(), Attr::Bool(options.q_symmetric));
     let weights = module.weights().map_err(crate::text)?;
     let (chip, mode) = assigned(&program)?;
     let modes = modes(&program, mode)?;

@@ -19,9 +19,9 @@
 // CHECK-SAME: module.mode = "INT8"
 // PRECISE: module.high_precision = true
 // CHIP: error: processor-assign: unknown chip 'bm9999'; did you mean 'bm1690'?; known chips: bm1684x, bm1688, cv186x, bm1690, bm1684, cv183x, cv182x, cv181x, cv180x
-// MODE: error: processor-assign: unknown mode 'INT7', expected one of INT8, F16, BF16, F32
+// MODE: error: processor-assign: unknown mode 'INT7', expected one of INT8, F16, BF16, F32, W8F16, W8BF16, W4F16, W4BF16
 // NOCHIP: error: processor-assign: unknown chip ''; known chips: bm1684x
-// NOMODE: error: processor-assign: unknown mode '', expected one of INT8, F16, BF16, F32
+// NOMODE: error: processor-assign: unknown mode '', expected one of INT8, F16, BF16, F32, W8F16, W8BF16, W4F16, W4BF16
 // CORES: error: processor-assign: networks run on one device and one core, asked for 1 and 8
 // NUMBER: error: processor-assign: option num_core: 'many' is not a valid value
 // ADDRESS: error: processor-assign: addr_mode 'io_alone' is not supported on bm1684x; use auto or basic

@@ -32,7 +32,7 @@
 
 // UNKNOWN: error: import-quantize-table: unknown: line 1: layer 'cnov' is not in the model; the nearest is 'conv'
 // IGNORED: warning: unknown: 1 of 1 layers are not in the network and are skipped
-// WORD: error: import-quantize-table: word: line 1: layer 'conv': unknown mode 'FP16', expected one of INT8, F16, BF16, F32
+// WORD: error: import-quantize-table: word: line 1: layer 'conv': unknown mode 'FP16', expected one of INT8, F16, BF16, F32, W8F16, W8BF16, W4F16, W4BF16
 // COLUMNS: error: import-quantize-table: columns: line 1: expected 'op_name quantize_mode', found 'conv F16 now'
 // NOFILE: error: import-quantize-table: option file is missing: the quantize table
 // ATTRIBUTE: error: convert-top-to-tpu: layer 'conv': unknown mode 'F8'

@@ -233,6 +233,7 @@ fn prepare_exact(request: &Request<'_>) -> Result<Prepared, InterpError> {
         Op::TpuConv2D(op) => conv::prepare_tpu(op, request),
         Op::TopMatMul(op) => matmul::prepare_top(op, request),
         Op::TpuMatMul(op) => matmul::prepare_tpu(op, request),
+        Op::TpuA16MatMul(op) => matmul::prepare_groups(op, request),
         Op::TopAdd(op) => add::prepare_top(op, request),
         top_binary!() | Op::TopPRelu(_) => binary::prepare(request),
         top_unary!() | top_const!() => unary::prepare(request),

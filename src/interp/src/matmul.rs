@@ -1,7 +1,7 @@
 //! MatMul.
 
 use crate::error::InterpError;
-use crate::kernel::{Prepared, Request, boxed, operand};
+use crate::kernel::{Prepared, Request, boxed, half_float, operand};
 use crate::view::{ElementType, Slice};
 use tpuc_kernels::matmul::{FloatMatMul, IntMatMul, MatMulShape};
 use tpuc_kernels::requant::Requant;
@@ -31,6 +31,30 @@ pub(crate) fn prepare_tpu(op: &tpu::MatMul, request: &Request<'_>) -> Result<Pre
         product.run(operand(operands, 0)?.ints()?, right, y.ints()?, workspace)
     });
     Ok(prepared(kernel, right.is_some(), request))
+}
+
+/// Weights of 8 or 4 bits become floats of the activations' type once; then it is a float product.
+pub(crate) fn prepare_groups(op: &tpu::A16MatMul, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    let half = half_float(&request.tensor_type(0)?.elem).filter(|_| request.is_float(&[0]) == Ok(true));
+    let half = half.ok_or_else(|| request.unsupported("needs activations in f16 or bf16"))?;
+    let (bytes, scales, zero_points) = (request.bytes(1)?, request.floats(2)?, request.bytes(3)?);
+    let (Some(bytes), Some(scales), Some(zero_points)) = (bytes, scales, zero_points) else {
+        return Err(request.unsupported("needs weights as operands 1, 2 and 3"));
+    };
+    // The verifier has seen that these fit together.
+    let (columns, depth, size) = (request.shape(1)?[0], request.shape(0)?.last().copied().unwrap_or(0), op.q_group_size.max(1) as usize);
+    let integer = |at: usize| match op.weight_bits {
+        4 => bytes[at / 2] >> (4 * (at % 2)) & 15,
+        _ => bytes[at],
+    };
+    let value = |at: usize| (integer(at) - zero_points[at / size]) as f32 * scales[at / size];
+    let mut right: Vec<f32> = (0..columns * depth).map(value).collect();
+    half.round_slice(&mut right);
+    let shape = MatMulShape::new(&request.shape(0)?, &[columns, depth], false, true)?;
+    let bias = request.bias(4, request.floats(4)?)?;
+    let product = FloatMatMul::new(&shape, Some(&right), bias, Activation::None)?;
+    let kernel = boxed(move |operands, y, workspace| product.run(operand(operands, 0)?.floats()?, &[], y.floats()?, workspace));
+    Ok(prepared(kernel, true, request))
 }
 
 fn prepare_float(left_transpose: bool, right_transpose: bool, activation: Activation, request: &Request<'_>) -> Result<Prepared, InterpError> {

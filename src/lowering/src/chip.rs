@@ -2,7 +2,7 @@
 
 use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext};
-use crate::{bm1684, bm1684x, cv18xx};
+use crate::{bm1684, bm1684x, cv18xx, weight_only};
 use std::fmt;
 use std::str::FromStr;
 use tpuc_ops::Attr;
@@ -18,10 +18,15 @@ pub enum Mode {
     F16,
     BF16,
     F32,
+    /// As the float mode, but weights of products with activations are 8-bit or 4-bit integers in groups.
+    W8F16,
+    W8BF16,
+    W4F16,
+    W4BF16,
 }
 
 impl Mode {
-    pub const ALL: [Mode; 4] = [Mode::Int8, Mode::F16, Mode::BF16, Mode::F32];
+    pub const ALL: [Mode; 8] = [Mode::Int8, Mode::F16, Mode::BF16, Mode::F32, Mode::W8F16, Mode::W8BF16, Mode::W4F16, Mode::W4BF16];
 
     /// The word of `--quantize` and of `module.mode`.
     pub const fn name(self) -> &'static str {
@@ -30,16 +35,43 @@ impl Mode {
             Mode::F16 => "F16",
             Mode::BF16 => "BF16",
             Mode::F32 => "F32",
+            Mode::W8F16 => "W8F16",
+            Mode::W8BF16 => "W8BF16",
+            Mode::W4F16 => "W4F16",
+            Mode::W4BF16 => "W4BF16",
+        }
+    }
+
+    /// The mode in which ops run that weights' bits do not concern.
+    pub const fn base(self) -> Mode {
+        match self {
+            Mode::W8F16 | Mode::W4F16 => Mode::F16,
+            Mode::W8BF16 | Mode::W4BF16 => Mode::BF16,
+            other => other,
+        }
+    }
+
+    /// One of the three modes in which everything is a float.
+    pub fn is_float(self) -> bool {
+        matches!(self, Mode::F16 | Mode::BF16 | Mode::F32)
+    }
+
+    /// Bits of a weight, in the modes that quantize weights alone.
+    pub const fn weight_bits(self) -> Option<u32> {
+        match self {
+            Mode::W8F16 | Mode::W8BF16 => Some(8),
+            Mode::W4F16 | Mode::W4BF16 => Some(4),
+            Mode::Int8 | Mode::F16 | Mode::BF16 | Mode::F32 => None,
         }
     }
 
     /// The float type of a float mode.
     pub const fn float(self) -> Option<DType> {
-        match self {
-            Mode::Int8 => None,
+        match self.base() {
             Mode::F16 => Some(DType::F16),
             Mode::BF16 => Some(DType::BF16),
             Mode::F32 => Some(DType::F32),
+            _ => None,
         }
     }
 
@@ -50,6 +82,10 @@ impl Mode {
             Mode::F16 => "f16",
             Mode::BF16 => "bf16",
             Mode::F32 => "f32",
+            Mode::W8F16 => "w8f16",
+            Mode::W8BF16 => "w8bf16",
+            Mode::W4F16 => "w4f16",
+            Mode::W4BF16 => "w4bf16",
         }
     }
 }
@@ -132,7 +168,7 @@ impl Chip {
     ];
 
     const fn bm1684x(name: &'static str, addr_mode: &'static str) -> Chip {
-        Chip { name, family: Family::Bm1684x, fallback: DType::F16, modes: &[Mode::Int8, Mode::F16, Mode::BF16, Mode::F32], addr_mode }
+        Chip { name, family: Family::Bm1684x, fallback: DType::F16, modes: &Mode::ALL, addr_mode }
     }
 
     const fn cv18xx(name: &'static str) -> Chip {
@@ -167,6 +203,12 @@ impl Chip {
         if !self.modes.contains(&context.mode) {
             return Err(LowerError::Mode { chip: self.name, mode: context.mode, modes: self.modes });
         }
+        if let Some(bits) = context.mode.weight_bits() {
+            return match weight_only::lower(context, bits)? {
+                Some(lowered) => Ok(lowered),
+                None => self.lower(&OpContext { mode: context.mode.base(), ..context.clone() }),
+            };
+        }
         match self.family {
             Family::Bm1684x => bm1684x::lower(context),
             Family::Bm1684 => bm1684::lower(context),
@@ -179,13 +221,13 @@ impl Chip {
         if word.eq_ignore_ascii_case("auto") {
             return Ok(self.fallback_mode());
         }
-        let found = self.modes.iter().copied().find(|m| m.float().is_some() && m.name().eq_ignore_ascii_case(word));
+        let found = self.modes.iter().copied().find(|m| m.is_float() && m.name().eq_ignore_ascii_case(word));
         found.ok_or_else(|| FloatModeError { found: word.to_owned(), chip: self.name, known: self.float_modes() })
     }
 
     /// The float modes that there are rules for.
     pub fn float_modes(&self) -> Vec<Mode> {
-        self.modes.iter().copied().filter(|m| m.float().is_some()).collect()
+        self.modes.iter().copied().filter(|m| m.is_float()).collect()
     }
 
     /// The chip of a name (letters of either case).
@@ -227,13 +269,13 @@ mod tests {
         assert_eq!(Chip::find("bm1684y").unwrap_err().to_string(), "unknown chip 'bm1684y'; did you mean 'bm1684x'?; known chips: bm1684x, bm1688, cv186x, bm1690, bm1684, cv183x, cv182x, cv181x, cv180x");
         assert!(Chip::ALL.iter().all(|c| Chip::find(c.name) == Ok(c) && Family::of_chip(c.name) == c.family && c.modes.contains(&c.fallback_mode())));
         assert_eq!("int8".parse::<Mode>().unwrap(), Mode::Int8);
-        assert_eq!("INT9".parse::<Mode>().unwrap_err().to_string(), "unknown mode 'INT9', expected one of INT8, F16, BF16, F32");
+        assert_eq!("INT9".parse::<Mode>().unwrap_err().to_string(), "unknown mode 'INT9', expected one of INT8, F16, BF16, F32, W8F16, W8BF16, W4F16, W4BF16");
     }
 
     #[test]
     fn float_layers_run_in_the_type_that_the_chip_has() {
         assert_eq!(Mode::ALL.map(|m| Chip::BM1688.layer_mode(m)), Mode::ALL);
-        assert_eq!(Mode::ALL.map(|m| Chip::BM1684.layer_mode(m)), [Mode::Int8, Mode::F32, Mode::F32, Mode::F32]);
-        assert_eq!(Mode::ALL.map(|m| Chip::CV181X.layer_mode(m)), [Mode::Int8, Mode::BF16, Mode::BF16, Mode::BF16]);
+        assert_eq!([Mode::Int8, Mode::F16, Mode::BF16, Mode::F32].map(|m| Chip::BM1684.layer_mode(m)), [Mode::Int8, Mode::F32, Mode::F32, Mode::F32]);
+        assert_eq!([Mode::Int8, Mode::F16, Mode::BF16, Mode::F32].map(|m| Chip::CV181X.layer_mode(m)), [Mode::Int8, Mode::BF16, Mode::BF16, Mode::BF16]);
     }
 }

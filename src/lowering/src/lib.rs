@@ -28,10 +28,11 @@ mod quantize;
 pub mod ranges;
 pub mod strip;
 pub mod table;
+mod weight_only;
 
 pub use chip::{Chip, Family, Mode, UnknownChip, UnknownMode};
 pub use error::{LowerError, UnsupportedOp};
-pub use lowered::{Lowered, NewNode, NewWeight, OpContext, Operand, OperandRef};
+pub use lowered::{Lowered, NewNode, NewWeight, OpContext, Operand, OperandRef, WeightGroups};
 pub use optimize::top_optimize;
 pub use program::{lower_mixed, lower_op, lower_program, weight_file_name};
 pub use qtable::{QuantizeRow, QuantizeTable};

@@ -5,7 +5,7 @@ use crate::error::{LowerError, UnsupportedOp};
 use crate::quantize::quantized_elem;
 use crate::ranges::Range;
 use std::sync::Arc;
-use tpuc_ops::{Elem, Op, Program, Source, TensorType, ValueType};
+use tpuc_ops::{Attr, Elem, Op, Program, Source, TensorType, ValueType};
 use tpuc_tensor::{DType, Tensor, WeightStore};
 
 /// An operand of a Top op.
@@ -32,6 +32,34 @@ pub struct OpContext<'a> {
     pub result: TensorType,
     pub chip: &'a Chip,
     pub mode: Mode,
+    /// How weights alone are quantized.
+    pub groups: WeightGroups,
+}
+
+/// How weights are quantized where activations stay floats: a scale for each group of so many neighbours along the summed
+/// dimension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WeightGroups {
+    pub size: i64,
+    /// The zero point is the middle of the integers.
+    pub symmetric: bool,
+}
+
+impl Default for WeightGroups {
+    fn default() -> WeightGroups {
+        WeightGroups { size: 64, symmetric: false }
+    }
+}
+
+impl WeightGroups {
+    /// As the attributes `module.q_group_size` (0: the default) and `module.q_symmetric` say.
+    pub fn of(program: &Program) -> WeightGroups {
+        let size = match program.attrs.get("module.q_group_size") {
+            Some(&Attr::I64(size)) if size > 0 => size,
+            _ => WeightGroups::default().size,
+        };
+        WeightGroups { size, symmetric: program.attrs.get("module.q_symmetric") == Some(&Attr::Bool(true)) }
+    }
 }
 
 /// Where a new node's operand comes from.
@@ -89,7 +117,7 @@ impl<'a> OpContext<'a> {
         let operands = program.nodes[node].operands.iter().map(operand).collect::<Result<_, LowerError>>()?;
         let result = program.nodes[node].results.first().and_then(|&r| program.tensor_type(r));
         let result = result.cloned().unwrap_or_else(|| TensorType::f32(&[]));
-        Ok(OpContext { op: &program.nodes[node].op, name, operands, result, chip, mode })
+        Ok(OpContext { op: &program.nodes[node].op, name, operands, result, chip, mode, groups: WeightGroups::of(program) })
     }
 
     /// An error value that says why this op is not supported.

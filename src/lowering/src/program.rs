@@ -2,7 +2,7 @@
 
 use crate::chip::{Chip, Mode};
 use crate::error::LowerError;
-use crate::lowered::{Lowered, NewWeight, OpContext, OperandRef};
+use crate::lowered::{Lowered, NewWeight, OpContext, OperandRef, WeightGroups};
 use crate::quantize::cast_suffix;
 use std::collections::{HashMap, HashSet};
 use tpuc_ops::{Attr, Elem, Program, Source, TensorType, ValueId, tpu};
@@ -40,6 +40,10 @@ pub fn lower_mixed(program: &Program, weights: &WeightStore, chip: &Chip, mode: 
     out.emit(program, lowered, &casts);
     let Emitter { program: mut result, weights, .. } = out;
     result.attrs.extend(chip.module_attributes(mode).into_iter().map(|(name, value)| (name.to_owned(), value)));
+    let groups = WeightGroups::of(program);
+    let size = if mode.weight_bits().is_some() { groups.size } else { 0 };
+    result.attrs.insert("module.q_group_size".into(), Attr::I64(size));
+    result.attrs.insert("module.q_symmetric".into(), Attr::Bool(groups.symmetric));
     result.attrs.insert("module.state".into(), Attr::Str("TPU_LOWERED".into()));
     result.attrs.insert("module.weight_file".into(), Attr::Str(weight_file_name(&program.name, chip, mode)));
     result.check()?;

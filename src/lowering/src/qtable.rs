@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn mistakes_are_named() {
         let message = |text: &str| QuantizeTable::parse(text).unwrap_err().to_string();
-        assert_eq!(message("a FP16\n"), "line 1: layer 'a': unknown mode 'FP16', expected one of INT8, F16, BF16, F32");
+        assert_eq!(message("a FP16\n"), "line 1: layer 'a': unknown mode 'FP16', expected one of INT8, F16, BF16, F32, W8F16, W8BF16, W4F16, W4BF16");
         assert_eq!(message("# x\na F16 3\n"), "line 2: expected 'op_name quantize_mode', found 'a F16 3'");
         let mut program = Program::new("net");
         let ty = TensorType::f32(&[1, 2]);

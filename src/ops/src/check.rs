@@ -18,6 +18,10 @@ pub(crate) fn verify(op: &Op, operands: &[ValueType], results: &[ValueType]) -> 
             (Some(bias), Some(result)) => expect("bias", bias.count(), result.shape.last().copied().unwrap_or(1), "columns"),
             _ => Ok(()),
         },
+        Op::TpuA16MatMul(_) => match operands.get(4).and_then(ValueType::tensor) {
+            Some(bias) => expect("bias", bias.count(), crate::matmul::last(results, 0), "columns"),
+            None => Ok(()),
+        },
         Op::TpuAdd(tpu::Add { coeff: Some(coeff), .. }) if coeff.len() != operands.len() => {
             Err(format!("coeff has {} entries, expected {} (inputs)", coeff.len(), operands.len()))
         }

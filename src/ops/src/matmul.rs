@@ -41,6 +41,35 @@ impl Layout {
     }
 }
 
+/// The last dimension of an operand, 0 where there is none.
+pub(crate) fn last(operands: &[ValueType], index: usize) -> i64 {
+    operands.get(index).and_then(ValueType::tensor).and_then(|t| t.shape.last().copied()).unwrap_or(0)
+}
+
+/// `[.., M, K] x [N, K] -> [.., M, N]`, where the weights are bytes of 8 bits or of twice 4, and each group of neighbours
+/// along K has a scale and a zero point.
+pub(crate) fn infer_groups(op: &tpu::A16MatMul, operands: &Operands) -> Result<Vec<i64>, String> {
+    let (left, right) = (operands.shape(0)?, operands.shape(1)?);
+    let (&[.., _, depth], &[columns, bytes]) = (left, right) else {
+        return Err(format!("expected activations of two or more dimensions and a matrix of weights, found {left:?} and {right:?}"));
+    };
+    if !op.w_transpose || !matches!(op.weight_bits, 4 | 8) || op.q_group_size < 1 {
+        return Err(format!("weight_bits {} (expected 4 or 8), q_group_size {} (expected at least 1), w_transpose {} (expected true)", op.weight_bits, op.q_group_size, op.w_transpose));
+    }
+    if bytes.checked_mul(8 / op.weight_bits) != Some(depth) || depth % op.q_group_size != 0 {
+        return Err(format!("activations of {depth} columns do not fit weights of {bytes} bytes a column in groups of {}", op.q_group_size));
+    }
+    for index in [2, 3] {
+        let found = operands.shape(index)?;
+        if found != [columns, depth / op.q_group_size] {
+            return Err(format!("operand {index} has shape {found:?}, expected {:?}", [columns, depth / op.q_group_size]));
+        }
+    }
+    let mut shape = left.to_vec();
+    shape[left.len() - 1] = columns;
+    Ok(shape)
+}
+
 /// Batch dimensions broadcast; `[.., M, K] x [.., K, N] -> [.., M, N]`.
 pub(crate) fn infer(layout: &Layout, operands: &Operands) -> Result<Vec<i64>, String> {
     if layout.hdim_is_batch || layout.output_transpose {

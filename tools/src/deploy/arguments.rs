@@ -16,7 +16,7 @@ pub struct Arguments {
     /// The bmodel to write
     #[arg(long)]
     pub model: Option<PathBuf>,
-    /// How layers compute that no table names: INT8, F32, F16 or BF16
+    /// How layers compute that no table names: INT8, F32, F16, BF16, or W8F16, W8BF16, W4F16, W4BF16
     #[arg(long, default_value = "F32")]
     pub quantize: String,
     /// The chip: bm1684x, bm1688, cv186x, bm1690, bm1684, cv183x, cv182x, cv181x or cv180x (bmodels are written for bm1684x only yet)
@@ -43,6 +43,12 @@ pub struct Arguments {
     /// As --quant_output, for these outputs only: positions from 1 on, comma separated
     #[arg(long, default_value = "", hide_default_value = true)]
     pub quant_output_list: String,
+    /// Weights that share a scale, in the modes W8F16, W8BF16, W4F16 and W4BF16; 0: 64
+    #[arg(long, default_value_t = 0)]
+    pub q_group_size: u32,
+    /// In these modes: integers lie evenly around zero
+    #[arg(long)]
+    pub q_symmetric: bool,
     /// A picture, npy or npz file to check the results on, one an input, comma separated
     #[arg(long, num_args = 1..)]
     pub test_input: Vec<String>,
@@ -95,8 +101,6 @@ pub const LATER: &[Later] = &[
     Later("--quant_output_bf16", &[]),
     Later("--quant_input_int8", &[]),
     Later("--quant_output_int8", &[]),
-    Later("--q_group_size", &[]),
-    Later("--q_symmetric", &[]),
     Later("--matmul_perchannel", &[]),
     Later("--gelu_mode", &["normal"]),
     Later("--high_precision", &[]),

@@ -120,7 +120,7 @@ fn lower(module: &mut Module, arguments: &Arguments, plan: &Plan, top: &Network)
         }
         passes.push(format!("import-quantize-table{{file={} ignore-unknown-layers=true quiet=true}}", quoted(file)));
     }
-    passes.push(format!("convert-top-to-tpu{{weightFileName={}}}", pass::quote(&plan.weights(&top.program.name))));
+    passes.push(format!("convert-top-to-tpu{{weightFileName={} q_group_size={} q_symmetric={}}}", pass::quote(&plan.weights(&top.program.name)), arguments.q_group_size, arguments.q_symmetric));
     Ok(pass::run_pipeline(module, &format!("builtin.module({})", passes.join(",")))?)
 }
 

@@ -24,7 +24,7 @@ use tpuc_tensor::DType;
 pub(crate) fn lower(context: &OpContext) -> Result<Lowered, LowerError> {
     match context.mode {
         Mode::Int8 => lower_int8(context),
-        Mode::F16 | Mode::BF16 | Mode::F32 => float::lower(context, DType::F32),
+        _ => float::lower(context, DType::F32),
     }
 }
 

@@ -134,7 +134,7 @@ mod tests {
             bias,
         ];
         let result = calibrated(&[1, channels, 4, 4], -output, output);
-        lower_op(&OpContext { op: &op, name: "c", operands, result, chip: &Chip::BM1684X, mode: Mode::Int8 }).unwrap()
+        lower_op(&OpContext { op: &op, name: "c", operands, result, chip: &Chip::BM1684X, mode: Mode::Int8, groups: Default::default() }).unwrap()
     }
 
     fn conv(lowered: &Lowered) -> &tpu::Conv2D {

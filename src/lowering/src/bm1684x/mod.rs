@@ -26,7 +26,7 @@ use tpuc_tensor::DType;
 pub(crate) fn lower(context: &OpContext) -> Result<Lowered, LowerError> {
     match context.mode {
         Mode::Int8 => lower_int8(context),
-        Mode::F16 | Mode::BF16 | Mode::F32 => float::lower(context, float_type(context.op, context.mode)),
+        _ => float::lower(context, float_type(context.op, context.mode)),
     }
 }
 
@@ -37,7 +37,7 @@ fn float_type(op: &Op, mode: Mode) -> DType {
         (_, op) if unary::needs_f32(op, mode) => DType::F32,
         (Mode::BF16, _) => DType::BF16,
         (Mode::F16, Op::TopAvgPool(_)) | (Mode::F32 | Mode::Int8, _) => DType::F32,
-        (Mode::F16, _) => DType::F16,
+        _ => DType::F16,
     }
 }
 
@@ -86,7 +86,7 @@ fn lower_int8(context: &OpContext) -> Result<Lowered, LowerError> {
             Err(context.unsupported("cannot be lowered yet"))
         }
         Op::TopNone(_) | Op::TopWeight(_) => Err(context.unsupported("a constant is not computed")),
-        Op::TpuAdd(_) | Op::TpuCast(_) | Op::TpuConv2D(_) | Op::TpuMatMul(_) | Op::TpuPad(_) | Op::TpuPool2D(_) | Op::TpuRelu(_) | Op::TpuReshape(_)
+        Op::TpuA16MatMul(_) | Op::TpuAdd(_) | Op::TpuCast(_) | Op::TpuConv2D(_) | Op::TpuMatMul(_) | Op::TpuPad(_) | Op::TpuPool2D(_) | Op::TpuRelu(_) | Op::TpuReshape(_)
         | Op::TpuSoftmax(_) => Err(context.unsupported("is lowered already")),
         tpu_unary!() | tpu_binary!() | tpu_choice!() => Err(context.unsupported("is lowered already")),
     }
