@@ -1,5 +1,7 @@
 //! Operands in the type of the result, for ops that compare or pass integers as they are.
 
+use crate::chip::Family;
+use crate::cv18xx::scale::seven_bits;
 use crate::error::LowerError;
 use crate::lowered::{Lowered, NewWeight, OpContext, OperandRef};
 use crate::quantize::{to_i8, to_u8, weight};
@@ -25,9 +27,21 @@ pub(crate) fn rescaled(context: &OpContext, lowered: &mut Lowered, index: usize,
     if from.scale() == Some(scale) && from.storage() == to.storage() {
         return Ok(input);
     }
-    let fitted = fit_positive((from.scale().unwrap_or(1.0) / scale) as f32, 8);
-    let shift = tpu::MulShift { multiplier: fitted.multiplier, rshift: fitted.shift, const_val: None, do_relu: None, relu_limit: None, is_scalar: None };
+    let (multiplier, rshift) = fitted(context, from.scale().unwrap_or(1.0) / scale)?;
+    let shift = tpu::MulShift { multiplier, rshift, const_val: None, do_relu: None, relu_limit: None, is_scalar: None };
     Ok(lowered.push(shift, vec![input], format!("{}_to_{}", operand.name, context.name), TensorType::new(shape, to)))
+}
+
+/// Multiplier and shift of a scale in 8 bits: the nearest, or on CV18xx the largest of 7 bits, towards zero.
+fn fitted(context: &OpContext, scale: f64) -> Result<(i32, i32), LowerError> {
+    if context.chip.family != Family::Cv18xx {
+        let fitted = fit_positive(scale as f32, 8);
+        return Ok((fitted.multiplier, fitted.shift));
+    }
+    match seven_bits(&[scale]) {
+        Some((multipliers, rshift)) if multipliers[0] <= 127 => Ok((multipliers[0] as i32, rshift as i32)),
+        _ => Err(context.unsupported(format!("a value reaches {scale} times as far as the result"))),
+    }
 }
 
 /// An op whose result has the scale of operand 0, which is brought to it where ranges differ. `op` gets the scale.

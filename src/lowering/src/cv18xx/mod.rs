@@ -8,7 +8,7 @@ mod arithmetic;
 mod conv;
 mod matmul;
 mod pool;
-mod scale;
+pub(crate) mod scale;
 mod softmax;
 mod table16;
 mod unary;

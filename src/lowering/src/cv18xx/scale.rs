@@ -74,7 +74,7 @@ impl Thresholds {
 }
 
 /// Multipliers below 128 with one shift: the largest that stay below it, towards zero.
-pub(super) fn seven_bits(scales: &[f64]) -> Option<(Vec<i64>, i64)> {
+pub(crate) fn seven_bits(scales: &[f64]) -> Option<(Vec<i64>, i64)> {
     let largest = scales.iter().fold(0.0f64, |max, s| max.max(s.abs()));
     let rshift = (0..63).find(|&r| largest * f64::from(r + 1).exp2() >= 127.0)?;
     let multipliers = scales.iter().map(|s| (s * f64::from(rshift).exp2()).trunc() as i64).collect();
