@@ -21,7 +21,7 @@ impl RequantStyle {
         match self {
             RequantStyle::MultiplierShift => shift_half_up(v.wrapping_mul(multiplier), shift),
             RequantStyle::HighProduct => {
-                let v = if shift < 0 { shift_half_up(v, shift).clamp(i64::from(i32::MIN), i64::from(i32::MAX)) } else { v };
+                let v = if shift < 0 { v.saturating_mul(1 << shift.unsigned_abs().min(31)).clamp(i64::from(i32::MIN), i64::from(i32::MAX)) } else { v };
                 let high = (v.wrapping_mul(multiplier).wrapping_add(1 << 30) >> 31).clamp(i64::from(i32::MIN), i64::from(i32::MAX));
                 shift_half_away(high, shift.max(0))
             }
