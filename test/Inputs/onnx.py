@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Small ONNX files for tests, without the onnx package.
 
-  onnx.py FILE INPUT:1x3x8x8 OP:IN[,IN]:OUT[:attr=1,2...] ... [NAME:2x3=1,2 ...]
+  onnx.py FILE INPUT:1x3x8x8 OP:IN[,IN]:OUT[,OUT][:attr=1,2...] ... [NAME:2x3=1,2 ...]
 
 An argument with "=" behind its shape is an initializer (values repeat), one with two colons a node; the last node's output is the output.
 """
@@ -47,7 +47,7 @@ def initializer(text):
 
 
 def node(op, inputs, output, attributes):
-    out = b"".join(block(1, i) for i in inputs.split(",")) + block(2, output) + block(3, output) + block(4, op)
+    out = b"".join(block(1, i) for i in inputs.split(",")) + b"".join(block(2, o) for o in output.split(",")) + block(3, output) + block(4, op)
     for attribute in attributes:
         name, values = attribute.split("=")
         out += block(5, block(1, name) + b"".join(number(8, int(v)) for v in values.split(",")) + number(20, 7))

@@ -5,7 +5,7 @@ use std::path::Path;
 use tpuc_dialects::{Module, pass};
 use tpuc_frontend::{ImportOptions, Imported};
 use tpuc_imageio::samples::NetInput;
-use tpuc_ops::{Attr, Program, ValueId};
+use tpuc_ops::{Attr, Op, Program, ValueId};
 use tpuc_tensor::WeightStore;
 
 /// A network and its weights.
@@ -67,6 +67,17 @@ pub fn canonical<'c>(context: &'c melior::Context, imported: &Imported) -> Resul
     tpuc_passes::register_all();
     pass::run_pipeline(&mut module, tpuc_passes::TOP_PIPELINE)?;
     Ok(module)
+}
+
+/// An imported network that runs: as it was read, but for ops of several results, which become one op a result.
+pub fn runnable(imported: &Imported) -> Result<Network, Failure> {
+    if !imported.program.nodes.iter().any(|n| matches!(n.op, Op::TopSplit(_))) {
+        return Ok(Network { program: imported.program.clone(), weights: imported.weights.clone() });
+    }
+    let context = tpuc_dialects::context();
+    let mut module = Module::from_program(&context, &imported.program, imported.weights.clone())?;
+    pass::run_pipeline(&mut module, "builtin.module(top-split-to-slice)")?;
+    Ok(Network { program: module.program()?, weights: module.weights()? })
 }
 
 /// A file's extension in lower case.

@@ -3,7 +3,7 @@
 use crate::cli::{self, Failure, Later, Talk};
 use crate::compare::{Summary, compare};
 use crate::inputs;
-use crate::network::{Network, attribute, canonical, extension, tensors};
+use crate::network::{Network, attribute, canonical, extension, runnable, tensors};
 use crate::run::PlanRunner;
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
@@ -243,8 +243,7 @@ fn test(arguments: &Arguments, imported: &Imported, network: &Network, tolerance
         return Ok(Tested { given, all: Vec::new(), imported: Vec::new(), summary: None });
     }
     let all = PlanRunner::new(network)?.run_all(&given)?;
-    let origin = Network { program: imported.program.clone(), weights: imported.weights.clone() };
-    let origin = PlanRunner::new(&origin)?.run_all(&given)?;
+    let origin = PlanRunner::new(&runnable(imported)?)?.run_all(&given)?;
     let excepts = cli::list(&arguments.excepts);
     cli::warn_of_unknown(arguments.talk, "--excepts", &excepts, all.iter().chain(&origin).map(|(n, _)| n.as_str()));
     let reference: HashMap<&str, _> = origin.iter().map(|(n, t)| (n.as_str(), t)).collect();
