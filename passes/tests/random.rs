@@ -4,7 +4,7 @@
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use std::sync::Arc;
 use tpuc_interp::{Options, Plan};
-use tpuc_lowering::{Chip, Mode, Ranges, lower_program, table};
+use tpuc_lowering::{Chip, Mode, Ranges, lower_mixed, lower_program, table};
 use tpuc_ops::{Attr, Op, Program, TensorType, ValueId, top};
 use tpuc_runtime::{Bmrt, BmrtOptions, Runner, Simulator, SimulatorOptions};
 use tpuc_tensor::{Tensor, WeightStore};
@@ -263,59 +263,174 @@ fn differences(seed: u64, lowered: &Program, found: &Tensor, wanted: &Tensor) ->
     off.len()
 }
 
-#[test]
-fn two_hundred_random_networks_agree() {
-    let folder = tempfile::tempdir().unwrap();
-    let vendor = std::env::var_os(tpuc_runtime::LIBRARY_DIR_VARIABLE).is_some();
-    if !vendor {
-        println!("skipped: {} is not set, nothing is compared with the vendor's simulator", tpuc_runtime::LIBRARY_DIR_VARIABLE);
+/// How the modes of a network's layers are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// All in one mode.
+    All(Mode),
+    /// Each in one of its own.
+    Mixed,
+}
+
+/// A network lowered and compiled; `None` where code generation refuses it.
+fn compile(seed: u64, kind: Kind) -> Option<(Program, WeightStore, tpuc_codegen::Compiled, Tensor)> {
+    let (program, weights, input) = Builder::network(seed);
+    program.check().unwrap();
+    let annotated = ranges(&program, &weights, &input).annotate(&program);
+    let chip = Chip::BM1684X;
+    let lowered = match kind {
+        Kind::All(mode) => lower_program(&annotated, &weights, &chip, mode),
+        Kind::Mixed => {
+            let mut random = Random::new(seed);
+            let modes: Vec<Mode> = annotated.nodes.iter().map(|_| random.pick(&[Mode::Int8, Mode::Int8, Mode::F32, Mode::F16, Mode::BF16])).collect();
+            lower_mixed(&annotated, &weights, &chip, Mode::Int8, |node| modes[node])
+        }
+    };
+    let (lowered, lowered_weights) = match (lowered, kind) {
+        (Ok(lowered), _) => lowered,
+        // Between two modes a layer may have no range that both sides know.
+        (Err(error), Kind::Mixed) => {
+            println!("network {seed}, {kind:?} is not lowered: {error}");
+            return None;
+        }
+        (Err(error), _) => panic!("network {seed}, {kind:?}: {error}"),
+    };
+    match tpuc_codegen::compile(&lowered, &lowered_weights) {
+        Ok(compiled) => {
+            compiled.timeline().unwrap_or_else(|e| panic!("network {seed}, {kind:?}: {e}"));
+            Some((lowered, lowered_weights, compiled, input))
+        }
+        Err(error) => {
+            println!("network {seed}, {kind:?} is refused: {error}");
+            None
+        }
     }
-    // A process and seconds of the vendor's simulator each: the first forty unless asked for more.
-    let vendor_count = std::env::var("TPUC_RANDOM_VENDOR").ok().and_then(|s| s.parse().ok()).unwrap_or(40usize);
-    let child = (std::env::current_exe().unwrap(), ["--exact", "child_entry", "--nocapture"].map(String::from).to_vec());
-    let (mut compiled_count, mut refused, mut commands, mut off_by_one) = (0, 0, 0, 0);
-    let mut different: Vec<u64> = Vec::new();
-    let mut seed = std::env::var("TPUC_RANDOM_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(0u64);
-    while compiled_count < 200 {
-        seed += 1;
-        let (program, weights, input) = Builder::network(seed);
-        program.check().unwrap();
-        let annotated = ranges(&program, &weights, &input).annotate(&program);
-        let (lowered, lowered_weights) = lower_program(&annotated, &weights, &Chip::BM1684X, Mode::Int8).unwrap_or_else(|e| panic!("network {seed}: {e}"));
-        let compiled = match tpuc_codegen::compile(&lowered, &lowered_weights) {
-            Ok(compiled) => compiled,
-            Err(error) => {
-                println!("network {seed} is refused: {error}");
-                refused += 1;
-                assert!(refused < 40, "too many networks are refused");
-                continue;
-            }
-        };
-        compiled.timeline().unwrap_or_else(|e| panic!("network {seed}: {e}"));
-        commands += compiled.commands.len();
-        compiled_count += 1;
-        let plan = Arc::new(Plan::new(lowered.clone(), &lowered_weights, Options::default()).unwrap());
-        let expected = plan.executor().unwrap().outputs(&[&input]).unwrap().remove(0);
-        let model = compiled.model(&lowered, "now");
+}
+
+/// Runs compiled networks in our simulator and in the vendor's, if it is there.
+struct Runners {
+    folder: tempfile::TempDir,
+    vendor: bool,
+    child: (std::path::PathBuf, Vec<String>),
+    different: Vec<u64>,
+}
+
+impl Runners {
+    fn new() -> Runners {
+        let vendor = std::env::var_os(tpuc_runtime::LIBRARY_DIR_VARIABLE).is_some();
+        if !vendor {
+            println!("skipped: {} is not set, nothing is compared with the vendor's simulator", tpuc_runtime::LIBRARY_DIR_VARIABLE);
+        }
+        let child = (std::env::current_exe().unwrap(), ["--exact", "child_entry", "--nocapture"].map(String::from).to_vec());
+        Runners { folder: tempfile::tempdir().unwrap(), vendor, child, different: Vec::new() }
+    }
+
+    /// The simulator's result; the vendor's must be the same bits.
+    fn run(&mut self, seed: u64, lowered: &Program, compiled: &tpuc_codegen::Compiled, input: Tensor, on_vendor: bool) -> Tensor {
+        let model = compiled.model(lowered, "now");
         let inputs = [("x".to_owned(), input)];
-        let simulated = Simulator::new(&model, &SimulatorOptions::default()).unwrap().run(&inputs).unwrap_or_else(|e| panic!("network {seed}: {e}"));
-        off_by_one += differences(seed, &lowered, &simulated[0].1, &expected);
-        if vendor && compiled_count <= vendor_count {
-            let path = folder.path().join("random.bmodel");
+        let simulated = Simulator::new(&model, &SimulatorOptions::default()).unwrap().run(&inputs).unwrap_or_else(|e| panic!("network {seed}: {e}")).remove(0).1;
+        if self.vendor && on_vendor {
+            let path = self.folder.path().join("random.bmodel");
             std::fs::write(&path, tpuc_bmodel::write(&model).unwrap()).unwrap();
-            let options = BmrtOptions { child: Some(child.clone()), ..BmrtOptions::default() };
+            let options = BmrtOptions { child: Some(self.child.clone()), ..BmrtOptions::default() };
             let outputs = Bmrt::open(&path, &options).and_then(|mut r| r.run(&inputs)).unwrap_or_else(|e| panic!("network {seed}: {e}"));
-            if !same(&outputs[0].1, &simulated[0].1) {
-                let (found, wanted) = (outputs[0].1.to_f32(), simulated[0].1.to_f32());
-                let places: Vec<_> = (0..found.len()).filter(|&i| found[i] != wanted[i]).collect();
+            if !same(&outputs[0].1, &simulated) {
+                let (found, wanted) = (outputs[0].1.to_f32(), simulated.to_f32());
+                let places: Vec<_> = (0..found.len()).filter(|&i| found[i].to_bits() != wanted[i].to_bits()).collect();
                 println!("network {seed}: {} of {} elements differ, first at {:?}: {} instead of {}", places.len(), found.len(), places.first(), found[places[0]], wanted[places[0]]);
                 for node in 0..lowered.nodes.len() {
                     println!("    {:?} {:?} {:?}", lowered.nodes[node].op, lowered.operand_types(node).first(), lowered.result_types(node).first());
                 }
-                different.push(seed);
+                self.different.push(seed);
             }
         }
+        simulated
     }
-    assert!(different.is_empty(), "the vendor's simulator and ours differ on networks {different:?}");
-    println!("{compiled_count} networks of {commands} commands agree ({off_by_one} probabilities one step off), {refused} refused; on the vendor's simulator: {}", if vendor { vendor_count } else { 0 });
+
+    fn finish(&self) {
+        assert!(self.different.is_empty(), "the vendor's simulator and ours differ on networks {:?}", self.different);
+    }
+}
+
+fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|s| s.parse().ok()).unwrap_or(default)
+}
+
+fn interpreted(lowered: &Program, weights: &WeightStore, input: &Tensor) -> Tensor {
+    let plan = Arc::new(Plan::new(lowered.clone(), weights, Options::default()).unwrap());
+    plan.executor().unwrap().outputs(&[input]).unwrap().remove(0)
+}
+
+#[test]
+fn two_hundred_random_networks_agree() {
+    let mut runners = Runners::new();
+    // A process and seconds of the vendor's simulator each: the first forty unless asked for more.
+    let (on_vendor, count) = (number("TPUC_RANDOM_VENDOR", 40), number("TPUC_RANDOM_COUNT", 200));
+    let (mut done, mut refused, mut commands, mut off_by_one) = (0, 0, 0, 0);
+    let mut seed = number("TPUC_RANDOM_SEED", 0);
+    while done < count {
+        seed += 1;
+        let Some((lowered, weights, compiled, input)) = compile(seed, Kind::All(Mode::Int8)) else {
+            refused += 1;
+            assert!(refused < 40, "too many networks are refused");
+            continue;
+        };
+        commands += compiled.commands.len();
+        done += 1;
+        let expected = interpreted(&lowered, &weights, &input);
+        let simulated = runners.run(seed, &lowered, &compiled, input, done <= on_vendor);
+        off_by_one += differences(seed, &lowered, &simulated, &expected);
+    }
+    runners.finish();
+    println!("{done} networks of {commands} commands agree ({off_by_one} probabilities one step off), {refused} refused");
+}
+
+/// The part of the largest magnitude that results may be off (docs/numerics.md).
+fn tolerance(kind: Kind) -> f32 {
+    match kind {
+        Kind::All(Mode::F32) => 5e-5,
+        Kind::All(Mode::F16) => 4e-3,
+        Kind::All(Mode::BF16) => 3e-2,
+        _ => 5e-2,
+    }
+}
+
+/// Pure float networks and such of all modes: the vendor's simulator and ours agree bit for bit, the interpreter within a
+/// tolerance.
+#[test]
+fn random_float_and_mixed_networks_agree() {
+    let mut runners = Runners::new();
+    let (on_vendor, count) = (number("TPUC_RANDOM_VENDOR", 24), number("TPUC_RANDOM_COUNT", 80));
+    let kinds = [Kind::All(Mode::F32), Kind::All(Mode::F16), Kind::All(Mode::BF16), Kind::Mixed];
+    let mut worst = [0f32; 4];
+    let (mut done, mut refused) = (0, 0);
+    let mut seed = number("TPUC_RANDOM_SEED", 0);
+    let mut failures = Vec::new();
+    while done < count {
+        seed += 1;
+        let index = (seed % 4) as usize;
+        let Some((lowered, weights, compiled, input)) = compile(seed, kinds[index]) else {
+            refused += 1;
+            assert!(refused < 20, "too many networks are refused");
+            continue;
+        };
+        done += 1;
+        let expected = interpreted(&lowered, &weights, &input).to_f32();
+        let found = runners.run(seed, &lowered, &compiled, input, done <= on_vendor).to_f32();
+        assert_eq!(found.len(), expected.len());
+        let peak = expected.iter().fold(f32::MIN_POSITIVE, |p, v| p.max(v.abs()));
+        let off = found.iter().zip(&expected).fold(0f32, |m, (f, e)| if f.is_finite() { m.max((f - e).abs() / peak) } else { f32::INFINITY });
+        worst[index] = worst[index].max(off);
+        if off > tolerance(kinds[index]) {
+            println!("network {seed}, {:?}: off by {off} of its peak", kinds[index]);
+            for node in 0..lowered.nodes.len() {
+                println!("    {:?} {:?} {:?}", lowered.nodes[node].op, lowered.operand_types(node).first(), lowered.result_types(node).first());
+            }
+            failures.push(seed);
+        }
+    }
+    println!("{done} networks, {refused} refused; the most that F32, F16, BF16 and mixed ones are off: {worst:?} of their peaks");
+    runners.finish();
+    assert!(failures.is_empty(), "networks {failures:?} are off too much");
 }

@@ -1,11 +1,16 @@
-//! Casts at the borders of the INT8 part: f32 to i8/u8 and back.
+//! Casts between floats of any width and 8-bit integers.
+//!
+//! An integer becomes a float as `round(q * round(scale))`, a float an integer as `round(round(x * round(1 / scale)))`, where the
+//! inner roundings are to the float's type and the outer is to whole numbers, halves away from zero (docs/numerics.md).
 
 use crate::Context;
 use crate::elementwise::flat_steps;
+use crate::float::{load_f32, store_f32};
 use crate::local::half;
-use tpuc_ops::{Program, tpu};
+use tpuc_ops::{Program, TensorType, tpu};
 use tpuc_tensor::DType;
 
+/// Elements a lane: of 4 bytes in f32, 2 in a half float, 2 in another, 1 as an integer, at most 12.
 const RUN: u64 = 8 << 10;
 
 pub fn refuse(program: &Program, node: usize) -> Option<String> {
@@ -13,37 +18,52 @@ pub fn refuse(program: &Program, node: usize) -> Option<String> {
     let (Some(from), Some(to)) = (program.tensor_type(node.operands[0]), program.tensor_type(node.results[0])) else {
         return Some("no tensor types".into());
     };
-    let float = |storage: DType| storage == DType::F32;
-    match (from.elem.storage(), to.elem.storage()) {
-        (a, _) if float(a) && crate::is_int8(to) => None,
-        (_, b) if crate::is_int8(from) && float(b) => None,
-        (a, b) => Some(format!("from {a} to {b}")),
+    let known = |ty: &TensorType| crate::is_float(ty) || crate::is_int8(ty);
+    let same_integers = crate::is_int8(from) && crate::is_int8(to);
+    if known(from) && known(to) && !same_integers { None } else { Some(format!("from {} to {}", from.elem.storage(), to.elem.storage())) }
+}
+
+/// A constant as the float type holds it.
+fn rounded(v: f32, dtype: DType) -> f32 {
+    match dtype {
+        DType::F16 => half::f16::from_f32(v).to_f32(),
+        DType::BF16 => half::bf16::from_f32(v).to_f32(),
+        _ => v,
     }
 }
 
-pub fn generate(context: &mut Context, node: usize, _op: &tpu::Cast) -> Result<(), String> {
+pub fn generate(context: &mut Context, node: usize, op: &tpu::Cast) -> Result<(), String> {
     let (input, result) = (context.operand(node, 0), context.result(node));
     let (x_type, y_type) = (context.ty(input)?.clone(), context.ty(result)?.clone());
     let (x_at, y_at) = (context.placement.offset(input)?, context.placement.offset(result)?);
-    let quantize = x_type.elem.storage() == DType::F32;
-    let scale = if quantize { y_type.elem.scale() } else { x_type.elem.scale() };
-    let scale = scale.ok_or("no scale in its types")?;
+    let (from, to) = (x_type.elem.storage(), y_type.elem.storage());
+    let scale = |ty: &TensorType| if op.with_scale { ty.elem.scale().unwrap_or(1.0) } else { 1.0 };
     for (turn, step) in flat_steps(y_type.count() as u64, RUN).into_iter().enumerate() {
         let mut arena = half(turn);
-        let x = arena.tensor(step.shape(), x_type.elem.storage())?;
-        let float = if quantize { x } else { arena.tensor(step.shape(), DType::F32)? };
-        context.emit.load(x, step.ddr(x_at, x.dtype.size() as u64));
-        let y = if quantize {
-            let y = arena.tensor(step.shape(), y_type.elem.storage())?;
-            context.emit.multiply_float(x, (1.0 / scale) as f32, float);
-            context.emit.cast_round_half_away(float, y);
-            y
-        } else {
-            context.emit.cast_exact(x, float);
-            context.emit.multiply_float(float, scale as f32, float);
-            float
-        };
-        context.emit.store(y, step.ddr(y_at, y.dtype.size() as u64));
+        let (source, dest) = (step.ddr(x_at, from.size() as u64), step.ddr(y_at, to.size() as u64));
+        match (crate::is_float(&x_type), crate::is_float(&y_type)) {
+            (true, true) => {
+                let x = load_f32(context, &mut arena, step.shape(), from, source)?;
+                store_f32(context, &mut arena, x, to, dest)?;
+            }
+            (false, _) => {
+                let x = load_f32(context, &mut arena, step.shape(), from, source)?;
+                context.emit.multiply_float(x, rounded(scale(&x_type) as f32, to), x);
+                store_f32(context, &mut arena, x, to, dest)?;
+            }
+            (true, false) => {
+                let mut x = load_f32(context, &mut arena, step.shape(), from, source)?;
+                context.emit.multiply_float(x, rounded((1.0 / scale(&y_type)) as f32, from), x);
+                if from != DType::F32 {
+                    let product = arena.tensor(step.shape(), from)?;
+                    context.emit.cast_exact(x, product);
+                    x = product;
+                }
+                let y = arena.tensor(step.shape(), to)?;
+                context.emit.cast_round_half_away(x, y);
+                context.emit.store(y, dest);
+            }
+        }
     }
     Ok(())
 }

@@ -48,6 +48,8 @@ pub fn finish(context: Context) -> Result<Compiled, CodegenError> {
         let ty = ty.ok_or_else(|| CodegenError::NotLowered { reason: format!("'{}' is no tensor", layer()) })?;
         let data_type = match ty.elem.storage() {
             DType::F32 => DataType::F32,
+            DType::F16 => DataType::F16,
+            DType::BF16 => DataType::BF16,
             DType::I8 => DataType::I8,
             DType::U8 => DataType::U8,
             other => return Err(CodegenError::NotLowered { reason: format!("'{}' is of type {other}", layer()) }),

@@ -3,8 +3,8 @@
 
 use crate::local::{LANES, Layout as LocalLayout, Local};
 use tpuc_isa::bm1684x::{
-    Ar, ArFunction, CHIP, Conv as ConvInst, DType as IsaType, Dest, Dma, DmaBlock, DmaFlags, DmaTensor, DmaTensorFunction, Inst, Layout, Mm2, Mm2Function, Operand, Pool,
-    PoolFunction, Precision, QuantParams, Rounding, Rq, Sg, SgFunction, Shape, Source, Strides, Tensor, Tiu, Window as IsaWindow,
+    Ar, ArFunction, CHIP, Conv as ConvInst, DType as IsaType, Dest, Dma, DmaBlock, DmaFlags, DmaTensor, DmaTensorFunction, Inst, Layout, Mm, Mm2, Mm2Function, Operand, Pool,
+    PoolFunction, Precision, QuantParams, Rounding, Rq, Sfu, SfuFunction, Sg, SgFunction, Shape, Source, Strides, Tensor, Tiu, Window as IsaWindow,
 };
 use tpuc_tensor::DType;
 
@@ -57,7 +57,7 @@ impl Window {
     }
 }
 
-/// INT8 convolution into i32 sums.
+/// Convolution, of INT8 into i32 sums or of floats into f32.
 pub struct Conv {
     pub input: Local,
     pub weights: u64,
@@ -66,9 +66,11 @@ pub struct Conv {
     pub window: Window,
     /// Add to what is in the result.
     pub accumulate: bool,
+    /// Local offset of f32 biases, of floats only.
+    pub bias: Option<u64>,
 }
 
-/// INT8 convolution of every channel by itself into i32 sums, with bias.
+/// Convolution of every channel by itself, of INT8 into i32 sums or of f32, with bias.
 pub struct Depthwise {
     pub input: Local,
     pub weights: u64,
@@ -80,6 +82,30 @@ pub struct Depthwise {
 
 /// Bytes between neighbouring elements of a row that a DMA command can hold.
 const MOST_PITCH: u64 = 128;
+
+/// Arithmetic of two floats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arithmetic {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Max,
+    Min,
+}
+
+impl Arithmetic {
+    fn function(self) -> ArFunction {
+        match self {
+            Arithmetic::Add => ArFunction::Add,
+            Arithmetic::Sub => ArFunction::Sub,
+            Arithmetic::Mul => ArFunction::Mul,
+            Arithmetic::Div => ArFunction::Div,
+            Arithmetic::Max => ArFunction::Max,
+            Arithmetic::Min => ArFunction::Min,
+        }
+    }
+}
 
 /// Collects commands in program order, each with the layer that it belongs to.
 #[derive(Default)]
@@ -102,6 +128,15 @@ fn isa_type(dtype: DType) -> IsaType {
         DType::F16 => IsaType::F16,
         DType::BF16 => IsaType::BF16,
         DType::F32 | DType::F64 => IsaType::F32,
+    }
+}
+
+/// A constant's bits in a float type, rounded once.
+pub fn float_bits(v: f64, dtype: DType) -> u32 {
+    match dtype {
+        DType::F16 => u32::from(half::f16::from_f32(v as f32).to_bits()),
+        DType::BF16 => u32::from(half::bf16::from_f32(v as f32).to_bits()),
+        _ => (v as f32).to_bits(),
     }
 }
 
@@ -198,9 +233,9 @@ impl Emitter {
         self.load(local, Ddr::coefficients(at, [lanes * words, words, row, 1]));
     }
 
-    /// The same byte everywhere in a tensor of bytes.
-    pub fn fill(&mut self, local: Local, byte: u8) {
-        let value = Operand::Const { bits: u32::from(byte), dtype: isa_type(local.dtype) };
+    /// The same bits in every element of a tensor.
+    pub fn fill(&mut self, local: Local, bits: u32) {
+        let value = Operand::Const { bits, dtype: isa_type(local.dtype) };
         self.arithmetic(ArFunction::Copy, &local, value, None, None);
     }
 
@@ -214,7 +249,7 @@ impl Emitter {
             input_w: conv.input.shape[3] as u32,
             weight: Source::Local(conv.weights as u32),
             weight_signed: conv.weight_signed,
-            opd2: Source::Const(0),
+            opd2: conv.bias.map_or(Source::Const(0), |at| Source::Local(at as u32)),
             opd2_signed: conv.weight_signed,
             pad_value: Source::Const(0),
             window: conv.window.isa(),
@@ -249,7 +284,14 @@ impl Emitter {
 
     /// Maximum; padding never wins.
     pub fn max_pool(&mut self, input: Local, result: Local, window: Window) {
-        let (pad, signed) = if input.dtype.is_signed() { (0x80, true) } else { (0, false) };
+        let (pad, signed) = match input.dtype {
+            // The least number of the type.
+            DType::F32 => (0xff7f_ffff, true),
+            DType::F16 => (0xfbff, true),
+            DType::BF16 => (0xff7f, true),
+            dtype if dtype.is_signed() => (0x80, true),
+            _ => (0, false),
+        };
         self.pool(PoolFunction::Max, &input, &result, window, Source::Const(0), signed, Source::Const(0), signed, pad);
     }
 
@@ -330,6 +372,15 @@ impl Emitter {
         Ok(())
     }
 
+    /// max(x, 0), and at most `limit` where that is positive, in place, of a tensor of floats.
+    pub fn relu_float(&mut self, x: Local, limit: f64) {
+        let constant = |v: f64| Operand::Const { bits: float_bits(v, x.dtype), dtype: isa_type(x.dtype) };
+        self.arithmetic(ArFunction::Max, &x, Operand::Tensor(tensor(&x)), Some(constant(0.0)), None);
+        if limit > 0.0 {
+            self.arithmetic(ArFunction::Min, &x, Operand::Tensor(tensor(&x)), Some(constant(limit)), None);
+        }
+    }
+
     /// max(input, constant); also between types of different sign.
     pub fn max_constant(&mut self, input: Local, result: Local, constant: i8) {
         let value = Operand::Const { bits: constant as u8 as u32, dtype: isa_type(input.dtype) };
@@ -365,7 +416,7 @@ impl Emitter {
         }));
     }
 
-    /// sums = left x right, i8/u8 to i32. A transposed right factor has a row for each column of the result.
+    /// sums = left x right, i8/u8 to i32 or half floats to f32. A transposed right factor has a row for each column of the result.
     pub fn matmul(&mut self, left: Local, right: Local, right_transposed: bool, sums: Local, accumulate: bool) {
         let right_type = isa_type(right.dtype);
         self.tiu(Tiu::Mm2(Mm2 {
@@ -375,7 +426,7 @@ impl Emitter {
             right_rows: right.shape[1] as u32,
             right_cols: right.shape[3] as u32,
             result_addr: sums.offset as u32,
-            result_precision: Precision::Int32,
+            result_precision: isa_type(sums.dtype).precision,
             left: Source::Local(left.offset as u32),
             left_dtype: isa_type(left.dtype),
             right: Source::Local(right.offset as u32),
@@ -386,9 +437,72 @@ impl Emitter {
         }));
     }
 
+    /// result = left x right + bias in f32. Rows are N; those of the left factor lie in lane 0, columns of the others are dealt
+    /// out to the lanes.
+    pub fn matmul_f32(&mut self, left: Local, right: Local, bias: Option<Local>, result: Local) {
+        let [rows, _, _, width] = left.shape.map(|d| d as u32);
+        self.tiu(Tiu::Mm(Mm {
+            left_rows: rows,
+            left_blocks: 1,
+            left_width: width,
+            left_last_width: width,
+            left_transposed: false,
+            result_blocks: result.shape[1] as u32,
+            result_width: result.shape[3] as u32,
+            result_addr: result.offset as u32,
+            result_precision: Precision::F32,
+            left: Source::Local(left.offset as u32),
+            left_dtype: IsaType::F32,
+            right_addr: right.offset as u32,
+            right_signed: true,
+            opd2: bias.map_or(Source::Const(0), |b| Source::Local(b.offset as u32)),
+            opd2_signed: true,
+            opd3_addr: 0,
+            rounding: Rounding::HalfToEven,
+            accumulate: false,
+        }));
+    }
+
+    /// The polynomial of f32 coefficients that lie in every lane, lowest order first.
+    pub fn taylor(&mut self, x: Local, coefficients: Local, terms: usize, result: Local) {
+        self.tiu(Tiu::Sfu(Sfu {
+            function: SfuFunction::Taylor,
+            shape: shape_of(&x),
+            result_addr: result.offset as u32,
+            result_precision: Precision::F32,
+            source_addr: x.offset as u32,
+            source_precision: Precision::F32,
+            table_addr: coefficients.offset as u32,
+            terms: terms as u32,
+            iterations: 0,
+        }));
+    }
+
+    /// Multiplies i32 elements by a constant.
+    pub fn multiply_integer(&mut self, input: Local, factor: i32, result: Local) {
+        let factor = Operand::Const { bits: factor as u32, dtype: IsaType::I32 };
+        self.arithmetic(ArFunction::Mul, &result, Operand::Tensor(tensor(&input)), Some(factor), None);
+    }
+
     pub fn multiply_float(&mut self, input: Local, factor: f32, result: Local) {
         let factor = Operand::Const { bits: factor.to_bits(), dtype: IsaType::F32 };
         self.arithmetic(ArFunction::Mul, &result, Operand::Tensor(tensor(&input)), Some(factor), None);
+    }
+
+    pub fn binary_float(&mut self, operation: Arithmetic, a: Local, b: Local, result: Local) {
+        self.arithmetic(operation.function(), &result, Operand::Tensor(tensor(&a)), Some(Operand::Tensor(tensor(&b))), None);
+    }
+
+    /// x op constant
+    pub fn constant_float(&mut self, operation: Arithmetic, x: Local, constant: f32, result: Local) {
+        let constant = Operand::Const { bits: float_bits(f64::from(constant), x.dtype), dtype: isa_type(x.dtype) };
+        self.arithmetic(operation.function(), &result, Operand::Tensor(tensor(&x)), Some(constant), None);
+    }
+
+    /// constant op x
+    pub fn constant_first(&mut self, operation: Arithmetic, constant: f32, x: Local, result: Local) {
+        let constant = Operand::Const { bits: float_bits(f64::from(constant), x.dtype), dtype: isa_type(x.dtype) };
+        self.arithmetic(operation.function(), &result, constant, Some(Operand::Tensor(tensor(&x))), None);
     }
 
     pub fn add_float(&mut self, input: Local, addend: f32, result: Local) {

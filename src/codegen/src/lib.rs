@@ -5,12 +5,14 @@
 //! In: a lowered [`Program`](tpuc_ops::Program) and its weights. Out: [`Compiled`], from which [`Compiled::model`] makes a
 //! bmodel and [`report`] the cycles per layer.
 
+mod broadcast;
 mod cast;
 mod container;
 mod conv;
 mod coeff;
 mod elementwise;
 mod emit;
+mod float;
 mod global;
 mod local;
 mod matmul;
@@ -84,14 +86,20 @@ impl Context<'_> {
             Op::TopInput(_) | Op::TpuReshape(_) => Ok(()),
             Op::TpuCast(op) => cast::generate(self, index, op),
             Op::TpuConv2D(op) => conv::generate(self, index, op),
-            Op::TpuAdd(op) => elementwise::generate_add(self, index, op),
-            Op::TpuRelu(op) => elementwise::generate_relu(self, index, op),
             Op::TpuPool2D(op) => pool::generate(self, index, op),
             Op::TpuMatMul(op) => matmul::generate(self, index, op),
             Op::TpuPad(op) => pad::generate(self, index, op),
             Op::TpuSoftmax(op) => softmax::generate(self, index, op),
+            _ if self.is_float_node(index) => float::generate(self, index),
+            Op::TpuAdd(op) => elementwise::generate_add(self, index, op),
+            Op::TpuRelu(op) => elementwise::generate_relu(self, index, op),
             other => Err(format!("{} has no kernel", other.name())),
         }
+    }
+
+    /// Whether a node's first result is of floats.
+    fn is_float_node(&self, index: usize) -> bool {
+        computes_floats(self.program, index)
     }
 
     fn operand(&self, node: usize, index: usize) -> ValueId {
@@ -123,24 +131,46 @@ fn is_int8(ty: &TensorType) -> bool {
     matches!(ty.elem, Elem::Uniform { storage: DType::I8 | DType::U8, zero_point: 0, .. })
 }
 
+fn is_float_type(dtype: DType) -> bool {
+    matches!(dtype, DType::F32 | DType::F16 | DType::BF16)
+}
+
+fn is_float(ty: &TensorType) -> bool {
+    !matches!(ty.elem, Elem::Uniform { .. }) && is_float_type(ty.elem.storage())
+}
+
+fn computes_floats(program: &Program, node: usize) -> bool {
+    program.nodes[node].results.first().and_then(|&v| program.tensor_type(v)).is_some_and(is_float)
+}
+
 /// All ops without a kernel are reported at once.
 fn check_supported(program: &Program) -> Result<(), CodegenError> {
     let mut list = Vec::new();
     for (index, node) in program.nodes.iter().enumerate() {
         let refuse = |reason: &str| Some(reason.to_owned());
-        let quantized = || {
+        let float = computes_floats(program, index);
+        // Integers or floats throughout; what a node's constants are is looked at when they are read.
+        let one_kind = || {
             let values = node.operands.iter().take(1).chain(&node.results);
             let mut types = values.filter_map(|&v| program.tensor_type(v));
-            if types.all(is_int8) { None } else { refuse("only symmetric INT8 is generated") }
+            match float {
+                true if types.all(is_float) => None,
+                false if types.all(is_int8) => None,
+                true => refuse("operands and result must all be floats"),
+                false => refuse("of integers only symmetric INT8 is generated"),
+            }
         };
         let reason = match &node.op {
             Op::TopInput(_) | Op::TpuReshape(_) => None,
             Op::TpuCast(_) => cast::refuse(program, index),
+            Op::TpuPool2D(op) => one_kind().or_else(|| pool::refuse(op, float)),
+            Op::TpuPad(op) => one_kind().or_else(|| pad::refuse(program, index, op)),
+            Op::TpuMatMul(op) => one_kind().or_else(|| matmul::refuse(program, index, op)),
+            Op::TpuConv2D(_) => one_kind(),
+            Op::TpuSoftmax(op) => one_kind().or_else(|| softmax::refuse(program, index, op)),
+            _ if float => float::refuse(program, index),
             Op::TpuAdd(_) => elementwise::refuse_add(program, index),
-            Op::TpuPool2D(op) => quantized().or_else(|| pool::refuse(op)),
-            Op::TpuPad(op) => quantized().or_else(|| pad::refuse(program, index, op)),
-            Op::TpuMatMul(op) => quantized().or_else(|| matmul::refuse(program, index, op)),
-            Op::TpuConv2D(_) | Op::TpuRelu(_) | Op::TpuSoftmax(_) => quantized(),
+            Op::TpuRelu(_) => one_kind(),
             _ => refuse("no kernel"),
         };
         if let Some(reason) = reason {

@@ -3,7 +3,7 @@
 
 use crate::Context;
 use crate::conv::steps;
-use crate::emit::Ddr;
+use crate::emit::{Ddr, float_bits};
 use crate::local::{LANE_BYTES, LANES, Local, aligned_bytes, half};
 use crate::tile::largest;
 use tpuc_ops::{Program, tpu};
@@ -106,7 +106,8 @@ pub fn refuse(program: &Program, node: usize, op: &tpu::Pad) -> Option<String> {
 struct Layer {
     axes: [Axis; 4],
     x_at: u64,
-    byte: u8,
+    /// The constant, in the tensor's type.
+    bits: u32,
 }
 
 pub fn generate(context: &mut Context, node: usize, op: &tpu::Pad) -> Result<(), String> {
@@ -116,8 +117,11 @@ pub fn generate(context: &mut Context, node: usize, op: &tpu::Pad) -> Result<(),
     let layer = Layer {
         axes: axes(op, &x_type.shape, &y_type.shape)?,
         x_at: context.placement.offset(input)?,
-        // The value of a lowered Pad is in units of the storage type already.
-        byte: round::saturate(round::float_to_i64(round::half_away_f64(op.val)), dtype) as u8,
+        // The value of an integer Pad is in units of the storage type already.
+        bits: match crate::is_float_type(dtype) {
+            true => float_bits(op.val, dtype),
+            false => u32::from(round::saturate(round::float_to_i64(round::half_away_f64(op.val)), dtype) as u8),
+        },
     };
     let y_at = context.placement.offset(result)?;
     let [images, channels, height, width] = layer.axes.map(|a| a.output as u64);
@@ -130,7 +134,7 @@ pub fn generate(context: &mut Context, node: usize, op: &tpu::Pad) -> Result<(),
                 turn += 1;
                 layer.tile(context, y, image, channel, row);
                 let at = ((image * channels + channel) * height + row) * width;
-                context.emit.store(y, Ddr::context(y_at + at, [0, height * width, width, 1]));
+                context.emit.store(y, Ddr::context(y_at + at * dtype.size() as u64, [0, height * width, width, 1]));
             }
         }
     }
@@ -147,7 +151,7 @@ impl Layer {
         let inside = w_runs.iter().copied().max_by_key(|r| if r.source.is_some() { r.count } else { 0 }).filter(|r| r.source.is_some());
         let outside = image.is_none() || inside.is_none() || [&c_runs, &h_runs, &w_runs].iter().any(|runs| runs.iter().any(|r| r.source.is_none()));
         if outside {
-            context.emit.fill(y, self.byte);
+            context.emit.fill(y, self.bits);
         }
         let (Some(image), Some(inside)) = (image, inside) else { return };
         let held = |run: &Run| run.source.zip(inside.source).and_then(|(s, first)| s.checked_sub(first)).filter(|at| at + run.count <= inside.count);
@@ -157,7 +161,7 @@ impl Layer {
                 let (Some(channel), Some(row), Some(column)) = (c_run.source, h_run.source, w_run.source) else { continue };
                 let shape = [1, c_run.count, h_run.count, w_run.count];
                 let at = ((image * c_in + channel) * h_in + row) * w_in + column;
-                context.emit.load(y.part([0, c_run.first, h_run.first, w_run.first], shape), Ddr::context(self.x_at + at, [0, h_in * w_in, w_in, 1]));
+                context.emit.load(y.part([0, c_run.first, h_run.first, w_run.first], shape), Ddr::context(self.x_at + at * y.dtype.size() as u64, [0, h_in * w_in, w_in, 1]));
             }
         }
         for run in w_runs.iter().filter(|&r| *r != inside) {

@@ -56,6 +56,18 @@ pub struct ConvShape {
     pub kernel_area: u64,
     pub rows: Rows,
     pub images: u64,
+    /// Of the input and the weights.
+    pub dtype: DType,
+    pub result: DType,
+}
+
+/// Input channels whose weights lie together in a lane: what the chip sums at once.
+pub fn cube(dtype: DType) -> u64 {
+    match dtype.size() {
+        1 => 64,
+        2 => 32,
+        _ => 1,
+    }
 }
 
 /// Sizes of one step: how much is in local memory at once.
@@ -77,7 +89,13 @@ pub fn parameter_bytes(output_channels: u64) -> u64 {
 impl ConvShape {
     /// Bytes a lane of the weights of one step.
     pub fn weight_bytes(&self, output_channels: u64, input_channels: u64) -> u64 {
-        output_channels.div_ceil(LANES) * input_channels.div_ceil(LANES) * self.kernel_area * 64
+        self.kernel_area * self.tap_bytes(output_channels, input_channels)
+    }
+
+    /// Those of one tap, where every tap's are by themselves.
+    pub fn tap_bytes(&self, output_channels: u64, input_channels: u64) -> u64 {
+        let cube = cube(self.dtype);
+        (output_channels.div_ceil(LANES) * input_channels.next_multiple_of(cube) * self.dtype.size() as u64).next_multiple_of(64)
     }
 
     pub fn coefficient_bytes(&self, tile: &ConvTile) -> u64 {
@@ -87,9 +105,9 @@ impl ConvShape {
     /// Bytes a lane of input, accumulator and result of one step.
     pub fn data_bytes(&self, tile: &ConvTile) -> u64 {
         let plane = tile.output_rows * self.output_width;
-        aligned_bytes(tile.input_channels, self.rows.most_input(tile.output_rows) * self.input_width, DType::I8)
+        aligned_bytes(tile.input_channels, self.rows.most_input(tile.output_rows) * self.input_width, self.dtype)
             + aligned_bytes(tile.output_channels, plane, DType::I32)
-            + aligned_bytes(tile.output_channels, plane, DType::I8)
+            + aligned_bytes(tile.output_channels, plane, self.result)
     }
 
     fn fits(&self, tile: &ConvTile) -> bool {
@@ -109,7 +127,7 @@ impl ConvShape {
         let weights = if ic_steps > 1 { weights * row_steps * self.images } else { weights };
         let steps = self.images * oc_steps * ic_steps * row_steps;
         let latency = if tile.double { 4 << 10 } else { 16 << 10 };
-        input + weights + steps * latency
+        (input + weights) * self.dtype.size() as u64 + steps * latency
     }
 
     /// The tiling that moves the least.
@@ -178,6 +196,8 @@ mod tests {
             kernel_area: kernel * kernel,
             rows: Rows { input: size, kernel, stride: 1, dilation: 1, pad_before: kernel / 2, output: size },
             images: 1,
+            dtype: DType::I8,
+            result: DType::I8,
         };
         for (ic, oc, size, kernel) in [(16, 96, 112, 1), (3, 32, 224, 3), (2048, 2048, 7, 3), (512, 512, 56, 3), (64, 64, 1000, 7)] {
             let shape = shape(ic, oc, size, kernel);

@@ -9,7 +9,7 @@ use crate::Context;
 use crate::coeff::Lanes;
 use crate::emit::{Conv, Window};
 use crate::local::{Arena, LANE_BYTES, LANES, Local, aligned_bytes};
-use crate::tile::{ConvShape, ConvTile, Rows, parameter_bytes};
+use crate::tile::{ConvShape, ConvTile, Rows, cube, parameter_bytes};
 use tpuc_tensor::DType;
 
 /// A run of groups that are computed together.
@@ -43,6 +43,8 @@ fn shape_of(layer: &Layer, chunk: &Chunk) -> ConvShape {
         kernel_area: layer.area(),
         rows: if by_tap { Rows { input: output_rows, kernel: 1, stride: 1, dilation: 1, pad_before: 0, output: output_rows } } else { layer.rows() },
         images: layer.input[0],
+        dtype: layer.input_dtype,
+        result: layer.output_dtype,
     }
 }
 
@@ -53,7 +55,7 @@ fn chunk(context: &mut Context, layer: &Layer, chunk: &Chunk) -> Result<(), Stri
     let input_steps: Vec<(u64, u64)> = steps(shape.input_channels, tile.input_channels).collect();
     for (first_oc, oc) in steps(shape.output_channels, tile.output_channels) {
         let oc_base = chunk.first * chunk.output_channels + first_oc;
-        let blobs: Vec<(u64, u64)> = input_steps.iter().map(|&step| weight_blob(context, layer, chunk, (first_oc, oc), step)).collect();
+        let blobs: Vec<(u64, u64)> = input_steps.iter().map(|&step| weight_blob(context, layer, chunk, &shape, (first_oc, oc), step)).collect();
         let parameters = parameter_bytes(oc);
         // One input pass: the weights stay for all rows and images.
         let resident = (input_steps.len() == 1).then(|| buffers.next_coefficients());
@@ -63,7 +65,7 @@ fn chunk(context: &mut Context, layer: &Layer, chunk: &Chunk) -> Result<(), Stri
         for image in 0..shape.images {
             for (first_row, count) in steps(shape.rows.output, tile.output_rows) {
                 let step = buffers.next_data();
-                let sums = Local::aligned(step.accumulator, [1, oc, count, shape.output_width], DType::I32);
+                let sums = Local::aligned(step.accumulator, [1, oc, count, shape.output_width], layer.sum_dtype());
                 let mut parameters_at = resident.unwrap_or(0);
                 for (pass, &(first_ic, ic)) in input_steps.iter().enumerate() {
                     let weights = match resident {
@@ -79,10 +81,12 @@ fn chunk(context: &mut Context, layer: &Layer, chunk: &Chunk) -> Result<(), Stri
                             at + parameters
                         }
                     };
-                    let part = Part { image, channel: chunk.first * chunk.input_channels + first_ic, channels: ic, row: first_row, input: step.input, weights, sums, accumulate: pass > 0 };
-                    if layer.fits_fields() { part.convolve(context, layer)? } else { part.convolve_by_tap(context, layer) }
+                    // Floats begin with the bias, integers get it in the end.
+                    let bias = (layer.requant.is_none() && layer.bias.is_some() && pass == 0).then_some(parameters_at + oc.div_ceil(LANES) * 64);
+                    let part = Part { bias, image, channel: chunk.first * chunk.input_channels + first_ic, channels: ic, row: first_row, input: step.input, weights, sums, accumulate: pass > 0 };
+                    if layer.fits_fields() { part.convolve(context, layer)? } else { part.convolve_by_tap(context, layer, shape.tap_bytes(oc, ic)) }
                 }
-                if layer.bias.is_some() {
+                if layer.bias.is_some() && layer.requant.is_some() {
                     context.emit.add_channel_bias(sums, parameters_at + oc.div_ceil(LANES) * 64);
                 }
                 let result = Local::aligned(step.result, sums.shape, layer.output_dtype);
@@ -106,6 +110,8 @@ struct Part {
     weights: u64,
     sums: Local,
     accumulate: bool,
+    /// Local offset of the biases that sums begin with.
+    bias: Option<u64>,
 }
 
 impl Part {
@@ -114,15 +120,14 @@ impl Part {
         let input = Local::aligned(self.input, [1, self.channels, slice.count, layer.input[3]], layer.input_dtype);
         context.emit.load(input, layer.source(self.image, self.channel, slice.start));
         let window = layer.window(slice.pad_before, slice.pad_after);
-        context.emit.conv(&Conv { input, weights: self.weights, weight_signed: layer.weight_signed, result: self.sums, window, accumulate: self.accumulate });
+        context.emit.conv(&Conv { input, weights: self.weights, weight_signed: layer.weight_signed, result: self.sums, window, accumulate: self.accumulate, bias: self.bias });
         Ok(())
     }
 
-    fn convolve_by_tap(&self, context: &mut Context, layer: &Layer) {
-        let [_, output_channels, rows, width] = self.sums.shape;
+    fn convolve_by_tap(&self, context: &mut Context, layer: &Layer, tap_bytes: u64) {
+        let [_, _, rows, width] = self.sums.shape;
         let input = Local::aligned(self.input, [1, self.channels, rows, width], layer.input_dtype);
         let single = Window { kernel: [1, 1], strides: [1, 1], pads: [0; 4], dilations: [1, 1] };
-        let tap_bytes = output_channels.div_ceil(LANES) * self.channels.div_ceil(LANES) * 64;
         for tap in 0..layer.area() {
             let (tap_row, tap_column) = (tap / layer.kernel[1], tap % layer.kernel[1]);
             let down = Meet::new(layer, 0, tap_row, self.row, rows);
@@ -132,14 +137,14 @@ impl Part {
             }
             if down.count * across.count > 0 {
                 let met = input.part([0, 0, down.first, across.first], [1, self.channels, down.count, across.count]);
-                let mut source = part_of(layer.input, layer.input_at, [self.image, self.channel, down.source, across.source]);
+                let mut source = part_of(layer.input, layer.input_at, [self.image, self.channel, down.source, across.source], layer.input_dtype);
                 source.strides[2] *= layer.strides[0];
                 source.strides[3] *= layer.strides[1];
                 context.emit.load(met, source);
             }
             let weights = self.weights + tap * tap_bytes;
             let accumulate = self.accumulate || tap > 0;
-            context.emit.conv(&Conv { input, weights, weight_signed: layer.weight_signed, result: self.sums, window: single, accumulate });
+            context.emit.conv(&Conv { input, weights, weight_signed: layer.weight_signed, result: self.sums, window: single, accumulate, bias: self.bias.filter(|_| tap == 0) });
         }
     }
 }
@@ -170,16 +175,17 @@ impl Meet {
 
 /// Parameters (in the first pass) and weights of one step, lane by lane, for output channels `(first, count)` and input
 /// channels `(first, count)` of a chunk. Returns the blob's address and bytes a lane.
-fn weight_blob(context: &mut Context, layer: &Layer, chunk: &Chunk, (first_oc, oc): (u64, u64), (first_ic, ic): (u64, u64)) -> (u64, u64) {
+fn weight_blob(context: &mut Context, layer: &Layer, chunk: &Chunk, shape: &ConvShape, (first_oc, oc): (u64, u64), (first_ic, ic): (u64, u64)) -> (u64, u64) {
     let area = layer.area() as usize;
-    let (blocks, cubes) = (oc.div_ceil(LANES) as usize, ic.div_ceil(64) as usize);
+    let (size, cube) = (layer.input_dtype.size(), cube(layer.input_dtype) as usize);
+    let cubes = (ic as usize).div_ceil(cube);
     let skip = if first_ic == 0 { parameter_bytes(oc) as usize } else { 0 };
-    let lane_bytes = skip + blocks * cubes * area * 64;
+    let (by_tap, tap_bytes) = (!layer.fits_fields(), shape.tap_bytes(oc, ic) as usize);
+    let lane_bytes = skip + area * tap_bytes;
     let mut blob = Lanes::new(oc.min(LANES) as usize, lane_bytes);
     if first_ic == 0 {
         layer.put_parameters(&mut blob, (chunk.first * chunk.output_channels + first_oc) as usize, oc as usize);
     }
-    let by_tap = !layer.fits_fields();
     for channel in 0..oc {
         let in_chunk = first_oc + channel;
         let group = in_chunk / chunk.output_channels;
@@ -187,15 +193,20 @@ fn weight_blob(context: &mut Context, layer: &Layer, chunk: &Chunk, (first_oc, o
         let (block, lane) = ((channel / LANES) as usize, (channel % LANES) as usize);
         for i in 0..chunk.input_channels {
             let Some(position) = (group * chunk.input_channels + i).checked_sub(first_ic).filter(|&p| p < ic) else { continue };
-            let (cube, byte) = (position as usize / 64, position as usize % 64);
+            let (index, inside) = (position as usize / cube, position as usize % cube);
             for tap in 0..area {
-                let place = if by_tap { (tap * blocks + block) * cubes + cube } else { (block * cubes + cube) * area + tap };
-                blob.put(lane, skip + place * 64 + byte, &[layer.weights[filter + i as usize * area + tap]]);
+                let place = match by_tap {
+                    true => tap * tap_bytes + (block * cubes + index) * cube * size,
+                    false => ((block * cubes + index) * area + tap) * cube * size,
+                };
+                let from = (filter + i as usize * area + tap) * size;
+                blob.put(lane, skip + place + inside * size, &layer.weights[from..from + size]);
             }
         }
     }
     (context.coeff.add(blob.bytes), lane_bytes as u64)
 }
+
 /// Where the buffers of consecutive steps are: two sets taking turns, or one.
 struct Buffers {
     coefficients: Vec<u64>,
@@ -222,9 +233,9 @@ impl Buffers {
         for _ in 0..sets {
             coefficients.push(arena.take(shape.coefficient_bytes(tile)).ok_or_else(full)?);
             data.push(StepBuffers {
-                input: arena.take(aligned_bytes(tile.input_channels, shape.rows.most_input(tile.output_rows) * shape.input_width, DType::I8)).ok_or_else(full)?,
+                input: arena.take(aligned_bytes(tile.input_channels, shape.rows.most_input(tile.output_rows) * shape.input_width, shape.dtype)).ok_or_else(full)?,
                 accumulator: arena.take(aligned_bytes(tile.output_channels, plane, DType::I32)).ok_or_else(full)?,
-                result: arena.take(aligned_bytes(tile.output_channels, plane, DType::I8)).ok_or_else(full)?,
+                result: arena.take(aligned_bytes(tile.output_channels, plane, shape.result)).ok_or_else(full)?,
             });
         }
         Ok(Buffers { coefficients, data, coefficient_turn: 0, data_turn: 0 })

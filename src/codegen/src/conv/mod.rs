@@ -1,7 +1,8 @@
-//! Convolutions: per-channel INT8, plain, grouped and depthwise, in one or two dimensions.
+//! Convolutions: per-channel INT8 or floats, plain, grouped and depthwise, in one or two dimensions.
 //!
 //! One step holds some output channels, some output rows and (rarely less than all) input channels. The accumulator is
-//! i32; bias is added, then the requantization records of the channels turn it into i8 or u8.
+//! i32; bias is added, then the requantization records of the channels turn it into i8 or u8. Floats are summed in f32,
+//! beginning with the bias, and rounded once.
 
 mod dense;
 mod depthwise;
@@ -12,7 +13,7 @@ use crate::emit::{Ddr, Window};
 use crate::local::{LANES, Local};
 use crate::tile::Rows;
 use tpuc_ops::{TensorType, tpu};
-use tpuc_tensor::{DType, Data};
+use tpuc_tensor::DType;
 
 /// What the instructions' fields hold: strides and paddings up to this, dilations up to one more.
 pub const MOST_STEP: u64 = 15;
@@ -33,11 +34,14 @@ struct Layer {
     pads: [u64; 4],
     dilations: [u64; 2],
     do_relu: bool,
+    relu_limit: f64,
+    /// In the input's type (integers: of either sign), as bytes.
     weights: Vec<u8>,
     weight_signed: bool,
-    bias: Option<Vec<i32>>,
-    multiplier: Vec<i64>,
-    rshift: Vec<i64>,
+    /// i32 or f32, by output channel.
+    bias: Option<Vec<[u8; 4]>>,
+    /// Multipliers and right shifts of integers, for all channels or one each.
+    requant: Option<(Vec<i64>, Vec<i64>)>,
 }
 
 impl Layer {
@@ -46,14 +50,17 @@ impl Layer {
         if op.inserts.as_ref().is_some_and(|v| v.iter().any(|&i| i != 0)) || op.kernel_zp != 0 {
             return Err("zero insertion and kernel zero points are not generated".into());
         }
-        let (weights, weight_signed) = match context.weight(filter)?.data() {
-            Data::I8(v) => (v.iter().map(|&x| x as u8).collect(), true),
-            Data::U8(v) => (v.clone(), false),
-            other => return Err(format!("the filter is of type {}, expected si8 or ui8", other.dtype())),
-        };
+        let input_dtype = context.ty(input)?.elem.storage();
+        let float = crate::is_float_type(input_dtype);
+        let filter = context.weight(filter)?;
+        let fits = if float { filter.dtype() == input_dtype } else { matches!(filter.dtype(), DType::I8 | DType::U8) };
+        if !fits {
+            return Err(format!("the filter is of type {}, expected {}", filter.dtype(), if float { input_dtype.to_string() } else { "si8 or ui8".into() }));
+        }
+        let (weights, weight_signed) = (filter.to_le_bytes(), filter.dtype().is_signed());
         let bias = match context.program.value(bias).ty.is_none() {
             true => None,
-            false => Some(context.weight(bias)?.as_i32().ok_or("the bias is not si32")?.to_vec()),
+            false => Some(words_of(context.weight(bias)?, if float { DType::F32 } else { DType::I32 })?),
         };
         let (input_type, output_type) = (context.ty(input)?, context.ty(output)?);
         let (input_shape, output_shape) = (four(input_type)?, four(output_type)?);
@@ -70,7 +77,7 @@ impl Layer {
         Ok(Layer {
             input: input_shape,
             output: output_shape,
-            input_dtype: input_type.elem.storage(),
+            input_dtype,
             output_dtype: output_type.elem.storage(),
             input_at: context.placement.offset(input)?,
             output_at: context.placement.offset(output)?,
@@ -80,11 +87,11 @@ impl Layer {
             pads: pads.map(|p| p as u64),
             dilations,
             do_relu: op.do_relu,
+            relu_limit: op.relu_limit,
             weights,
             weight_signed,
             bias,
-            multiplier: need(&op.multiplier, "multiplier")?,
-            rshift: need(&op.rshift, "rshift")?,
+            requant: if float { None } else { Some((need(&op.multiplier, "multiplier")?, need(&op.rshift, "rshift")?)) },
         })
     }
 
@@ -117,8 +124,10 @@ impl Layer {
     fn record(&self, channel: usize) -> [u8; 12] {
         let pick = |list: &[i64]| if list.len() == 1 { list[0] } else { list[channel] };
         let mut bytes = [0; 12];
-        bytes[..4].copy_from_slice(&(pick(&self.multiplier) as i32).to_le_bytes());
-        bytes[4..8].copy_from_slice(&(-(pick(&self.rshift) as i32)).to_le_bytes());
+        if let Some((multiplier, rshift)) = &self.requant {
+            bytes[..4].copy_from_slice(&(pick(multiplier) as i32).to_le_bytes());
+            bytes[4..8].copy_from_slice(&(-(pick(rshift) as i32)).to_le_bytes());
+        }
         bytes
     }
 
@@ -128,24 +137,49 @@ impl Layer {
         for channel in 0..count {
             let (block, lane) = (channel / LANES as usize, channel % LANES as usize);
             blob.put(lane, block * 64, &self.record(first + channel));
-            let bias = self.bias.as_ref().map_or(0, |b| b[first + channel]);
-            blob.put(lane, blocks * 64 + block * 4, &bias.to_le_bytes());
+            let bias = self.bias.as_ref().map_or([0; 4], |b| b[first + channel]);
+            blob.put(lane, blocks * 64 + block * 4, &bias);
         }
     }
 
     /// Input rows from `row` on, from channel `channel` on.
     fn source(&self, image: u64, channel: u64, row: u64) -> Ddr {
-        part_of(self.input, self.input_at, [image, channel, row, 0])
+        part_of(self.input, self.input_at, [image, channel, row, 0], self.input_dtype)
     }
 
-    /// Requantization and Relu of sums; then the result is stored, from `channel` and `row` on.
-    fn finish(&self, context: &mut Context, sums: Local, parameters: u64, result: Local, image: u64, channel: u64, row: u64) {
-        context.emit.requant_channels(sums, parameters, result);
-        if self.do_relu && self.output_dtype.is_signed() {
-            context.emit.max_constant(result, result, 0);
-        }
-        context.emit.store(result, part_of(self.output, self.output_at, [image, channel, row, 0]));
+    /// The type of sums.
+    fn sum_dtype(&self) -> DType {
+        if self.requant.is_some() { DType::I32 } else { DType::F32 }
     }
+
+    /// Requantization or rounding, and Relu of sums; then the result is stored, from `channel` and `row` on.
+    fn finish(&self, context: &mut Context, sums: Local, parameters: u64, result: Local, image: u64, channel: u64, row: u64) {
+        let mut result = result;
+        if self.requant.is_some() {
+            context.emit.requant_channels(sums, parameters, result);
+            if self.do_relu && self.output_dtype.is_signed() {
+                context.emit.max_constant(result, result, 0);
+            }
+        } else {
+            if self.do_relu {
+                context.emit.relu_float(sums, self.relu_limit);
+            }
+            if self.output_dtype == DType::F32 {
+                result = sums;
+            } else {
+                context.emit.cast_exact(sums, result);
+            }
+        }
+        context.emit.store(result, part_of(self.output, self.output_at, [image, channel, row, 0], self.output_dtype));
+    }
+}
+
+/// The elements of a weight of four bytes each.
+fn words_of(tensor: &tpuc_tensor::Tensor, dtype: DType) -> Result<Vec<[u8; 4]>, String> {
+    if tensor.dtype() != dtype {
+        return Err(format!("the bias is of type {}, expected {dtype}", tensor.dtype()));
+    }
+    Ok(tensor.to_le_bytes().chunks_exact(4).map(|b| [b[0], b[1], b[2], b[3]]).collect())
 }
 
 pub fn generate(context: &mut Context, node: usize, op: &tpu::Conv2D) -> Result<(), String> {
@@ -182,9 +216,9 @@ fn pair(list: &[i64], name: &str) -> Result<[u64; 2], String> {
     }
 }
 
-/// Bytes of a tensor `shape` in the ctx region, from a position on.
-fn part_of([_, channels, height, width]: [u64; 4], at: u64, [n, c, h, w]: [u64; 4]) -> Ddr {
-    Ddr::context(at + ((n * channels + c) * height + h) * width + w, [channels * height * width, height * width, width, 1])
+/// A tensor `shape` in the ctx region, from a position on.
+pub fn part_of([_, channels, height, width]: [u64; 4], at: u64, [n, c, h, w]: [u64; 4], dtype: DType) -> Ddr {
+    Ddr::context(at + (((n * channels + c) * height + h) * width + w) * dtype.size() as u64, [channels * height * width, height * width, width, 1])
 }
 
 /// Rows from `row` on, from channel `channel` on, of an image of a tensor in the ctx region.

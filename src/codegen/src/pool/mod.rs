@@ -9,8 +9,9 @@ use crate::local::{Arena, LANE_BYTES, LANES, Local, aligned_bytes, half};
 use crate::tile::{Rows, largest};
 use partial::Run;
 use tpuc_ops::{TensorType, tpu};
+use tpuc_tensor::DType;
 
-pub fn refuse(op: &tpu::Pool2D) -> Option<String> {
+pub fn refuse(op: &tpu::Pool2D, float: bool) -> Option<String> {
     if op.kernel_shape.len() != 2 {
         return Some(format!("kernel {:?} is not two-dimensional", op.kernel_shape));
     }
@@ -18,7 +19,7 @@ pub fn refuse(op: &tpu::Pool2D) -> Option<String> {
         return Some("adaptive pooling is not generated".into());
     }
     let taps = op.kernel_shape.iter().product::<i64>();
-    if leaves_padding_out(op) && taps > partial::MOST_TAPS {
+    if !float && leaves_padding_out(op) && taps > partial::MOST_TAPS {
         return Some(format!("a mean that leaves padding out of its divisor is generated for at most {} taps, this has {taps}", partial::MOST_TAPS));
     }
     None
@@ -78,9 +79,18 @@ impl Layer<'_> {
         self.kernel[0] * self.kernel[1]
     }
 
+    fn is_float(&self) -> bool {
+        crate::is_float(&self.x_type)
+    }
+
     /// Bytes a lane for `c` channels of `input` and `output` elements.
     fn bytes(&self, c: u64, input: u64, output: u64) -> u64 {
-        let sums = if self.partial { partial::bytes(c, output, self.taps()) } else { 0 };
+        // A mean of floats is computed in f32.
+        let sums = match (self.is_float(), self.partial) {
+            (true, _) => aligned_bytes(c, input, DType::F32) + aligned_bytes(c, output, DType::F32) + 128,
+            (false, true) => partial::bytes(c, output, self.taps()),
+            (false, false) => 0,
+        };
         sums + aligned_bytes(c, input, self.x_type.elem.storage()) + aligned_bytes(c, output, self.y_type.elem.storage()) + 128
     }
 
@@ -130,7 +140,8 @@ impl Layer<'_> {
                 turn += 1;
                 let x = arena.tensor([1, c, height, width], self.x_type.elem.storage())?;
                 let y = arena.tensor([1, c, 1, 1], self.y_type.elem.storage())?;
-                let shifted = |from: Ddr, by: u64| Ddr { offset: from.offset + by, ..from };
+                let size = self.x_type.elem.storage().size() as u64;
+                let shifted = |from: Ddr, by: u64| Ddr { offset: from.offset + by * size, ..from };
                 context.emit.load(x, shifted(rows_of(&self.x_type, self.x_at, image, first, top), left));
                 let window = Window { kernel: [height, width], strides: [1, 1], pads: [0; 4], dilations: [1, 1] };
                 let run = |taps: u64| [Run { first: 0, count: 1, taps }];
@@ -149,6 +160,9 @@ impl Layer<'_> {
     }
 
     fn compute(&self, context: &mut Context, arena: &mut Arena, x: Local, y: Local, window: Window, runs: [&[Run]; 2]) -> Result<(), String> {
+        if self.is_float() {
+            return self.compute_float(context, arena, x, y, window, runs);
+        }
         match self.op.pool_mode {
             tpu::PoolMode::Max => context.emit.max_pool(x, y, window),
             tpu::PoolMode::Avg => {
@@ -161,6 +175,37 @@ impl Layer<'_> {
         }
         if self.op.do_relu && y.dtype.is_signed() {
             context.emit.max_constant(y, y, 0);
+        }
+        Ok(())
+    }
+
+    fn compute_float(&self, context: &mut Context, arena: &mut Arena, x: Local, y: Local, window: Window, runs: [&[Run]; 2]) -> Result<(), String> {
+        let relu = self.op.do_relu.then_some(self.op.relu_limit);
+        if self.op.pool_mode == tpu::PoolMode::Max {
+            context.emit.max_pool(x, y, window);
+            relu.into_iter().for_each(|limit| context.emit.relu_float(y, limit));
+            return Ok(());
+        }
+        let wide = if x.dtype == DType::F32 { x } else { arena.tensor(x.shape, DType::F32)? };
+        if x.dtype != DType::F32 {
+            context.emit.cast_exact(x, wide);
+        }
+        let sums = if y.dtype == DType::F32 { y } else { arena.tensor(y.shape, DType::F32)? };
+        context.emit.sum_pool_f32(wide, sums, window);
+        let [_, c, height, width] = y.shape;
+        let whole = [Run { first: 0, count: height, taps: self.kernel[0] }, Run { first: 0, count: width, taps: self.kernel[1] }];
+        let [down, across] = if self.partial { runs } else { [&whole[..1], &whole[1..]] };
+        for (down, across) in down.iter().flat_map(|d| across.iter().map(move |a| (d, a))) {
+            let taps = down.taps * across.taps;
+            if taps == 0 {
+                return Err("some windows lie in the padding alone, which have no mean".into());
+            }
+            let part = sums.part([0, 0, down.first, across.first], [1, c, down.count, across.count]);
+            context.emit.multiply_float(part, (1.0 / taps as f64) as f32, part);
+        }
+        relu.into_iter().for_each(|limit| context.emit.relu_float(sums, limit));
+        if y.dtype != DType::F32 {
+            context.emit.cast_exact(sums, y);
         }
         Ok(())
     }

@@ -3,6 +3,8 @@
 //! A left operand that is stored transposed is turned while it is loaded; a transposed right operand is what the
 //! instruction's `nt` form multiplies.
 
+mod float;
+
 use crate::Context;
 use crate::conv::steps;
 use crate::emit::{Ddr, Region};
@@ -16,24 +18,26 @@ struct Tile {
     rows: u64,
     depth: u64,
     columns: u64,
+    /// Of the factors.
+    dtype: DType,
 }
 
 impl Tile {
     fn bytes(&self) -> u64 {
         // The right operand takes the most where its rows are the summed ones: transposed it has as many elements, but
         // fewer blocks are rounded up.
-        let right = aligned_bytes(self.depth, self.columns, DType::I8).max(aligned_bytes(self.columns, self.depth, DType::I8));
-        aligned_bytes(self.rows, self.depth, DType::I8)
+        let right = aligned_bytes(self.depth, self.columns, self.dtype).max(aligned_bytes(self.columns, self.depth, self.dtype));
+        aligned_bytes(self.rows, self.depth, self.dtype)
             + right
             + 2 * aligned_bytes(self.rows, self.columns, DType::I32)
-            + aligned_bytes(self.rows, self.columns, DType::I8)
+            + aligned_bytes(self.rows, self.columns, self.dtype)
             + 5 * 64
     }
 
     /// Shrinks columns, then depth, then rows until two sets fit.
-    fn choose(rows: u64, depth: u64, columns: u64) -> Tile {
+    fn choose(rows: u64, depth: u64, columns: u64, dtype: DType) -> Tile {
         let fits = |t: &Tile| 2 * t.bytes() <= LANE_BYTES;
-        let mut tile = Tile { rows: rows.min(4 * LANES), depth, columns };
+        let mut tile = Tile { rows: rows.min(4 * LANES), depth, columns, dtype };
         while !fits(&tile) {
             if tile.columns > 256 {
                 tile.columns = (tile.columns / 2).next_multiple_of(64);
@@ -69,8 +73,8 @@ impl Factor {
         }
         let tensor = context.weight(value)?;
         let dtype = tensor.dtype();
-        if !matches!(dtype, DType::I8 | DType::U8) {
-            return Err(format!("the weight is of type {dtype}, expected si8 or ui8"));
+        if !matches!(dtype, DType::I8 | DType::U8) && !crate::is_float_type(dtype) {
+            return Err(format!("the weight is of type {dtype}, expected si8, ui8 or a float"));
         }
         let bytes = tensor.to_le_bytes();
         Ok(Factor { region: Region::Coefficients, at: context.coeff.add(bytes), dtype, shape, transposed })
@@ -103,7 +107,13 @@ impl Factor {
 
     /// A stored part, `rows` by `columns` elements apart.
     fn ddr(&self, first: u64, rows: u64, columns: u64) -> Ddr {
-        Ddr { region: self.region, offset: self.at + first, strides: [0, rows, 0, columns] }
+        Ddr { region: self.region, offset: self.at + first * self.dtype.size() as u64, strides: [0, rows, 0, columns] }
+    }
+
+    /// As a left factor: rows from `row` on, of each the elements from `column` on.
+    fn rows_from(&self, start: u64, row: u64, column: u64) -> Ddr {
+        let pitch = self.pitch();
+        if self.transposed { self.ddr(start + column * pitch + row, 1, pitch) } else { self.ddr(start + row * pitch + column, pitch, 1) }
     }
 
     /// Columns of a stored row.
@@ -132,8 +142,8 @@ pub fn refuse(program: &Program, node: usize, op: &tpu::MatMul) -> Option<String
     }
     let operands = &program.nodes[node].operands;
     let computed = |v: &&ValueId| program.producer(**v).is_some();
-    if operands.get(1).filter(computed).and_then(|&v| program.tensor_type(v)).is_some_and(|ty| !crate::is_int8(ty)) {
-        return Some("only symmetric INT8 is generated".into());
+    if operands.get(1).filter(computed).and_then(|&v| program.tensor_type(v)).is_some_and(|ty| !(crate::is_int8(ty) || crate::is_float(ty))) {
+        return Some("the right factor is neither symmetric INT8 nor of floats".into());
     }
     operands.get(2).filter(computed).map(|_| "a computed bias is not generated".into())
 }
@@ -160,6 +170,13 @@ pub fn generate(context: &mut Context, node: usize, op: &tpu::MatMul) -> Result<
     if y_type.count() as u64 != batches.iter().product::<u64>() * rows * columns {
         return Err(format!("a result of shape {:?} does not fit its factors", y_type.shape));
     }
+    if left.dtype.size() != right.dtype.size() || (left.dtype != right.dtype && crate::is_float_type(left.dtype)) {
+        return Err(format!("factors of {} and {}", left.dtype, right.dtype));
+    }
+    if crate::is_float_type(left.dtype) {
+        let bias_at = bias_f32(context, node, columns)?;
+        return float::Layer { op, bias_at, y_at: context.placement.offset(result)?, y_type, left, right }.generate(context);
+    }
     let layer = Layer {
         op,
         bias_at: bias(context, node, columns)?,
@@ -167,7 +184,7 @@ pub fn generate(context: &mut Context, node: usize, op: &tpu::MatMul) -> Result<
         rshift: one(&op.rshifts, "rshifts")?,
         y_at: context.placement.offset(result)?,
         y_type,
-        tile: Tile::choose(rows, depth, columns),
+        tile: Tile::choose(rows, depth, columns, DType::I8),
         left,
         right,
     };
@@ -204,6 +221,20 @@ fn bias(context: &mut Context, node: usize, columns: u64) -> Result<Option<u64>,
     Ok(Some(context.coeff.add(bytes)))
 }
 
+/// A bias of floats, widened to f32.
+fn bias_f32(context: &mut Context, node: usize, columns: u64) -> Result<Option<u64>, String> {
+    let value = context.operand(node, 2);
+    if context.program.value(value).ty.is_none() {
+        return Ok(None);
+    }
+    let tensor = context.weight(value)?;
+    if !crate::is_float_type(tensor.dtype()) || tensor.len() as u64 != columns {
+        return Err(format!("the bias has {} elements of {}, expected {columns} floats", tensor.len(), tensor.dtype()));
+    }
+    let bytes = tensor.to_f32().iter().flat_map(|v| v.to_le_bytes()).collect();
+    Ok(Some(context.coeff.add(bytes)))
+}
+
 impl Layer<'_> {
     /// Rows `row..row + m` and columns `column..column + n` of the result's matrix `batch`, whose factors start at `starts`.
     fn part(&self, context: &mut Context, turn: usize, starts: [u64; 2], batch: u64, (row, m): (u64, u64), (column, n): (u64, u64)) -> Result<(), String> {
@@ -220,9 +251,7 @@ impl Layer<'_> {
         for (first, k) in steps(depth, self.tile.depth) {
             let x: Local = x_space.with_shape([1, m, 1, k]);
             let w = w_space.with_shape(stored(k));
-            let pitch = self.left.pitch();
-            let from = if self.left.transposed { self.left.ddr(starts[0] + first * pitch + row, 1, pitch) } else { self.left.ddr(starts[0] + row * pitch + first, pitch, 1) };
-            context.emit.load(x, from);
+            context.emit.load(x, self.left.rows_from(starts[0], row, first));
             let pitch = self.right.pitch();
             let (stored_row, stored_column) = if self.right.transposed { (column, first) } else { (first, column) };
             context.emit.load(w, self.right.ddr(starts[1] + stored_row * pitch + stored_column, pitch, 1));
@@ -259,7 +288,7 @@ mod tests {
     #[test]
     fn tiles_fit_half_of_local_memory() {
         for (rows, depth, columns) in [(1, 25088, 4096), (4096, 4096, 4096), (1, 1, 1), (70, 130, 33), (65535, 3, 60000)] {
-            let tile = Tile::choose(rows, depth, columns);
+            let tile = Tile::choose(rows, depth, columns, DType::I8);
             assert!(2 * tile.bytes() <= LANE_BYTES, "{tile:?}");
         }
     }

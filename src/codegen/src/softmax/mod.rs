@@ -1,13 +1,27 @@
 //! INT8 softmax over the channels through a table of exponentials: positions on the lanes, channels along H.
 
+mod float;
+
 use crate::Context;
 use crate::conv::steps;
 use crate::emit::{Ddr, Window};
 use crate::local::{Arena, LANE_BYTES, LANES, Layout, Local, half};
-use tpuc_ops::tpu;
+use tpuc_ops::{Program, tpu};
 use tpuc_tensor::DType;
 
+pub fn refuse(program: &Program, node: usize, op: &tpu::Softmax) -> Option<String> {
+    let ty = program.tensor_type(program.nodes[node].operands[0])?;
+    if crate::is_float(ty) {
+        return float::refuse(op, ty);
+    }
+    let known = op.axis == 1 && !op.log && ty.shape.len() == 4;
+    (!known).then(|| "of integers only softmax over axis 1 of four-dimensional tensors is generated".into())
+}
+
 pub fn generate(context: &mut Context, node: usize, op: &tpu::Softmax) -> Result<(), String> {
+    if crate::is_float(context.ty(context.operand(node, 0))?) {
+        return float::generate(context, node, op);
+    }
     let (input, table, result) = (context.operand(node, 0), context.operand(node, 1), context.result(node));
     let (x_type, y_type) = (context.ty(input)?.clone(), context.ty(result)?.clone());
     if op.axis != 1 || op.log || x_type.shape.len() != 4 {
