@@ -37,7 +37,7 @@ pub fn refuse(program: &Program, node: usize) -> Option<String> {
     }
     let op = &program.nodes[node].op;
     match (fold_of(op, program.nodes[node].operands.len()), steps_of(op)) {
-        (Ok(None), None) => Some("no float kernel".into()),
+        (Ok(None), None) => Some("no kernel".into()),
         (Err(reason), _) => Some(reason),
         _ => None,
     }
@@ -133,7 +133,7 @@ pub fn generate(context: &mut Context, node: usize) -> Result<(), String> {
     }
     match steps_of(op) {
         Some(steps) => generate_steps(context, node, &steps),
-        None => Err("no float kernel".into()),
+        None => Err("no kernel".into()),
     }
 }
 
