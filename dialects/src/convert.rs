@@ -89,7 +89,7 @@ fn enumeration(a: MlirAttribute) -> Option<Attr> {
     let (dialect, body) = text.strip_prefix('#')?.strip_suffix('>')?.split_once('<')?;
     let (mnemonic, case) = body.split_once(' ')?;
     let known = |list: &[&'static str], word: &str| list.iter().copied().find(|w| *w == word);
-    Some(Attr::Enum { dialect: known(&["top", "tpu"], dialect)?, mnemonic: known(&["rq_mode", "round_mode", "pool_mode"], mnemonic)?, case: case.trim().to_owned() })
+    Some(Attr::Enum { dialect: known(&["top", "tpu"], dialect)?, mnemonic: known(tpuc_ops::tpu::ENUMERATIONS, mnemonic)?, case: case.trim().to_owned() })
 }
 
 /// A plain value as an attribute.

@@ -81,6 +81,7 @@ fn variant(op: &OpDef) -> String {
 }
 
 fn enums(out: &mut String, keeper: &RecordKeeper, dialect: &str) {
+    let mut mnemonics = Vec::new();
     for record in keeper.all_derived_definitions("EnumAttr") {
         let owner = record.def_value("dialect").and_then(|d| d.str_value("name").map(str::to_owned).map_err(Into::into));
         if owner.ok().as_deref() != Some(dialect) {
@@ -89,6 +90,7 @@ fn enums(out: &mut String, keeper: &RecordKeeper, dialect: &str) {
         let info = record.def_value("enum").expect("an EnumAttr has an enum");
         let name = info.str_value("className").expect("an enum has a class name");
         let mnemonic = record.str_value("mnemonic").expect("an EnumAttr has a mnemonic");
+        mnemonics.push(mnemonic.to_owned());
         let summary = info.str_value("summary").unwrap_or_default();
         let cases: Vec<String> = info
             .list_of_defs_value("enumerants")
@@ -108,6 +110,7 @@ fn enums(out: &mut String, keeper: &RecordKeeper, dialect: &str) {
         }
         out.push_str("            _ => None,\n        }\n    }\n}\n");
     }
+    writeln!(out, "/// Mnemonics of the dialect's enumerations.\npub const ENUMERATIONS: &[&str] = &{mnemonics:?};").ok();
 }
 
 fn op_def(record: Record) -> OpDef {

@@ -139,39 +139,33 @@ fn prepare_int_choice(yes: Branch, no: Branch, request: &Request<'_>) -> Result<
     let pair = |index: usize| Ok::<_, InterpError>(Broadcast::new([&request.shape(0)?, &request.shape(index)?], &out)?);
     let signed = request.result_element()? == ElementType::I8;
     let (low, high) = if signed { (-128.0, 127.0) } else { (0.0, 255.0) };
-    // The condition with one branch at a time; what the other branch has is written over by it.
-    let step = |branch: Branch| match branch {
-        Branch::Operand(index) => Ok((index, None, pair(index)?)),
+    // A branch is the condition's broadcast with the operand that it reads (of a number: the condition again), and the number.
+    let part = |branch: Branch| match branch {
+        Branch::Operand(index) => Ok::<_, InterpError>((index, None, pair(index)?)),
         Branch::Number(value) => Ok((0, Some(value.round().clamp(low, high) as i32), pair(0)?)),
     };
-    let steps: [Result<_, InterpError>; 2] = [step(yes), step(no)];
-    let [yes, no] = steps;
-    let steps = [(yes?, true), (no?, false)];
+    let parts = [part(yes)?, part(no)?];
     let whole = Broadcast::new([&out, &out], &out)?;
     let count: usize = out.iter().product();
     let kernel = boxed(move |operands, y, _| {
         let condition = operand(operands, 0)?.ints()?;
-        let mut y = y.ints()?;
-        // What one branch gives where it is chosen, else 0; then the sum of both.
-        let mut parts = [vec![0i8; 0], vec![0i8; 0]];
-        let mut wide = [vec![0u8; 0], vec![0u8; 0]];
-        for (i, ((index, number, broadcast), wanted)) in steps.iter().enumerate() {
-            let chosen = |c: i32, x: i32| if (c != 0) == *wanted { number.unwrap_or(x) } else { 0 };
-            let branch = operand(operands, *index)?.ints()?;
-            match signed {
-                true => {
-                    parts[i] = vec![0; count];
-                    combine(condition, branch, broadcast, chosen, IntsMut::I8(&mut parts[i]))?;
-                }
-                false => {
-                    wide[i] = vec![0; count];
-                    combine(condition, branch, broadcast, chosen, IntsMut::U8(&mut wide[i]))?;
-                }
+        // What each branch gives where it is chosen, and 0 elsewhere: their sum is the choice.
+        let give = |which: usize, y: IntsMut<'_>| {
+            let (index, number, broadcast) = &parts[which];
+            let chosen = |c: i32, x: i32| if (c != 0) == (which == 0) { number.unwrap_or(x) } else { 0 };
+            combine(condition, operand(operands, *index)?.ints()?, broadcast, chosen, y)
+        };
+        match y.ints()? {
+            IntsMut::I8(y) => {
+                let mut given = [vec![0i8; count], vec![0i8; count]];
+                given.iter_mut().enumerate().try_for_each(|(which, g)| give(which, IntsMut::I8(g)))?;
+                combine(Ints::I8(&given[0]), Ints::I8(&given[1]), &whole, |a, b| a + b, IntsMut::I8(y))
             }
-        }
-        match &mut y {
-            IntsMut::I8(y) => combine(Ints::I8(&parts[0]), Ints::I8(&parts[1]), &whole, |a, b| a + b, IntsMut::I8(y)),
-            IntsMut::U8(y) => combine(Ints::U8(&wide[0]), Ints::U8(&wide[1]), &whole, |a, b| a + b, IntsMut::U8(y)),
+            IntsMut::U8(y) => {
+                let mut given = [vec![0u8; count], vec![0u8; count]];
+                given.iter_mut().enumerate().try_for_each(|(which, g)| give(which, IntsMut::U8(g)))?;
+                combine(Ints::U8(&given[0]), Ints::U8(&given[1]), &whole, |a, b| a + b, IntsMut::U8(y))
+            }
         }
     });
     Ok(prepared(kernel, request))

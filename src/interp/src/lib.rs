@@ -72,4 +72,6 @@ impl Default for Options {
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod integer_tests;
+#[cfg(test)]
 mod tests;

@@ -7,10 +7,10 @@ use tpuc_ops::{Elem, Op, Program, TensorType, ValueId, ValueType, top, tpu};
 use tpuc_tensor::{DType, Tensor, WeightStore};
 
 /// Numbers that are the same in every run.
-struct Random(u64);
+pub(crate) struct Random(pub u64);
 
 impl Random {
-    fn next(&mut self, low: i64, high: i64) -> i64 {
+    pub fn next(&mut self, low: i64, high: i64) -> i64 {
         self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         low + ((self.0 >> 33) as i64) % (high - low + 1)
     }
@@ -149,7 +149,7 @@ fn random_networks_run_as_their_nodes_do() {
     }
 }
 
-fn alone(op: impl Into<Op>, operands: &[(TensorType, Option<Tensor>)], result: TensorType, inputs: &[Option<&Tensor>]) -> Result<Tensor, InterpError> {
+pub(crate) fn alone(op: impl Into<Op>, operands: &[(TensorType, Option<Tensor>)], result: TensorType, inputs: &[Option<&Tensor>]) -> Result<Tensor, InterpError> {
     let types: Vec<ValueType> = operands.iter().map(|(t, _)| t.clone().into()).collect();
     let constants: Vec<_> = operands.iter().map(|(_, c)| c.clone().map(Arc::new)).collect();
     let node = PreparedNode::new("node", &op.into(), &types, &[result.into()], &constants, Options::default())?;

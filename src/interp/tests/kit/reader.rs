@@ -123,7 +123,7 @@ fn attribute(text: &str) -> Option<Attr> {
     }
     if let Some(rest) = text.strip_prefix("#tpu<") {
         let (mnemonic, case) = rest.trim_end_matches('>').split_once(' ')?;
-        let mnemonic = ["rq_mode", "round_mode", "pool_mode", "active_mode", "lut_mode"].into_iter().find(|m| *m == mnemonic)?;
+        let mnemonic = tpuc_ops::tpu::ENUMERATIONS.iter().copied().find(|m| *m == mnemonic)?;
         return Some(Attr::Enum { dialect: "tpu", mnemonic, case: case.to_owned() });
     }
     Some(match (text, text.split_once(" : ")) {

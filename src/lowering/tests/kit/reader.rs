@@ -165,7 +165,7 @@ fn attribute(text: &str) -> Attr {
     }
     if let Some(body) = text.strip_prefix("#tpu<") {
         let (mnemonic, case) = body.trim_end_matches('>').split_once(' ').expect("a case");
-        let mnemonic = ["round_mode", "rq_mode", "pool_mode", "active_mode", "lut_mode"].into_iter().find(|m| *m == mnemonic).unwrap_or("other");
+        let mnemonic = tpuc_ops::tpu::ENUMERATIONS.iter().copied().find(|m| *m == mnemonic).unwrap_or("other");
         return Attr::Enum { dialect: "tpu", mnemonic, case: case.to_owned() };
     }
     match (text, text.split_once(" : ")) {
