@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod chips;
+mod elementwise;
 mod onnx;
 mod reader;
 
