@@ -1,5 +1,6 @@
 //! Elementwise sum: every input is brought to the result's scale first.
 
+use crate::bm1684x::binary::inputs_exceed_result;
 use crate::error::LowerError;
 use crate::float;
 use crate::lowered::{Lowered, OpContext, OperandRef};
@@ -27,7 +28,11 @@ pub(super) fn int8(context: &OpContext, op: &top::Add) -> Result<Lowered, LowerE
 }
 
 /// `y = saturate((x_0 * multiplier_0 >> rshift_0) - (x_1 * multiplier_1 >> rshift_1))`, as in a sum.
+/// In floats where an input reaches further than the result.
 pub(super) fn sub(context: &OpContext, op: &top::Sub) -> Result<Lowered, LowerError> {
+    if inputs_exceed_result(context) {
+        return float::lower(context, context.chip.fallback);
+    }
     let coefficients: Vec<f64> = (0..context.operands.len()).map(|i| op.coeff.as_ref().and_then(|c| c.get(i)).copied().unwrap_or(1.0)).collect();
     let Some((mut lowered, operands, [multipliers, rshifts])) = summands(context, &coefficients)? else {
         return float::lower(context, context.chip.fallback);

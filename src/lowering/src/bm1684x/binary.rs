@@ -14,10 +14,7 @@ use tpuc_tensor::round::{fit_any, fit_positive};
 /// than the result, most of what 8 bits hold would cancel: such a difference is computed in floats.
 pub(crate) fn sub(context: &OpContext, op: &top::Sub) -> Result<Lowered, LowerError> {
     let output = context.result_elem()?;
-    let threshold = |elem| Range::of_elem(elem).map(|r| r.threshold());
-    let reach = threshold(&context.result.elem);
-    let exceeds = |index: usize| context.tensor(index).is_ok_and(|t| threshold(&t.elem) > reach);
-    if reach.is_some() && (0..context.operands.len()).any(exceeds) {
+    if inputs_exceed_result(context) {
         return float::lower(context, context.chip.fallback);
     }
     let mut lowered = Lowered::default();
@@ -33,6 +30,13 @@ pub(crate) fn sub(context: &OpContext, op: &top::Sub) -> Result<Lowered, LowerEr
     let sub = tpu::Sub { is_reverse: op.is_reverse, do_relu: op.do_relu, multipliers: Some(multipliers), rshifts: Some(rshifts), ..Default::default() };
     lowered.push(sub, operands, context.name, context.result_type(output));
     Ok(lowered.finish())
+}
+
+/// Whether an input's range reaches further than the result's.
+pub(crate) fn inputs_exceed_result(context: &OpContext) -> bool {
+    let threshold = |elem| Range::of_elem(elem).map(|r| r.threshold());
+    let reach = threshold(&context.result.elem);
+    reach.is_some() && (0..context.operands.len()).any(|index| context.tensor(index).is_ok_and(|t| threshold(&t.elem) > reach))
 }
 
 /// `y = saturate(product(x_i) * multiplier >> rshift)` with `multiplier / 2^rshift = product(s_i) / s_out` in 8 bits.
