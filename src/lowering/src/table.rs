@@ -18,6 +18,18 @@ pub struct Row {
     pub max: f64,
 }
 
+impl Row {
+    /// With the digits that a table has: seven behind the point. Multipliers of a network that is lowered with others may round to
+    /// their neighbours.
+    pub fn as_written(&self) -> Row {
+        let written = |value: f64| format!("{value:.DIGITS$}").parse().unwrap_or(value);
+        Row { name: self.name.clone(), threshold: written(self.threshold), min: written(self.min), max: written(self.max) }
+    }
+}
+
+/// Digits behind the point.
+const DIGITS: usize = 7;
+
 /// The comment lines on top. All are optional when a table is read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Header {
@@ -299,7 +311,7 @@ impl Header {
 
 fn write_rows(text: &mut String, rows: &[Row]) {
     for Row { name, threshold, min, max } in rows {
-        let _ = writeln!(text, "{name} {threshold:.7} {min:.7} {max:.7}");
+        let _ = writeln!(text, "{name} {threshold:.DIGITS$} {min:.DIGITS$} {max:.DIGITS$}");
     }
 }
 
@@ -377,6 +389,14 @@ r1_Relu 8.1360035 -0.0000000 8.1360035
         let table = CalibrationTable::parse("# mlir version: v1.15-20250205\r\n# sample number: 12\r\n# tune number: 5\r\n###\r\na 1.0 0.0 1.0\r\n").unwrap();
         assert_eq!((table.header.version.as_str(), table.header.sample_number, table.header.method), ("v1.15-20250205", Some(12), None));
         assert_eq!(table.rows.len(), 1);
+    }
+
+    #[test]
+    fn rows_are_as_a_table_has_them() {
+        let row = Row { name: "a".into(), threshold: 1.0 / 3.0, min: -2e-8, max: 2.0 };
+        let table = CalibrationTable::parse(&CalibrationTable::new(Header::default(), [row.clone()]).to_text()).unwrap();
+        assert_eq!(table.rows(), [row.as_written()]);
+        assert_eq!(row.as_written().threshold, 0.3333333);
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub struct Target<'a> {
 }
 
 impl Target<'_> {
-    /// The network in INT8 with the thresholds of some rows; layers that a quantize table names run in its modes.
+    /// The network in INT8 with the thresholds of some rows, as a table would have them; layers that a quantize table names run in its modes.
     pub fn int8(&self, rows: &[Row], float_layers: Option<&QuantizeTable>) -> Result<PlanNetwork, QuantError> {
         let (program, weights) = self.int8_program(rows, float_layers)?;
         plan(program, &weights)
@@ -25,7 +25,7 @@ impl Target<'_> {
 
     /// The same as a program with its weights.
     pub fn int8_program(&self, rows: &[Row], float_layers: Option<&QuantizeTable>) -> Result<(Program, WeightStore), QuantError> {
-        let table = CalibrationTable::new(Default::default(), rows.iter().cloned());
+        let table = CalibrationTable::new(Default::default(), rows.iter().map(Row::as_written));
         let mut ranges = Ranges::from_table(self.program, &table, self.chip)?;
         ranges.propagate(self.program, self.chip);
         let (program, weights) = top_optimize(&ranges.annotate(self.program), self.weights, self.chip)?;

@@ -129,7 +129,7 @@ fn search_for_the_best_method() {
         let found = search(&session, Target { program, weights, chip }, &options, &no_progress).unwrap();
         assert_eq!((found.best, found.compared), (0, inference_num));
         for (competitor, score) in found.competitors.iter().zip(scores) {
-            assert!((competitor.score - score).abs() < 1e-6, "{} {similarity}: {} instead of {score}", competitor.name, competitor.score);
+            assert!((competitor.score - score).abs() < 1e-7, "{} {similarity}: {} instead of {score}", competitor.name, competitor.score);
         }
     }
     let unknown = SearchOptions { layers: "pw3_Cnov".parse().unwrap(), inference_num: 1, ..SearchOptions::default() };
