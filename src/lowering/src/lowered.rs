@@ -18,6 +18,8 @@ pub struct Operand {
     pub weight: Option<Arc<Tensor>>,
     /// The element type in which the value is computed below Top; that of `ty` where it is not lowered yet.
     pub computed: Elem,
+    /// Whether it is an input of the network, which is quantized where it is read.
+    pub is_input: bool,
 }
 
 /// One Top op and all that decides what it becomes: its operands (types with ranges, weights), its result's range, the
@@ -115,7 +117,8 @@ impl<'a> OpContext<'a> {
                 Source::Weight => Some(find_weight(weights, name, &value.name, &value.ty)?),
                 Source::Argument(_) | Source::None | Source::Op { .. } => None,
             };
-            Ok(Operand { name: value.name.clone(), ty: value.ty.clone(), weight, computed: value.ty.tensor().map_or(Elem::F32, |t| t.elem) })
+            let is_input = program.producer(id).is_none_or(|p| matches!(program.nodes[p].op, Op::TopInput(_)));
+            Ok(Operand { name: value.name.clone(), ty: value.ty.clone(), weight, computed: value.ty.tensor().map_or(Elem::F32, |t| t.elem), is_input })
         };
         let operands = program.nodes[node].operands.iter().map(operand).collect::<Result<_, LowerError>>()?;
         let result = program.nodes[node].results.first().and_then(|&r| program.tensor_type(r));

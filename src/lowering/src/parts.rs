@@ -84,3 +84,18 @@ pub(crate) fn padding_mode(context: &OpContext, word: &str) -> Result<tpu::Paddi
     let unknown = || context.unsupported(format!("unknown mode '{word}', expected one of {}", tpu::PaddingMode::CASES.join(", ")));
     tpu::PaddingMode::from_case(word).ok_or_else(unknown)
 }
+
+/// A transposed convolution of integers with the geometry of the Top op.
+pub(crate) fn deconv(op: &top::Deconv) -> tpu::Deconv {
+    tpu::Deconv {
+        kernel_shape: op.kernel_shape.clone(),
+        strides: op.strides.clone(),
+        pads: op.pads.clone(),
+        group: op.group,
+        dilations: op.dilations.clone(),
+        output_padding: op.output_padding.clone(),
+        dynweight_reorderd: Some(op.dynweight_reorderd),
+        do_relu: op.do_relu,
+        ..Default::default()
+    }
+}

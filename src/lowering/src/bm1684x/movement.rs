@@ -37,6 +37,11 @@ fn quantized(context: &OpContext, val: f64, elem: Elem) -> Result<f64, LowerErro
     if steps.is_nan() { Err(context.unsupported("pads with NaN")) } else { Ok(steps) }
 }
 
+/// Whether the operand is computed in floats: its view then is, too, and whoever reads that casts it.
+pub(crate) fn views_float(context: &OpContext) -> bool {
+    context.operands.first().is_some_and(|o| !o.is_input && o.computed.scale().is_none())
+}
+
 pub(crate) fn expand(context: &OpContext) -> Result<Lowered, LowerError> {
     let output = context.result_elem()?;
     let (shape, tile) = structure::repetitions(context)?;
