@@ -50,6 +50,11 @@ const FLOAT: &[(&str, &[Chip])] = &[
     ("mbv2_tiny", &[Chip::CV183X]),
     ("acts", &[Chip::CV183X]),
     ("consts", &[Chip::CV183X]),
+    ("mlp_mm", &[Chip::CV183X]),
+    ("yolo_head", &[Chip::CV183X]),
+    ("shape_lite", &[Chip::CV183X]),
+    ("transformer", &[Chip::CV183X]),
+    ("pools", &[Chip::CV183X]),
     ("maxmin", &[Chip::CV183X]),
 ];
 
