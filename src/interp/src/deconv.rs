@@ -2,9 +2,10 @@
 
 use crate::error::InterpError;
 use crate::kernel::{Prepared, Request, boxed, operand};
-use tpuc_kernels::deconv::{Deconv, DeconvShape};
+use tpuc_kernels::deconv::{self, Deconv, DeconvShape};
+use tpuc_kernels::requant::Requant;
 use tpuc_kernels::{Activation, Layout};
-use tpuc_ops::top;
+use tpuc_ops::{top, tpu};
 
 pub(crate) fn prepare(op: &top::Deconv, request: &Request<'_>) -> Result<Prepared, InterpError> {
     if !request.is_float(&[0])? {
@@ -12,6 +13,13 @@ pub(crate) fn prepare(op: &top::Deconv, request: &Request<'_>) -> Result<Prepare
     }
     let Some(weights) = request.floats(1)? else { return Err(request.unsupported("needs a weight as filter")) };
     let bias = request.bias(2, request.floats(2)?)?;
+    let shape = geometry(op, request)?;
+    let deconv = Deconv::new(&shape, weights, bias, Activation::relu(op.do_relu, op.relu_limit))?;
+    let kernel = boxed(move |operands, y, workspace| deconv.run(operand(operands, 0)?.floats()?, y.floats()?, workspace));
+    Ok(Prepared { kernel, operands: vec![Some(Layout::RowMajor), None, None], result: Layout::RowMajor })
+}
+
+fn geometry(op: &top::Deconv, request: &Request<'_>) -> Result<DeconvShape, InterpError> {
     let (input, filter, result) = (request.shape(0)?, request.shape(1)?, request.result.dims());
     let spatial = op.kernel_shape.len();
     if !(1..=3).contains(&spatial) || [input.len(), filter.len(), result.len()] != [spatial + 2; 3] {
@@ -24,7 +32,7 @@ pub(crate) fn prepare(op: &top::Deconv, request: &Request<'_>) -> Result<Prepare
     };
     let positive = |list: &[i64]| list.iter().map(|&v| v.max(0) as usize).collect::<Vec<_>>();
     let group = op.group.max(1) as usize;
-    let shape = DeconvShape {
+    Ok(DeconvShape {
         batch: input[0],
         group,
         input_channels: input[1] / group,
@@ -35,8 +43,28 @@ pub(crate) fn prepare(op: &top::Deconv, request: &Request<'_>) -> Result<Prepare
         strides: three(&positive(&op.strides), 1),
         dilations: three(&op.dilations.as_deref().map_or_else(|| vec![1; spatial], positive), 1),
         before: three(&positive(&op.pads[..spatial]), 0),
+    })
+}
+
+/// BM1684 and CV18xx: 8-bit integers, requantized by the op.
+pub(crate) fn prepare_int(op: &tpu::Deconv, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    let form = top::Deconv {
+        kernel_shape: op.kernel_shape.clone(),
+        strides: op.strides.clone(),
+        pads: op.pads.clone(),
+        group: op.group,
+        dilations: op.dilations.clone(),
+        output_padding: op.output_padding.clone(),
+        ..Default::default()
     };
-    let deconv = Deconv::new(&shape, weights, bias, Activation::relu(op.do_relu, op.relu_limit))?;
-    let kernel = boxed(move |operands, y, workspace| deconv.run(operand(operands, 0)?.floats()?, y.floats()?, workspace));
+    let shape = geometry(&form, request)?;
+    let Some(weights) = request.bytes(1)? else { return Err(request.unsupported("needs a weight as 8-bit filter")) };
+    let bias = request.bias(2, request.integers(2)?)?;
+    let one = vec![1];
+    let (Some(multiplier), Some(shift)) = (op.multiplier.as_ref().or((op.quant_mode == tpu::RequantMode::OnlyShift).then_some(&one)), &op.rshift) else {
+        return Err(request.unsupported("needs multiplier and rshift for an 8-bit result"));
+    };
+    let requant = Requant::new(shape.output_channels * shape.group, bias.as_deref(), multiplier, shift, op.do_relu)?.with_style(request.requant_style(op.quant_mode)?);
+    let kernel = boxed(move |operands, y, _| deconv::run_int(&shape, operand(operands, 0)?.ints()?, &weights, &requant, y.ints()?));
     Ok(Prepared { kernel, operands: vec![Some(Layout::RowMajor), None, None], result: Layout::RowMajor })
 }

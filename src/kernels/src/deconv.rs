@@ -3,7 +3,8 @@
 
 use crate::buffer::Buffer;
 use crate::matmul::{FloatMatMul, MatMulShape};
-use crate::{Activation, KernelError, Workspace, expect_length, threads};
+use crate::requant::Requant;
+use crate::{Activation, Ints, IntsMut, KernelError, Workspace, expect_length, threads};
 
 /// Sizes; spatial ones filled up to three dimensions with ones.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,6 +101,58 @@ impl Deconv {
             }
         }
     }
+}
+
+/// Of 8-bit integers: sums in 32 bits, requantized per output channel. Weights as in [`Deconv::new`].
+pub fn run_int(shape: &DeconvShape, x: Ints<'_>, weights: &[i16], requant: &Requant, y: IntsMut<'_>) -> Result<(), KernelError> {
+    let s = shape;
+    let (pixels, area, taps) = (s.input.iter().product::<usize>(), s.output.iter().product::<usize>(), s.kernel.iter().product::<usize>());
+    let (inputs, outputs) = (s.group * s.input_channels, s.group * s.output_channels);
+    expect_length("filter elements", s.output_channels * inputs * taps, weights.len())?;
+    expect_length("input elements of a transposed convolution", s.batch * inputs * pixels, x.len())?;
+    expect_length("output elements of a transposed convolution", s.batch * outputs * area, y.len())?;
+    expect_length("channels of a requantization", outputs, requant.channels())?;
+    let at = |i: usize| match x {
+        Ints::I8(x) => i32::from(x[i]),
+        Ints::U8(x) => i32::from(x[i]),
+    };
+    let place = |d: usize, at: usize, tap: usize| (at * s.strides[d] + tap * s.dilations[d]).checked_sub(s.before[d]).filter(|&p| p < s.output[d]);
+    // Channels last, as requantization wants them.
+    let mut sums = vec![0i32; s.batch * area * outputs];
+    threads::for_parts(&mut sums, area * outputs, |start, part| {
+        let image = start / (area * outputs).max(1);
+        for (n, sums) in part.chunks_exact_mut((area * outputs).max(1)).enumerate() {
+            for (o, c) in (0..outputs).flat_map(|o| (0..s.input_channels).map(move |c| (o, c))) {
+                let input = o / s.output_channels * s.input_channels + c;
+                let filter = &weights[((o % s.output_channels) * inputs + input) * taps..][..taps];
+                for (pixel, (z, y, x)) in cube(s.input).enumerate() {
+                    let value = at(((image + n) * inputs + input) * pixels + pixel);
+                    for (&w, (kz, ky, kx)) in filter.iter().zip(cube(s.kernel)) {
+                        if let (Some(z), Some(y), Some(x)) = (place(0, z, kz), place(1, y, ky), place(2, x, kx)) {
+                            let sum = &mut sums[((z * s.output[1] + y) * s.output[2] + x) * outputs + o];
+                            *sum = sum.wrapping_add(value * i32::from(w));
+                        }
+                    }
+                }
+            }
+        }
+    });
+    let rows = |last: &[i64]| -> Vec<i64> { (0..last.len()).map(|i| last[(i / (area * outputs) * area + i % area) * outputs + i / area % outputs]).collect() };
+    match y {
+        IntsMut::I8(y) => {
+            let mut last = vec![0i8; y.len()];
+            requant.run(&sums, IntsMut::I8(&mut last))?;
+            let last = rows(&last.iter().map(|&v| i64::from(v)).collect::<Vec<_>>());
+            y.iter_mut().zip(last).for_each(|(y, v)| *y = v as i8);
+        }
+        IntsMut::U8(y) => {
+            let mut last = vec![0u8; y.len()];
+            requant.run(&sums, IntsMut::U8(&mut last))?;
+            let last = rows(&last.iter().map(|&v| i64::from(v)).collect::<Vec<_>>());
+            y.iter_mut().zip(last).for_each(|(y, v)| *y = v as u8);
+        }
+    }
+    Ok(())
 }
 
 fn cube([a, b, c]: [usize; 3]) -> impl Iterator<Item = (usize, usize, usize)> {

@@ -18,6 +18,8 @@ pub struct Operand {
     pub weight: Option<Arc<Tensor>>,
     /// The element type in which the value is computed below Top; that of `ty` where it is not lowered yet.
     pub computed: Elem,
+    /// Whether it is an input of the network, which is quantized where it is read.
+    pub is_input: bool,
 }
 
 /// One Top op and all that decides what it becomes: its operands (types with ranges, weights), its result's range, the
@@ -82,6 +84,9 @@ pub struct NewNode {
     pub operands: Vec<OperandRef>,
     pub name: String,
     pub ty: TensorType,
+    /// Stands right behind this operand of the Top op (and its casts) instead of in front of the layer; it reads that
+    /// operand alone.
+    pub behind: Option<usize>,
 }
 
 /// A weight in the form that the chip reads. `data` is flat; `ty` has the shape.
@@ -112,7 +117,8 @@ impl<'a> OpContext<'a> {
                 Source::Weight => Some(find_weight(weights, name, &value.name, &value.ty)?),
                 Source::Argument(_) | Source::None | Source::Op { .. } => None,
             };
-            Ok(Operand { name: value.name.clone(), ty: value.ty.clone(), weight, computed: value.ty.tensor().map_or(Elem::F32, |t| t.elem) })
+            let is_input = program.producer(id).is_none_or(|p| matches!(program.nodes[p].op, Op::TopInput(_)));
+            Ok(Operand { name: value.name.clone(), ty: value.ty.clone(), weight, computed: value.ty.tensor().map_or(Elem::F32, |t| t.elem), is_input })
         };
         let operands = program.nodes[node].operands.iter().map(operand).collect::<Result<_, LowerError>>()?;
         let result = program.nodes[node].results.first().and_then(|&r| program.tensor_type(r));
@@ -170,10 +176,10 @@ impl<'a> OpContext<'a> {
         quantized_elem(&self.result.elem).ok_or_else(|| LowerError::MissingThresholds { layers: vec![self.name.to_owned()] })
     }
 
-    /// The element type that operand 0 and the result share.
+    /// The element type of the result, whose integers those of operand 0 are too.
     pub(crate) fn shared_elem(&self) -> Result<Elem, LowerError> {
         let (input, result) = (self.operand_elem(0)?, self.result_elem()?);
-        if input == result {
+        if (input.storage(), input.scale()) == (result.storage(), result.scale()) {
             return Ok(result);
         }
         let range = |elem: &Elem| Range::of_elem(elem).map_or((0.0, 0.0), |r| (r.min, r.max));
@@ -196,7 +202,14 @@ impl Lowered {
     }
 
     pub(crate) fn push(&mut self, op: impl Into<Op>, operands: Vec<OperandRef>, name: impl Into<String>, ty: TensorType) -> OperandRef {
-        self.nodes.push(NewNode { op: op.into(), operands, name: name.into(), ty });
+        self.nodes.push(NewNode { op: op.into(), operands, name: name.into(), ty, behind: None });
+        OperandRef::Node(self.nodes.len() - 1)
+    }
+
+    /// An op of operand `index` alone, which stands right behind that value.
+    pub(crate) fn push_behind(&mut self, index: usize, elem: Elem, op: impl Into<Op>, name: impl Into<String>, ty: TensorType) -> OperandRef {
+        let node = NewNode { op: op.into(), operands: vec![OperandRef::Operand { index, elem }], name: name.into(), ty, behind: Some(index) };
+        self.nodes.push(node);
         OperandRef::Node(self.nodes.len() - 1)
     }
 

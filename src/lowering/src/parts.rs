@@ -2,6 +2,7 @@
 
 use crate::error::LowerError;
 use crate::lowered::OpContext;
+use tpuc_ops::attr::EnumAttribute;
 use tpuc_ops::{top, tpu};
 
 /// The constants of a convolution.
@@ -74,6 +75,27 @@ pub(crate) fn matmul(op: &top::MatMul) -> tpu::MatMul {
         left_reuse: 1,
         dq_type: op.dq_type.clone(),
         q_group_size: op.q_group_size,
+        ..Default::default()
+    }
+}
+
+/// What stands in the border, by the word of a Top Pad.
+pub(crate) fn padding_mode(context: &OpContext, word: &str) -> Result<tpu::PaddingMode, LowerError> {
+    let unknown = || context.unsupported(format!("unknown mode '{word}', expected one of {}", tpu::PaddingMode::CASES.join(", ")));
+    tpu::PaddingMode::from_case(word).ok_or_else(unknown)
+}
+
+/// A transposed convolution of integers with the geometry of the Top op.
+pub(crate) fn deconv(op: &top::Deconv) -> tpu::Deconv {
+    tpu::Deconv {
+        kernel_shape: op.kernel_shape.clone(),
+        strides: op.strides.clone(),
+        pads: op.pads.clone(),
+        group: op.group,
+        dilations: op.dilations.clone(),
+        output_padding: op.output_padding.clone(),
+        dynweight_reorderd: Some(op.dynweight_reorderd),
+        do_relu: op.do_relu,
         ..Default::default()
     }
 }

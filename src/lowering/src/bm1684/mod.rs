@@ -6,7 +6,9 @@
 mod add;
 mod constant;
 mod conv;
+mod deconv;
 mod matmul;
+mod norm;
 mod pool;
 mod scale;
 mod shift;
@@ -24,6 +26,13 @@ use tpuc_tensor::DType;
 pub(crate) fn lower(context: &OpContext) -> Result<Lowered, LowerError> {
     match context.mode {
         Mode::Int8 => lower_int8(context),
+        _ => lower_float(context),
+    }
+}
+
+fn lower_float(context: &OpContext) -> Result<Lowered, LowerError> {
+    match context.op {
+        Op::TopLayerNorm(op) => norm::layer_norm(context, op),
         _ => float::lower(context, DType::F32),
     }
 }
@@ -37,8 +46,12 @@ fn lower_int8(context: &OpContext) -> Result<Lowered, LowerError> {
         Op::TopAvgPool(op) => pool::average_int8(context, op),
         Op::TopMaxPool(op) => pool::max_int8(context, op),
         Op::TopRelu(op) => relu(context, op),
-        Op::TopPad(op) => movement::pad(context, op),
-        Op::TopReshape(op) => movement::reshape(context, op),
+        Op::TopReshape(_) | Op::TopSqueeze(_) | Op::TopUnsqueeze(_) if movement::views_float(context) => float::lower(context, DType::F32),
+        Op::TopPad(_) | Op::TopReshape(_) | Op::TopPermute(_) | Op::TopSlice(_) | Op::TopSqueeze(_) | Op::TopUnsqueeze(_) | Op::TopTile(_)
+        | Op::TopDepth2Space(_) | Op::TopReverse(_) | Op::TopUpsample(_) => movement::moved(context),
+        Op::TopExpand(_) => movement::expand(context),
+        Op::TopConcat(op) => movement::concat(context, op),
+        Op::TopDeconv(op) => deconv::int8(context, op),
         Op::TopScale(op) => scale::int8(context, op),
         Op::TopLeakyRelu(op) => unary::leaky_relu(context, op),
         Op::TopPRelu(_) => unary::prelu(context),
@@ -60,7 +73,7 @@ fn lower_int8(context: &OpContext) -> Result<Lowered, LowerError> {
             Some(function) => lut::int8(context, |x| function.exact(x)),
             None => float::lower(context, DType::F32),
         },
-        _ => float::lower(context, context.chip.fallback),
+        _ => lower_float(context),
     }
 }
 

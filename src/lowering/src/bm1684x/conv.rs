@@ -126,10 +126,11 @@ mod tests {
             ty: TensorType::f32(shape).into(),
             weight: Some(Arc::new(Tensor::f32(&[data.len()], data).unwrap())),
             computed: Elem::F32,
+            is_input: false,
         };
-        let bias = bias.map_or(Operand { name: "none".into(), ty: ValueType::None, weight: None, computed: Elem::F32 }, |b| weight("b", &[channels], b));
+        let bias = bias.map_or(Operand { name: "none".into(), ty: ValueType::None, weight: None, computed: Elem::F32, is_input: false }, |b| weight("b", &[channels], b));
         let operands = vec![
-            Operand { name: "x".into(), ty: calibrated(&[1, depth, 4, 4], -input, input).into(), weight: None, computed: Elem::F32 },
+            Operand { name: "x".into(), ty: calibrated(&[1, depth, 4, 4], -input, input).into(), weight: None, computed: Elem::F32, is_input: false },
             weight("w", &[channels, depth, 1, 1], filter),
             bias,
         ];

@@ -6,8 +6,11 @@
 mod add;
 mod arithmetic;
 mod conv;
+mod deconv;
 mod matmul;
+mod norm;
 mod pool;
+mod reduce;
 pub(crate) mod scale;
 mod softmax;
 mod table16;
@@ -39,8 +42,13 @@ fn lower_int8(context: &OpContext) -> Result<Lowered, LowerError> {
         Op::TopMaxPool(op) => pool::max_int8(context, op),
         Op::TopRelu(op) if op.relu_limit > 0.0 => lower_bf16(context),
         Op::TopRelu(op) => movement::relu(context, op),
-        Op::TopPad(op) => movement::pad(context, op),
-        Op::TopReshape(op) => movement::reshape(context, op),
+        Op::TopReshape(_) | Op::TopSqueeze(_) | Op::TopUnsqueeze(_) if movement::views_float(context) => lower_bf16(context),
+        Op::TopPad(_) | Op::TopReshape(_) | Op::TopPermute(_) | Op::TopSlice(_) | Op::TopSqueeze(_) | Op::TopUnsqueeze(_) | Op::TopTile(_)
+        | Op::TopDepth2Space(_) | Op::TopReverse(_) | Op::TopUpsample(_) => movement::moved(context),
+        Op::TopReduce(op) => reduce::int8(context, op),
+        Op::TopExpand(_) => movement::expand(context),
+        Op::TopConcat(op) => movement::concat(context, op),
+        Op::TopDeconv(op) => deconv::int8(context, op),
         Op::TopSub(op) => add::int8(context, &arithmetic::as_sum(op)),
         Op::TopMul(op) => arithmetic::mul_int8(context, op),
         Op::TopMax(_) => binary::extremum(context, tpu::Max::default()),
@@ -70,6 +78,9 @@ fn limited(x: f64, do_relu: bool) -> f64 {
 fn lower_bf16(context: &OpContext) -> Result<Lowered, LowerError> {
     match context.op {
         Op::TopSoftmax(op) => softmax::bf16(context, op),
+        Op::TopLayerNorm(op) => norm::layer_norm(context, op),
+        // On the host.
+        Op::TopInterp(_) => float::lower(context, DType::F32),
         Op::TopRelu(op) if op.relu_limit > 0.0 => unary::clip(context, 0.0, op.relu_limit),
         Op::TopSub(op) => float::add(context, &arithmetic::as_sum(op), DType::BF16),
         Op::TopMul(op) => arithmetic::mul_bf16(context, op),
