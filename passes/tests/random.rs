@@ -172,6 +172,44 @@ impl Builder {
         self.push(top::MatMul { left_transpose, right_transpose, do_relu, ..Default::default() }, &[input, side, none])
     }
 
+    /// A function of one tensor.
+    fn function(&mut self, input: ValueId) -> ValueId {
+        let op: Op = match self.random.below(8) {
+            0 => top::LeakyRelu { alpha: 0.1, ..Default::default() }.into(),
+            1 => top::AddConst { const_val: 0.3, ..Default::default() }.into(),
+            2 => top::MulConst { const_val: -0.7, ..Default::default() }.into(),
+            3 => top::SubConst { const_val: 0.4, is_reverse: self.random.below(2) == 0, ..Default::default() }.into(),
+            4 => top::Abs::default().into(),
+            5 => top::Clip { min: -0.4, max: 0.6, ..Default::default() }.into(),
+            6 => top::MaxConst { const_val: 0.1, ..Default::default() }.into(),
+            _ => top::MinConst { const_val: 0.2, ..Default::default() }.into(),
+        };
+        self.push(op, &[input])
+    }
+
+    /// Two tensors of one shape, or one that repeats; slopes by channel.
+    fn pair(&mut self, input: ValueId) -> ValueId {
+        let shape = self.shape(input);
+        let side = match self.random.below(3) {
+            0 => self.weight(&[1, shape[1], 1, 1], 1.0),
+            _ => {
+                let filter = self.weight(&[shape[1], 1, 1, 1], 1.0);
+                let none = self.program.none();
+                let op = top::Conv { kernel_shape: vec![1, 1], strides: vec![1, 1], pads: vec![0; 4], group: shape[1], dilations: Some(vec![1, 1]), ..Default::default() };
+                self.push(op, &[input, filter, none])
+            }
+        };
+        let is_weight = self.program.producer(side).is_none();
+        let op: Op = match self.random.below(5) {
+            0 if is_weight => top::PRelu::default().into(),
+            1 => top::Sub { is_reverse: self.random.below(2) == 0, do_relu: self.random.below(2) == 0, ..Default::default() }.into(),
+            2 if !is_weight => top::Max::default().into(),
+            3 if !is_weight => top::Min::default().into(),
+            _ => top::Mul { do_relu: self.random.below(2) == 0, ..Default::default() }.into(),
+        };
+        self.push(op, &[input, side])
+    }
+
     fn network(seed: u64) -> (Program, WeightStore, Tensor) {
         let mut random = Random::new(seed);
         let channels = random.pick(&[1i64, 3, 16, 64, 70, 130]);
@@ -189,7 +227,7 @@ impl Builder {
         let mut b = Builder { random, program, weights: WeightStore::new(), count: 0 };
         value = b.conv(value);
         for _ in 0..b.random.below(4) {
-            value = match b.random.below(8) {
+            value = match b.random.below(10) {
                 0 | 1 => b.conv(value),
                 2 => b.pool(value),
                 3 => {
@@ -204,6 +242,8 @@ impl Builder {
                 4 => b.pad(value),
                 5 => b.broadcast_add(value),
                 6 => b.product(value),
+                7 => b.function(value),
+                8 => b.pair(value),
                 // A Relu behind a mean is always folded into it before lowering.
                 _ if matches!(b.program.nodes.last().map(|n| &n.op), Some(Op::TopAvgPool(_))) => b.conv(value),
                 _ => {

@@ -381,6 +381,28 @@ impl Emitter {
         }
     }
 
+    /// As [`Emitter::multiply_shift`], by an 8-bit factor for each element.
+    pub fn multiply_shift_each(&mut self, input: Local, factors: Local, rshift: i64, result: Local) -> Result<(), String> {
+        let shift = i8::try_from(-rshift).map_err(|_| format!("shift {rshift} is beyond 8 bits"))?;
+        let shift = Operand::Const { bits: u32::from(shift as u8), dtype: IsaType::I8 };
+        self.rounded(ArFunction::MulSaturate, &result, Operand::Tensor(tensor(&input)), Some(Operand::Tensor(tensor(&factors))), Some(shift), Rounding::HalfUp);
+        Ok(())
+    }
+
+    pub fn multiply_wrapping(&mut self, a: Local, b: Local, result: Local) {
+        self.arithmetic(ArFunction::Mul, &result, Operand::Tensor(tensor(&a)), Some(Operand::Tensor(tensor(&b))), None);
+    }
+
+    pub fn subtract_saturating(&mut self, a: Local, b: Local, result: Local) {
+        self.arithmetic(ArFunction::SubSaturate, &result, Operand::Tensor(tensor(&a)), Some(Operand::Tensor(tensor(&b))), None);
+    }
+
+    /// The larger or the smaller of two elements of one type.
+    pub fn extremum(&mut self, largest: bool, a: Local, b: Local, result: Local) {
+        let function = if largest { ArFunction::Max } else { ArFunction::Min };
+        self.arithmetic(function, &result, Operand::Tensor(tensor(&a)), Some(Operand::Tensor(tensor(&b))), None);
+    }
+
     /// max(input, constant); also between types of different sign.
     pub fn max_constant(&mut self, input: Local, result: Local, constant: i8) {
         let value = Operand::Const { bits: constant as u8 as u32, dtype: isa_type(input.dtype) };

@@ -15,8 +15,10 @@ mod emit;
 mod float;
 mod global;
 mod local;
+mod lut;
 mod matmul;
 mod pad;
+mod pairs;
 mod pool;
 mod report;
 mod softmax;
@@ -93,7 +95,8 @@ impl Context<'_> {
             _ if self.is_float_node(index) => float::generate(self, index),
             Op::TpuAdd(op) => elementwise::generate_add(self, index, op),
             Op::TpuRelu(op) => elementwise::generate_relu(self, index, op),
-            other => Err(format!("{} has no kernel", other.name())),
+            op if is_pair(op) => pairs::generate(self, index),
+            _ => lut::generate(self, index),
         }
     }
 
@@ -139,6 +142,11 @@ fn is_float(ty: &TensorType) -> bool {
     !matches!(ty.elem, Elem::Uniform { .. }) && is_float_type(ty.elem.storage())
 }
 
+/// Arithmetic of two tensors.
+fn is_pair(op: &Op) -> bool {
+    matches!(op, Op::TpuMul(_) | Op::TpuSub(_) | Op::TpuMax(_) | Op::TpuMin(_) | Op::TpuPReluOp(_))
+}
+
 fn computes_floats(program: &Program, node: usize) -> bool {
     program.nodes[node].results.first().and_then(|&v| program.tensor_type(v)).is_some_and(is_float)
 }
@@ -171,7 +179,8 @@ fn check_supported(program: &Program) -> Result<(), CodegenError> {
             _ if float => float::refuse(program, index),
             Op::TpuAdd(_) => elementwise::refuse_add(program, index),
             Op::TpuRelu(_) => one_kind(),
-            _ => refuse("no kernel"),
+            op if is_pair(op) => pairs::refuse(program, index),
+            _ => lut::refuse(program, index),
         };
         if let Some(reason) = reason {
             list.push((program.node_name(index).to_owned(), node.op.name(), reason));

@@ -8,8 +8,8 @@ use crate::view::ElementType;
 use tpuc_kernels::binary::Broadcast;
 use tpuc_kernels::integer::{Table, combine};
 use tpuc_ops::{Op, tpu};
-use tpuc_tensor::Data;
-use tpuc_tensor::round::shift_half_up;
+use tpuc_tensor::round::{saturate, shift_half_up};
+use tpuc_tensor::{DType, Data};
 
 /// The integer that a function of an 8-bit integer gives, before it saturates; `None` if it has no integer form.
 /// `x * multiplier >> rshift` rounds halves up (`spec/lowering.md` section 4).
@@ -57,6 +57,14 @@ fn function(op: &Op) -> Option<Box<dyn Fn(i64) -> i64>> {
         }
         _ => return None,
     })
+}
+
+/// What a function of an 8-bit integer gives for every one, by its bits; `None` if the op has no such form (or a table of its
+/// own).
+pub fn eight_bit_table(op: &Op, from: DType, to: DType) -> Option<[u8; 256]> {
+    let f = function(op)?;
+    let element = |bits: usize| if from.is_signed() { i64::from(bits as u8 as i8) } else { bits as i64 };
+    Some(std::array::from_fn(|bits| saturate(f(element(bits)), to) as u8))
 }
 
 /// A constant that lowering has made an integer.

@@ -39,6 +39,7 @@ pub use tpuc_ops::Family;
 pub use error::InterpError;
 pub use executor::Executor;
 pub use node::PreparedNode;
+pub use integer::eight_bit_table;
 pub use observer::{Ignore, Observer, Want};
 pub use plan::Plan;
 pub use runner::{Activation, Memory, Runner};

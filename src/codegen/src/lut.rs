@@ -1,0 +1,61 @@
+//! Functions of one 8-bit tensor: a table of 256 results, looked up by the bits of the element.
+
+use crate::Context;
+use crate::elementwise::flat_steps;
+use crate::emit::Ddr;
+use crate::local::{LANES, half};
+use tpuc_interp::eight_bit_table;
+use tpuc_ops::{Op, Program};
+use tpuc_tensor::{DType, round};
+
+/// Elements a lane of one step: of one byte each, and two as an index.
+const RUN: u64 = 24 << 10;
+
+/// Whether an op is such a function, or why it has no table.
+pub fn refuse(program: &Program, node: usize) -> Option<String> {
+    let values = program.nodes[node].operands.iter().take(1).chain(&program.nodes[node].results);
+    let mut types = values.filter_map(|&v| program.tensor_type(v));
+    if !types.all(crate::is_int8) {
+        return Some("of integers only symmetric INT8 is generated".into());
+    }
+    let op = &program.nodes[node].op;
+    (!matches!(op, Op::TpuLut(_)) && eight_bit_table(op, DType::I8, DType::I8).is_none()).then(|| "no kernel".into())
+}
+
+/// Results by the bits of the element.
+fn table(context: &Context, node: usize, from: DType, to: DType) -> Result<Vec<u8>, String> {
+    let op = &context.program.nodes[node].op;
+    if !matches!(op, Op::TpuLut(_)) {
+        return eight_bit_table(op, from, to).map(Vec::from).ok_or_else(|| "no kernel".into());
+    }
+    let weight = context.weight(context.operand(node, 1))?;
+    if weight.len() != 256 || weight.dtype().integer_range().is_none() {
+        return Err(format!("its table has {} elements of {}, expected 256 integers", weight.len(), weight.dtype()));
+    }
+    Ok(weight.to_f32().iter().map(|&v| round::saturate(v as i64, to) as u8).collect())
+}
+
+pub fn generate(context: &mut Context, node: usize) -> Result<(), String> {
+    let (input, result) = (context.operand(node, 0), context.result(node));
+    let (x_type, y_type) = (context.ty(input)?.clone(), context.ty(result)?.clone());
+    let (from, to) = (x_type.elem.storage(), y_type.elem.storage());
+    let (x_at, y_at) = (context.placement.offset(input)?, context.placement.offset(result)?);
+    let table = table(context, node, from, to)?;
+    let table_at = context.coeff.add(table);
+    for (turn, step) in flat_steps(y_type.count() as u64, RUN).into_iter().enumerate() {
+        let mut arena = half(turn);
+        // The first in each half, so that it stays where it is.
+        let table = arena.tensor([1, LANES, 1, 256], to)?;
+        if turn < 2 {
+            context.emit.load(table, Ddr::coefficients(table_at, [0, 0, 0, 1]));
+        }
+        // The element's bits, whatever its sign.
+        let (x, y) = (arena.tensor(step.shape(), DType::U8)?, arena.tensor(step.shape(), to)?);
+        let index = arena.tensor(step.shape(), DType::U16)?;
+        context.emit.load(x, step.ddr(x_at, 1));
+        context.emit.cast_exact(x, index);
+        context.emit.lookup(table, index, y);
+        context.emit.store(y, step.ddr(y_at, 1));
+    }
+    Ok(())
+}

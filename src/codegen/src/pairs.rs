@@ -1,0 +1,149 @@
+//! Arithmetic of two 8-bit tensors that broadcast: product, difference, maximum, minimum; slopes of a PRelu.
+
+use crate::Context;
+use crate::broadcast::{bytes, spread, tiles};
+use crate::emit::Ddr;
+use crate::local::{Arena, LANE_BYTES, Local, half};
+use tpuc_ops::{Op, Program, ValueId, tpu};
+use tpuc_tensor::DType;
+
+/// What becomes of two elements a and b. Shifts round halves up; results saturate.
+enum Pair {
+    /// (a b multiplier) >> rshift
+    Mul { multiplier: i64, rshift: i64, relu: bool },
+    /// (a m0 >> r0) - (b m1 >> r1)
+    Sub { multipliers: [i64; 2], rshifts: [i64; 2], reverse: bool, relu: bool },
+    /// The larger or the smaller one.
+    Extremum { largest: bool, relu: bool },
+    /// a where it is positive (times a multiplier, shifted), else a b >> rshift
+    PRelu { positive: Option<(i64, i64)>, rshift: i64 },
+}
+
+impl Pair {
+    fn of(op: &Op) -> Result<Pair, String> {
+        let two = |list: &Option<Vec<i64>>, default: i64, name: &str| match list.as_deref() {
+            None => Ok([default; 2]),
+            Some(&[a, b]) => Ok([a, b]),
+            Some(list) => Err(format!("{} {name}, expected 2", list.len())),
+        };
+        let extremum = |multipliers: &Option<Vec<i64>>, largest: bool, relu: bool| match multipliers {
+            None => Ok(Pair::Extremum { largest, relu }),
+            Some(_) => Err("an extremum with multipliers is not generated".to_owned()),
+        };
+        match op {
+            Op::TpuMul(op) if op.quant_mode == tpu::RequantMode::MultiplierShift => Ok(Pair::Mul { multiplier: op.multiplier.into(), rshift: op.rshift.into(), relu: op.do_relu }),
+            Op::TpuMul(_) => Err("another requantization than by multiplier and shift".into()),
+            Op::TpuSub(op) => {
+                Ok(Pair::Sub { multipliers: two(&op.multipliers, 1, "multipliers")?, rshifts: two(&op.rshifts, 0, "rshifts")?, reverse: op.is_reverse, relu: op.do_relu })
+            }
+            Op::TpuMax(op) => extremum(&op.multipliers, true, op.do_relu),
+            Op::TpuMin(op) => extremum(&op.multipliers, false, op.do_relu),
+            Op::TpuPReluOp(op) => {
+                let positive = op.multiplier_pos.map(|m| (i64::from(m), i64::from(op.rshift_pos.unwrap_or(0))));
+                Ok(Pair::PRelu { positive, rshift: op.rshift.into() })
+            }
+            _ => Err("no kernel".into()),
+        }
+    }
+}
+
+pub fn refuse(program: &Program, node: usize) -> Option<String> {
+    let (operands, results) = (&program.nodes[node].operands, &program.nodes[node].results);
+    if operands.len() != 2 {
+        return Some(format!("{} inputs, two are generated", operands.len()));
+    }
+    let computed = operands.iter().filter(|&&v| program.producer(v).is_some()).chain(results);
+    if !computed.filter_map(|&v| program.tensor_type(v)).all(crate::is_int8) {
+        return Some("of integers only symmetric INT8 is generated".into());
+    }
+    Pair::of(&program.nodes[node].op).err()
+}
+
+/// Where an operand is.
+struct Place {
+    base: Ddr,
+    dtype: DType,
+    shape: Vec<i64>,
+}
+
+impl Place {
+    fn of(context: &mut Context, value: ValueId) -> Result<Place, String> {
+        let ty = context.ty(value)?.clone();
+        if context.program.producer(value).is_some() {
+            return Ok(Place { base: Ddr::context(context.placement.offset(value)?, [0; 4]), dtype: ty.elem.storage(), shape: ty.shape });
+        }
+        let tensor = context.weight(value)?;
+        let dtype = tensor.dtype();
+        if !matches!(dtype, DType::I8 | DType::U8) {
+            return Err(format!("the constant is of type {dtype}, expected si8 or ui8"));
+        }
+        let bytes = tensor.to_le_bytes();
+        Ok(Place { base: Ddr::coefficients(context.coeff.add(bytes), [0; 4]), dtype, shape: ty.shape })
+    }
+}
+
+pub fn generate(context: &mut Context, node: usize) -> Result<(), String> {
+    let pair = Pair::of(&context.program.nodes[node].op)?;
+    let places = [Place::of(context, context.operand(node, 0))?, Place::of(context, context.operand(node, 1))?];
+    let result = Place::of(context, context.result(node))?;
+    // The operands, what is computed of them in at most 32 bits, the result.
+    let types = [DType::I8, DType::I8, DType::I32, DType::I16, DType::I16, DType::I8];
+    for (turn, tile) in tiles(&[&places[0].shape, &places[1].shape], &result.shape, |e| bytes(e, &types) <= LANE_BYTES / 2)?.into_iter().enumerate() {
+        let mut arena = half(turn);
+        let mut loaded = Vec::new();
+        for (place, part) in places.iter().zip(&tile.operands) {
+            let x = arena.tensor(part.shape, place.dtype)?;
+            context.emit.load(x, part.of(place.base, 1));
+            loaded.push(spread(x, tile.shape));
+        }
+        let y = arena.tensor(tile.shape, result.dtype)?;
+        pair.compute(context, &mut arena, loaded[0], loaded[1], y)?;
+        context.emit.store(y, tile.result.of(result.base, 1));
+    }
+    Ok(())
+}
+
+impl Pair {
+    fn compute(&self, context: &mut Context, arena: &mut Arena, a: Local, b: Local, y: Local) -> Result<(), String> {
+        let emit = &mut context.emit;
+        let relu = match *self {
+            Pair::Mul { multiplier, rshift, relu } => {
+                let product = arena.tensor(y.shape, DType::I32)?;
+                emit.multiply_wrapping(a, b, product);
+                emit.requant_constant(product, multiplier, rshift, y)?;
+                relu
+            }
+            Pair::Sub { multipliers, rshifts, reverse, relu } => {
+                let (first, second) = (arena.tensor(y.shape, DType::I16)?, arena.tensor(y.shape, DType::I16)?);
+                emit.multiply_shift(a, multipliers[0], rshifts[0], first)?;
+                emit.multiply_shift(b, multipliers[1], rshifts[1], second)?;
+                if reverse { emit.subtract_saturating(second, first, first) } else { emit.subtract_saturating(first, second, first) }
+                emit.cast_exact(first, y);
+                relu
+            }
+            Pair::Extremum { largest, relu } => {
+                let (first, second) = (arena.tensor(y.shape, DType::I16)?, arena.tensor(y.shape, DType::I16)?);
+                emit.cast_exact(a, first);
+                emit.cast_exact(b, second);
+                emit.extremum(largest, first, second, first);
+                emit.cast_exact(first, y);
+                relu
+            }
+            Pair::PRelu { positive, rshift } => {
+                let (first, second) = (arena.tensor(y.shape, DType::I16)?, arena.tensor(y.shape, DType::I16)?);
+                let least = arena.tensor(y.shape, a.dtype)?;
+                emit.min_constant(a, least, 0);
+                emit.multiply_shift_each(least, b, rshift, second)?;
+                let (multiplier, shift) = positive.unwrap_or((1, 0));
+                emit.max_constant(a, least, 0);
+                emit.multiply_shift(least, multiplier, shift, first)?;
+                emit.add_saturating(first, second, y);
+                false
+            }
+        };
+        if relu && y.dtype.is_signed() {
+            emit.max_constant(y, y, 0);
+        }
+        Ok(())
+    }
+}
