@@ -85,6 +85,10 @@ def FuseDepth2Space : ModulePass<"top-fuse-depth2space"> {
   let summary = "Recognize Depth2Space in Reshape, Permute, Reshape and in Concat of Slices";
 }
 
+def FuseGroupNorm : ModulePass<"top-fuse-group-norm"> {
+  let summary = "Recognize GroupNorm in Reshape, InstanceNorm, Reshape";
+}
+
 def FuseSame : ModulePass<"top-fuse-same"> {
   let summary = "Merge equal ops on equal operands";
 }

@@ -1,4 +1,4 @@
-//! `top-fuse-permute`: a Permute of a Permute is one.
+//! `top-fuse-permute`: a Permute of a Permute is one of the first one's input, whoever else reads the first one.
 
 use crate::FusePermuteOptions;
 use crate::edit::Editor;
@@ -13,7 +13,7 @@ pub fn run(module: &PassModule, _options: &FusePermuteOptions) -> Result<(), Str
 }
 
 fn fuse(editor: &mut Editor, node: usize, second: &top::Permute) -> bool {
-    let Some(producer) = editor.sole_producer(editor.operand(node, 0)) else { return false };
+    let Some(producer) = editor.producer(editor.operand(node, 0)) else { return false };
     let Op::TopPermute(first) = editor.op(producer).clone() else { return false };
     let rank = editor.shape(editor.result(node)).len();
     let (Ok(first), Ok(second)) = (first.resolve(rank), second.resolve(rank)) else { return false };

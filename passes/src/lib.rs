@@ -21,6 +21,7 @@ mod fuse_activation;
 mod fuse_bias;
 mod fuse_concat;
 mod fuse_depth2_space;
+mod fuse_group_norm;
 mod fuse_pad;
 mod fuse_permute;
 mod fuse_relu;
@@ -57,7 +58,7 @@ use tpuc_dialects::pass::{OptionSpec, PassSpec, register};
 include!(concat!(env!("OUT_DIR"), "/passes.rs"));
 
 /// The pipeline that an imported network goes through: `model_transform` runs it.
-pub const TOP_PIPELINE: &str = "builtin.module(top-fold-constants,top-split-to-slice,top-gather-to-slice,top-simplify-reshape,top-fuse-permute,top-fuse-depth2space,\
+pub const TOP_PIPELINE: &str = "builtin.module(top-fold-constants,top-split-to-slice,top-gather-to-slice,top-simplify-reshape,top-fuse-permute,top-fuse-depth2space,top-fuse-group-norm,\
      top-fuse-slice,top-fuse-concat,top-fuse-same,top-reduce-to-pool,top-interp-to-upsample,top-fuse-tile,top-fuse-pad,top-fold-batchnorm,top-fuse-bias,top-const-arithmetic,top-arithmetic-to-scale,top-merge-scale,top-merge-const,top-fuse-activation,top-move-relu,top-fuse-relu,top-merge-conv,shape-infer)";
 
 /// Makes the passes known by name. Any number of calls.

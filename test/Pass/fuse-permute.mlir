@@ -1,11 +1,11 @@
-// A Permute of a Permute is one; not where the first has another reader.
+// A Permute of a Permute is one of its input; the first one stays where it has another reader.
 // RUN: mkdir -p %t && cd %t && %npz make w.npz unused:1=0
 // RUN: %tpuc-opt %s --top-fuse-permute | FileCheck %s
 
 // CHECK: %[[IN:.*]] = "top.Input"
 // CHECK-NEXT: %{{.*}} = "top.Permute"(%[[IN]]) {order = [0, 3, 1, 2]} : (tensor<1x2x3x4xf32>) -> tensor<1x4x2x3xf32> loc(#[[B:.*]])
-// CHECK: %[[C:.*]] = "top.Permute"(%[[IN]]) {order = [3, 2, 1, 0]}
-// CHECK: "top.Permute"(%[[C]]) {order = [1, 0, 2, 3]}
+// CHECK: "top.Permute"(%[[IN]]) {order = [3, 2, 1, 0]}
+// CHECK: "top.Permute"(%[[IN]]) {order = [2, 3, 1, 0]}
 // CHECK: #[[B]] = loc("b")
 module @net attributes {module.weight_file = "w.npz"} {
   func.func @main(%arg0: tensor<1x2x3x4xf32>) -> (tensor<1x4x2x3xf32>, tensor<4x3x2x1xf32>, tensor<3x4x2x1xf32>) {

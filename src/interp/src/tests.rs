@@ -60,7 +60,8 @@ impl Network {
     fn grow(&mut self, x: ValueId, same: &[ValueId]) -> ValueId {
         let shape = self.shape(x);
         let channels = shape[1];
-        match self.random.next(0, 9) {
+        match self.random.next(0, 14) {
+            10.. => self.rearrange(x, same),
             0..=2 => {
                 let depthwise = self.random.next(0, 1) == 1;
                 let out = if depthwise { channels } else { self.random.next(1, 9) };
@@ -93,6 +94,65 @@ impl Network {
     }
 }
 
+impl Network {
+    /// One more op that moves, reduces or normalizes the elements of `x`, which has four dimensions before and after.
+    fn rearrange(&mut self, x: ValueId, same: &[ValueId]) -> ValueId {
+        let shape = self.shape(x);
+        let small = shape.iter().product::<i64>() < 2000;
+        let axis = self.random.next(0, 3);
+        let none = self.program.none();
+        match self.random.next(0, 11) {
+            0 => {
+                let order = [[0, 2, 3, 1], [0, 3, 1, 2], [0, 1, 3, 2], [0, 3, 2, 1]][self.random.next(0, 3) as usize];
+                self.push(top::Permute { order: order.to_vec(), ..Default::default() }, &[x])
+            }
+            1 | 2 => {
+                let (mut op, d) = (top::Slice { offset: vec![0; 4], steps: vec![1; 4], ends: vec![i64::MAX; 4], ..Default::default() }, axis as usize);
+                if self.random.next(0, 1) == 0 {
+                    (op.offset[d], op.steps[d]) = (self.random.next(0, shape[d] - 1), self.random.next(1, 2));
+                } else {
+                    (op.offset[d], op.steps[d], op.ends[d]) = (-1, self.random.next(-2, -1), i64::MIN);
+                }
+                self.push(op, &[x, none, none, none])
+            }
+            3 => self.push(top::Reverse { axis, ..Default::default() }, &[x]),
+            4 if small => {
+                let other = same.iter().copied().filter(|&o| self.shape(o) == shape).last().unwrap_or(x);
+                let weight = self.weight(&shape);
+                let axis = self.random.next(1, 3) as i32;
+                self.push(top::Concat { axis, do_relu: true, ..Default::default() }, &[x, weight, other])
+            }
+            5 if small => {
+                let tile = vec![1, self.random.next(1, 2), 1, self.random.next(1, 2)];
+                self.push(top::Tile { tile: Some(tile), ..Default::default() }, &[x])
+            }
+            6 if small => {
+                let scale_w = self.random.next(1, 2);
+                self.push(top::Upsample { scale_h: 2, scale_w, ..Default::default() }, &[x])
+            }
+            7 if small => {
+                let coord_mode = tpuc_ops::resize::COORD_MODES[self.random.next(0, 3) as usize].to_owned();
+                let mode = tpuc_ops::resize::INTERP_MODES[self.random.next(0, 1) as usize].to_owned();
+                self.push(top::Interp { mode, coord_mode, scale_h: 1.5, scale_w: 1.25, ..Default::default() }, &[x, none])
+            }
+            8 if shape[2] % 2 == 0 && shape[3] % 2 == 0 => {
+                self.push(top::Depth2Space { block_h: 2, block_w: 2, is_CRD: axis == 0, is_inversed: true, ..Default::default() }, &[x])
+            }
+            8 if shape[1] % 4 == 0 => self.push(top::Depth2Space { block_h: 2, block_w: 2, is_CRD: axis == 0, is_inversed: false, ..Default::default() }, &[x]),
+            9 => {
+                let weight = self.weight(&[1, 1, 1, shape[3]]);
+                self.push(top::LayerNorm { axis: 3, eps: 1e-3, ..Default::default() }, &[x, weight, none])
+            }
+            10 => self.push(top::InstanceNorm { eps: 1e-3, ..Default::default() }, &[x, none, none]),
+            _ => {
+                let mode = tpuc_ops::reduce::REDUCE_MODES[self.random.next(0, 3) as usize].to_owned();
+                let axes = [vec![1], vec![2], vec![1, 3], vec![3]][self.random.next(0, 3) as usize].clone();
+                self.push(top::Reduce { axes, keepdims: true, mode, ..Default::default() }, &[x])
+            }
+        }
+    }
+}
+
 /// Every node alone, row-major, in order.
 fn node_by_node(plan: &Plan, input: &Tensor) -> BTreeMap<String, Tensor> {
     let program = plan.program();
@@ -111,7 +171,7 @@ fn node_by_node(plan: &Plan, input: &Tensor) -> BTreeMap<String, Tensor> {
 
 #[test]
 fn random_networks_run_as_their_nodes_do() {
-    for seed in 0..40 {
+    for seed in 0..120 {
         let (mut network, mut x) = Network::new(seed, &[1 + seed as i64 % 2, 3, 6, 5]);
         let mut all = vec![x];
         for _ in 0..12 {

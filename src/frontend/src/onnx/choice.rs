@@ -1,8 +1,9 @@
-//! Comparisons, Not, Where. Conditions are floats: 1 where they hold, else 0.
+//! Comparisons, Not, Where, Cast. Conditions are floats: 1 where they hold, else 0; so are integers.
 
 use super::Importer;
 use super::node::OnnxNode;
-use tpuc_ops::{ValueId, top};
+use tpuc_ops::{Op, ValueId, top};
+use tpuc_tensor::DType;
 
 impl Importer<'_> {
     pub(super) fn compare(&mut self, node: &OnnxNode) -> Result<ValueId, String> {
@@ -40,6 +41,30 @@ impl Importer<'_> {
             ..Default::default()
         };
         self.push(op, &operands, &node.layer)
+    }
+
+    /// All activations are floats. What is whole already is also what it is cast to; rounding to integers is refused.
+    pub(super) fn cast(&mut self, node: &OnnxNode) -> Result<ValueId, String> {
+        let input = self.value(node.need(0)?)?;
+        let to = super::tensor::dtype(node.int("to", 1) as i32).ok_or("its element type is not supported")?;
+        let floats = matches!(to, DType::F32 | DType::F64 | DType::F16 | DType::BF16);
+        if floats || self.is_whole(input) {
+            return Ok(input);
+        }
+        Err(format!("an activation cast to {to} is not supported"))
+    }
+
+    /// Whether a value is an index or a condition, or such elements moved.
+    fn is_whole(&self, value: ValueId) -> bool {
+        let mut value = value;
+        loop {
+            let Some(node) = self.program.producer(value).map(|n| &self.program.nodes[n]) else { return false };
+            match node.op {
+                Op::TopArg(_) | Op::TopCompare(_) | Op::TopCompareConst(_) => return true,
+                Op::TopReshape(_) | Op::TopSqueeze(_) | Op::TopUnsqueeze(_) | Op::TopPermute(_) | Op::TopSlice(_) => value = node.operands[0],
+                _ => return false,
+            }
+        }
     }
 
     /// The value of a constant of one element.

@@ -196,7 +196,7 @@ fn hostile_nodes_are_refused() {
         [("approximate", "tanh"), ("mode", "linear"), ("mode", "reflect"), ("auto_pad", "SAME_LOWER"), ("coordinate_transformation_mode", "align_corners"), ("nearest_mode", "ceil"), ("mode", "CRD")];
     const SHAPES: [&[i64]; 8] = [&[1], &[4], &[2, 3], &[1, 8, 12], &[1, 8, 12, 10], &[2, 4, 1, 1], &[1, 4, 2, 6, 6], &[1, 1, 1, 1, 1, 1, 1]];
     let ops: Vec<&str> = convert::SUPPORTED.iter().chain(super::elementwise::SUPPORTED).copied().collect();
-    for round in 0..20_000 {
+    for round in 0..30_000 {
         let op = ops[round % ops.len()];
         let mut model = Model::new(SHAPES[random(SHAPES.len())]);
         model.input("y", SHAPES[random(SHAPES.len())]);
@@ -219,5 +219,22 @@ fn hostile_nodes_are_refused() {
         if let Ok(imported) = model.import() {
             imported.program.check().unwrap();
         }
+    }
+}
+
+#[test]
+fn casts_of_what_is_whole() {
+    let model = |to: i64| Model::new(&PICTURE).node("ArgMax", "x", "a").int("axis", 1).node("Cast", "a", "b").int("to", to).node("Relu", "b", "c");
+    assert_eq!(model(6).layers(), [layer("a_ArgMax", "top.Arg", &[1, 1, 12, 10]), layer("c_Relu", "top.Relu", &[1, 1, 12, 10])]);
+    let cut = Model::new(&PICTURE).node("Cast", "x", "b").int("to", 7).node("Relu", "b", "c");
+    assert_eq!(cut.error(), "layer 'b_Cast' (Cast): an activation cast to si64 is not supported");
+}
+
+/// The page for users names what is imported.
+#[test]
+fn the_documentation_lists_every_operator() {
+    let page = include_str!("../../../../docs/onnx.md");
+    for op in [convert::SUPPORTED, super::elementwise::SUPPORTED].concat() {
+        assert!(page.split(|c: char| !c.is_alphanumeric()).any(|word| word == op), "docs/onnx.md does not name {op}");
     }
 }
