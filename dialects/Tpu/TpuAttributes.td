@@ -34,6 +34,28 @@ def Tpu_PoolMode : I32EnumAttr<"PoolMode", "What a window is reduced to", [
 ]> { let genSpecializedAttr = 0; let cppNamespace = "::tpuc::tpu"; }
 def Tpu_PoolModeAttr : EnumAttr<Tpu_Dialect, Tpu_PoolMode, "pool_mode">;
 
+def Tpu_PaddingMode : I32EnumAttr<"PaddingMode", "What stands in the border", [
+  I32EnumAttrCase<"constant", 0>,
+  I32EnumAttrCase<"reflect", 1>,
+  I32EnumAttrCase<"symmetric", 2>,
+  I32EnumAttrCase<"edge", 3>
+]> { let genSpecializedAttr = 0; let cppNamespace = "::tpuc::tpu"; }
+def Tpu_PaddingModeAttr : EnumAttr<Tpu_Dialect, Tpu_PaddingMode, "Pad_Mode">;
+
+def Tpu_ResizeMode : I32EnumAttr<"ResizeMode", "How a pixel between pixels is found", [
+  I32EnumAttrCase<"nearest", 0>,
+  I32EnumAttrCase<"linear", 1>
+]> { let genSpecializedAttr = 0; let cppNamespace = "::tpuc::tpu"; }
+def Tpu_ResizeModeAttr : EnumAttr<Tpu_Dialect, Tpu_ResizeMode, "mode">;
+
+def Tpu_ResizeCoordMode : I32EnumAttr<"ResizeCoordMode", "Which position of the input a pixel of the result has", [
+  I32EnumAttrCase<"align_corners", 0>,
+  I32EnumAttrCase<"half_pixel", 1>,
+  I32EnumAttrCase<"pytorch_half_pixel", 2>,
+  I32EnumAttrCase<"asymmetric", 3>
+]> { let genSpecializedAttr = 0; let cppNamespace = "::tpuc::tpu"; }
+def Tpu_ResizeCoordModeAttr : EnumAttr<Tpu_Dialect, Tpu_ResizeCoordMode, "coord_mode">;
+
 def Tpu_ActiveMode : I32EnumAttr<"ActiveMode", "A function of one tensor; TGELU and QGELU approximate GELU by tanh and by a sigmoid", [
   I32EnumAttrCase<"TANH", 0>,
   I32EnumAttrCase<"SIGMOID", 1>,

@@ -8,6 +8,7 @@ include "Tpu/TpuAttributes.td"
 class Tpu_Op<string mnemonic, list<Trait> traits = []> : Tpuc_ComputeOp<Tpu_Dialect, mnemonic, traits>;
 
 include "Tpu/TpuElementwiseOps.td"
+include "Tpu/TpuStructureOps.td"
 
 def Tpu_CastOp : Tpu_Op<"Cast"> {
   let summary = "Another element type for the same values";
@@ -116,31 +117,6 @@ def Tpu_AddOp : Tpu_Op<"Add"> {
   let results = (outs AnyRankedTensor:$output);
 }
 
-def Tpu_Pool2DOp : Tpu_Op<"Pool2D"> {
-  let summary = "Maximum or mean over a sliding window";
-  let description = [{ INT8 mean: the window's sum times `multiplier`, shifted by `rshift` (halves up). }];
-  let arguments = (ins
-    AnyRankedTensor:$input,
-    I64ArrayAttr:$kernel_shape,
-    I64ArrayAttr:$strides,
-    I64ArrayAttr:$pads,
-    Tpu_PoolModeAttr:$pool_mode,
-    DefaultValuedAttr<BoolAttr, "false">:$is_adaptive,
-    DefaultValuedAttr<BoolAttr, "true">:$keepdims,
-    DefaultValuedAttr<I64Attr, "0">:$pad_value,
-    DefaultValuedAttr<BoolAttr, "false">:$count_include_pad,
-    DefaultValuedAttr<BoolAttr, "false">:$do_relu,
-    DefaultValuedAttr<F64Attr, "-1.0">:$relu_limit,
-    OptionalAttr<SI32Attr>:$multiplier,
-    OptionalAttr<SI32Attr>:$rshift,
-    OptionalAttr<F64Attr>:$scale,
-    OptionalAttr<F64Attr>:$offset,
-    DefaultValuedAttr<Tpu_RoundModeAttr, "::tpuc::tpu::RoundMode::HalfAwayFromZero">:$round_mode,
-    DefaultValuedAttr<Tpu_RoundModeAttr, "::tpuc::tpu::RoundMode::HalfAwayFromZero">:$first_round_mode
-  );
-  let results = (outs AnyRankedTensor:$output);
-}
-
 def Tpu_ReluOp : Tpu_Op<"Relu"> {
   let summary = "max(x, 0) within one scale";
   let arguments = (ins
@@ -148,17 +124,6 @@ def Tpu_ReluOp : Tpu_Op<"Relu"> {
     DefaultValuedAttr<F64Attr, "-1.0">:$relu_limit,
     OptionalAttr<SI32Attr>:$multiplier,
     OptionalAttr<SI32Attr>:$rshift
-  );
-  let results = (outs AnyRankedTensor:$output);
-}
-
-def Tpu_PadOp : Tpu_Op<"Pad"> {
-  let summary = "Padding at the borders, in the storage type";
-  let arguments = (ins
-    AnyRankedTensor:$input,
-    I64ArrayAttr:$paddings,
-    DefaultValuedAttr<F64Attr, "0.0">:$val,
-    DefaultValuedAttr<StrAttr, "\"constant\"">:$mode
   );
   let results = (outs AnyRankedTensor:$output);
 }

@@ -134,8 +134,9 @@ func.func @f(%x: tensor<1x4x8x8xf32>) -> tensor<1x4x8x9xf32> {
 // -----
 
 func.func @f(%x: tensor<1x4x8x8xf32>) -> tensor<1x4x8x8xf32> {
+  %none = "top.None"() : () -> none
   // expected-error@+1 {{'tpu.Pad' op paddings has 1 entries, expected 8 (twice the rank of [1, 4, 8, 8])}}
-  %0 = "tpu.Pad"(%x) {paddings = [1]} : (tensor<1x4x8x8xf32>) -> tensor<1x4x8x8xf32>
+  %0 = "tpu.Pad"(%x, %none, %none, %none, %none) {paddings = [1]} : (tensor<1x4x8x8xf32>, none, none, none, none) -> tensor<1x4x8x8xf32>
   return %0 : tensor<1x4x8x8xf32>
 }
 
@@ -175,4 +176,23 @@ func.func @f(%x: tensor<1x16xf32>) -> tensor<1x4xf32> {
   // expected-error@+1 {{'tpu.MatMul' op bias has 3 elements, expected 4 (columns)}}
   %0 = "tpu.MatMul"(%x, %w, %b, %none, %none) : (tensor<1x16xf32>, tensor<16x4xf32>, tensor<3xf32>, none, none) -> tensor<1x4xf32>
   return %0 : tensor<1x4xf32>
+}
+
+// -----
+
+func.func @f(%x: tensor<1x3x8xf32>, %y: tensor<1x4x8xf32>) -> tensor<1x7x8xf32> {
+  // expected-error@+1 {{'tpu.Concat' op multipliers has 1 entries, expected 2 (inputs)}}
+  %0 = "tpu.Concat"(%x, %y) {axis = 1 : si32, multipliers = [1]} : (tensor<1x3x8xf32>, tensor<1x4x8xf32>) -> tensor<1x7x8xf32>
+  return %0 : tensor<1x7x8xf32>
+}
+
+// -----
+
+func.func @f(%x: tensor<1x3x8xf32>) -> tensor<1x3x4xf32> {
+  %none = "top.None"() : () -> none
+  %w = "top.Weight"() : () -> tensor<8x2xf32>
+  %o = "top.Weight"() : () -> tensor<2x4xf32>
+  // expected-error@+1 {{'tpu.Attention' op keys_weight has 8 elements, expected 8 x 2}}
+  %0 = "tpu.Attention"(%x, %none, %none, %w, %none, %o, %none, %w, %none, %o, %none, %none, %none) {dim = 2 : i64, head = 1 : i64, scale = 0.5 : f64} : (tensor<1x3x8xf32>, none, none, tensor<8x2xf32>, none, tensor<2x4xf32>, none, tensor<8x2xf32>, none, tensor<2x4xf32>, none, none, none) -> tensor<1x3x4xf32>
+  return %0 : tensor<1x3x4xf32>
 }

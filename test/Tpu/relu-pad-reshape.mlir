@@ -10,9 +10,10 @@ func.func @relu(%x: tensor<1x4x!quant.uniform<i8:f32, 0.5>>) -> tensor<1x4x!quan
 }
 
 // CHECK-LABEL: func.func @pad
-// CHECK: "tpu.Pad"(%{{.*}}) {mode = "constant", paddings = [0, 0, 1, 1, 0, 0, 1, 1], val = 0.000000e+00 : f64} : (tensor<1x4x8x8x!quant.uniform<i8:f32, 5.000000e-01>>) -> tensor<1x4x10x10x!quant.uniform<i8:f32, 5.000000e-01>>
+// CHECK: "tpu.Pad"(%{{.*}}) {mode = #tpu<Pad_Mode constant>, paddings = [0, 0, 1, 1, 0, 0, 1, 1], val = 0.000000e+00 : f64, with_insert_zero = false} : (tensor<1x4x8x8x!quant.uniform<i8:f32, 5.000000e-01>>, none, none, none, none) -> tensor<1x4x10x10x!quant.uniform<i8:f32, 5.000000e-01>>
 func.func @pad(%x: tensor<1x4x8x8x!quant.uniform<i8:f32, 0.5>>) -> tensor<1x4x10x10x!quant.uniform<i8:f32, 0.5>> {
-  %0 = "tpu.Pad"(%x) {paddings = [0, 0, 1, 1, 0, 0, 1, 1]} : (tensor<1x4x8x8x!quant.uniform<i8:f32, 0.5>>) -> tensor<1x4x10x10x!quant.uniform<i8:f32, 0.5>>
+  %none = "top.None"() : () -> none
+  %0 = "tpu.Pad"(%x, %none, %none, %none, %none) {paddings = [0, 0, 1, 1, 0, 0, 1, 1]} : (tensor<1x4x8x8x!quant.uniform<i8:f32, 0.5>>, none, none, none, none) -> tensor<1x4x10x10x!quant.uniform<i8:f32, 0.5>>
   return %0 : tensor<1x4x10x10x!quant.uniform<i8:f32, 0.5>>
 }
 

@@ -11,7 +11,7 @@ module @net attributes {module.weight_file = "w.npz"} {
     // CHECK: "tpu.Cast"{{.*}} -> tensor<1x3x16x16x!quant.uniform<i8:f32, 5.000000e-01>>
     %1 = "tpu.Cast"(%0) : (tensor<1x1x1x1xf32>) -> tensor<1x1x1x1x!q>
     // CHECK: "tpu.Pad"{{.*}} -> tensor<1x3x18x18x!quant.uniform<i8:f32, 5.000000e-01>>
-    %2 = "tpu.Pad"(%1) {paddings = [0, 0, 1, 1, 0, 0, 1, 1]} : (tensor<1x1x1x1x!q>) -> tensor<1x1x1x1x!q>
+    %2 = "tpu.Pad"(%1, %none, %none, %none, %none) {paddings = [0, 0, 1, 1, 0, 0, 1, 1]} : (tensor<1x1x1x1x!q>, none, none, none, none) -> tensor<1x1x1x1x!q>
     %w = "top.Weight"() : () -> tensor<2x3x3x3xi8>
     // CHECK: "tpu.Conv2D"{{.*}} -> tensor<1x2x8x8x!quant.uniform<u8:f32, 5.000000e-01>>
     %3 = "tpu.Conv2D"(%2, %w, %none) {kernel_shape = [3, 3], strides = [2, 2], pads = [0, 0, 0, 0], multiplier = [1, 1], rshift = [1, 1]} : (tensor<1x1x1x1x!q>, tensor<2x3x3x3xi8>, none) -> tensor<1x1x1x1x!u>

@@ -6,6 +6,7 @@ use crate::conv::steps;
 use crate::emit::{Ddr, float_bits};
 use crate::local::{LANE_BYTES, LANES, Local, aligned_bytes, half};
 use crate::tile::largest;
+use tpuc_ops::attr::EnumAttribute;
 use tpuc_ops::{Program, tpu};
 use tpuc_tensor::round;
 
@@ -75,7 +76,7 @@ impl Axis {
 
 /// The four axes of a padding, or why there is none. Leading dimensions without padding become one; missing ones are 1.
 fn axes(op: &tpu::Pad, input: &[i64], output: &[i64]) -> Result<[Axis; 4], String> {
-    let (border, rank) = (Border::of(&op.mode)?, input.len());
+    let (border, rank) = (Border::of(op.mode.case())?, input.len());
     if op.paddings.len() != 2 * rank || output.len() != rank {
         return Err(format!("paddings {:?} do not fit an input of shape {input:?}", op.paddings));
     }

@@ -2,12 +2,12 @@
 
 use crate::error::InterpError;
 use crate::view::{ElementType, Slice, SliceMut};
-use crate::{Options, add, affine, binary, cast, choice, conv, deconv, matmul, movement, norm, pad, pool, reduce, relu, reshape, resize, softmax, unary};
+use crate::{Options, add, affine, binary, cast, choice, conv, deconv, matmul, movement, norm, pad, pool, reduce, relu, reshape, resize, softmax, structure, unary};
 use std::sync::Arc;
 use tpuc_kernels::cast::HalfFloat;
 use tpuc_kernels::requant::RequantStyle;
 use tpuc_kernels::{KernelError, Layout, Workspace};
-use tpuc_ops::{Elem, Op, TensorType, ValueType, tpu, top_binary, top_const, top_unary, tpu_binary, tpu_unary};
+use tpuc_ops::{Elem, Op, TensorType, ValueType, tpu, top_binary, top_const, top_unary, tpu_binary, tpu_structure, tpu_unary};
 use tpuc_tensor::{DType, Data, Tensor};
 
 /// An op ready to run.
@@ -221,7 +221,7 @@ pub(crate) fn prepare(request: &Request<'_>) -> Result<Prepared, InterpError> {
 }
 
 /// Prepares an op whose result is not rounded yet.
-fn prepare_exact(request: &Request<'_>) -> Result<Prepared, InterpError> {
+pub(crate) fn prepare_exact(request: &Request<'_>) -> Result<Prepared, InterpError> {
     for ty in request.operands.iter().filter_map(ValueType::tensor).chain([request.result]) {
         check_size(request.op.name(), ty)?;
     }
@@ -248,7 +248,8 @@ fn prepare_exact(request: &Request<'_>) -> Result<Prepared, InterpError> {
         Op::TopBatchNorm(op) => affine::prepare_batch_norm(op, request),
         Op::TopScale(op) => affine::prepare_scale(op, request),
         Op::TopPad(op) => pad::prepare(&op.paddings, op.val, &op.mode, request),
-        Op::TpuPad(op) => pad::prepare(&op.paddings, op.val, &op.mode, request),
+        tpu_structure!() => structure::prepare(request),
+        Op::TpuAttention(_) => Err(request.unsupported("does not run yet")),
         Op::TopSoftmax(op) => softmax::prepare_top(op, request),
         Op::TpuSoftmax(op) => softmax::prepare_tpu(op, request),
         Op::TpuCast(op) => cast::prepare(op, request),
@@ -298,5 +299,5 @@ pub(crate) fn widened(tensor: &Arc<Tensor>) -> Arc<Tensor> {
 
 /// Whether the result is the operand's memory under another shape.
 pub(crate) fn is_alias(op: &Op) -> bool {
-    matches!(op, Op::TopInput(_) | Op::TopReshape(_) | Op::TopSqueeze(_) | Op::TopUnsqueeze(_) | Op::TpuReshape(_))
+    matches!(op, Op::TopInput(_) | Op::TopReshape(_) | Op::TopSqueeze(_) | Op::TopUnsqueeze(_) | Op::TpuReshape(_) | Op::TpuSqueeze(_) | Op::TpuUnsqueeze(_))
 }

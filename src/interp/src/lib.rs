@@ -29,6 +29,7 @@ mod relu;
 mod reshape;
 mod resize;
 mod softmax;
+mod structure;
 mod unary;
 mod view;
 

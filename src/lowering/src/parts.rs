@@ -2,6 +2,7 @@
 
 use crate::error::LowerError;
 use crate::lowered::OpContext;
+use tpuc_ops::attr::EnumAttribute;
 use tpuc_ops::{top, tpu};
 
 /// The constants of a convolution.
@@ -76,4 +77,10 @@ pub(crate) fn matmul(op: &top::MatMul) -> tpu::MatMul {
         q_group_size: op.q_group_size,
         ..Default::default()
     }
+}
+
+/// What stands in the border, by the word of a Top Pad.
+pub(crate) fn padding_mode(context: &OpContext, word: &str) -> Result<tpu::PaddingMode, LowerError> {
+    let unknown = || context.unsupported(format!("unknown mode '{word}', expected one of {}", tpu::PaddingMode::CASES.join(", ")));
+    tpu::PaddingMode::from_case(word).ok_or_else(unknown)
 }

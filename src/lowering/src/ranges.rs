@@ -7,7 +7,7 @@ mod arithmetic;
 
 use crate::chip::{Chip, Family};
 use crate::table::{CalibrationTable, Row, TableError};
-use tpuc_ops::{Elem, Node, Op, Program, TensorType, ValueId, ValueType, top_binary, top_const, top_unary, tpu_binary, tpu_choice, tpu_unary};
+use tpuc_ops::{Elem, Node, Op, Program, TensorType, ValueId, ValueType, top_binary, top_const, top_unary, tpu_binary, tpu_choice, tpu_structure, tpu_unary};
 
 /// Smallest and largest value that a tensor is meant to represent.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -111,9 +111,9 @@ fn rules(op: &Op, chip: &Chip) -> &'static [Rule] {
         top_unary!() | top_binary!() | top_const!() => &[],
         Op::TopAdd(_) | Op::TopBatchNorm(_) | Op::TopClip(_) | Op::TopConv(_) | Op::TopInput(_) | Op::TopMatMul(_) | Op::TopNone(_) | Op::TopScale(_)
         | Op::TopSoftmax(_) | Op::TopWeight(_) => &[],
-        Op::TpuA16MatMul(_) | Op::TpuAdd(_) | Op::TpuCast(_) | Op::TpuConv2D(_) | Op::TpuMatMul(_) | Op::TpuPad(_) | Op::TpuPool2D(_) | Op::TpuRelu(_) | Op::TpuReshape(_)
+        Op::TpuA16MatMul(_) | Op::TpuAdd(_) | Op::TpuCast(_) | Op::TpuConv2D(_) | Op::TpuMatMul(_) | Op::TpuPool2D(_) | Op::TpuRelu(_) | Op::TpuReshape(_)
         | Op::TpuSoftmax(_) => &[],
-        tpu_unary!() | tpu_binary!() | tpu_choice!() => &[],
+        tpu_unary!() | tpu_binary!() | tpu_choice!() | tpu_structure!() | Op::TpuAttention(_) => &[],
     }
 }
 
@@ -142,9 +142,9 @@ fn does_relu(op: &Op) -> bool {
         | Op::TopInstanceNorm(_) | Op::TopInterp(_) | Op::TopLayerNorm(_) | Op::TopPermute(_) | Op::TopReduce(_) | Op::TopReverse(_) | Op::TopSlice(_)
         | Op::TopSplit(_) | Op::TopSqueeze(_) | Op::TopTile(_) | Op::TopUnsqueeze(_) | Op::TopWhere(_) => false,
         Op::TopClip(_) | Op::TopInput(_) | Op::TopNone(_) | Op::TopPad(_) | Op::TopReshape(_) | Op::TopSoftmax(_) | Op::TopWeight(_) => false,
-        Op::TpuA16MatMul(_) | Op::TpuAdd(_) | Op::TpuCast(_) | Op::TpuConv2D(_) | Op::TpuMatMul(_) | Op::TpuPad(_) | Op::TpuPool2D(_) | Op::TpuRelu(_) | Op::TpuReshape(_)
+        Op::TpuA16MatMul(_) | Op::TpuAdd(_) | Op::TpuCast(_) | Op::TpuConv2D(_) | Op::TpuMatMul(_) | Op::TpuPool2D(_) | Op::TpuRelu(_) | Op::TpuReshape(_)
         | Op::TpuSoftmax(_) => false,
-        tpu_unary!() | tpu_binary!() | tpu_choice!() => false,
+        tpu_unary!() | tpu_binary!() | tpu_choice!() | tpu_structure!() | Op::TpuAttention(_) => false,
     }
 }
 

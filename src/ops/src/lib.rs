@@ -17,6 +17,7 @@ pub mod reduce;
 pub mod resize;
 mod shape;
 mod tpu_elementwise;
+mod tpu_structure;
 pub mod types;
 
 pub use attr::{Attr, AttrError, AttrKind, AttrSpec, EnumAttribute, OpSpec, ValueSpec};
@@ -77,7 +78,8 @@ impl Op {
             Op::TopMaxPool(op) => one(pool::infer(&pool::Window::of_max(op), &shapes)),
             Op::TpuPool2D(op) => one(pool::infer(&pool::Window::of_tpu(op), &shapes)),
             Op::TopPad(op) => one(shape::infer_pad(&op.paddings, &op.mode, &shapes)),
-            Op::TpuPad(op) => one(shape::infer_pad(&op.paddings, &op.mode, &shapes)),
+            tpu_structure!() => tpu_structure::infer(self, operands),
+            Op::TpuAttention(_) => one(tpu_structure::infer_attention(&shapes)),
             Op::TopReshape(op) => one(shape::infer_reshape(op.shape.as_deref(), op.flatten_start_dim, &shapes)),
             Op::TpuReshape(op) => one(shape::infer_reshape(op.shape.as_deref(), op.flatten_start_dim, &shapes)),
             Op::TopPermute(op) => one(movement::permute(op, &shapes)),
@@ -131,7 +133,7 @@ impl Op {
         }
         for (shape, result) in inferred.iter().zip(results) {
             // Only the second result of Arg may be none.
-            if result.is_none() && matches!(self, Op::TopArg(_)) {
+            if result.is_none() && matches!(self, Op::TopArg(_) | Op::TpuArg(_)) {
                 continue;
             }
             let found = result.tensor().map_or(&[][..], |t| &t.shape);
@@ -191,9 +193,18 @@ impl Op {
                 let filter = operands.get(1).and_then(ValueType::tensor).map_or(0, |t| t.count() / t.shape.get(1).copied().unwrap_or(1).max(1));
                 count(operands.first()).saturating_mul(filter * 2 + has_bias(2) + i64::from(op.do_relu))
             }
+            tpu_structure!() => tpu_structure::flops(self, operands, results),
+            // Three projections in, one out, and two products of rows with rows.
+            Op::TpuAttention(op) => {
+                let shape = |i: usize| operands.get(i).and_then(ValueType::tensor).map_or(&[][..], |t| &t.shape);
+                let (columns, rows) = (shape(0).last().copied().unwrap_or(1), shape(0).get(1).copied().unwrap_or(1));
+                let lines = count(operands.first()) / columns.max(1);
+                let products = columns.saturating_mul(4).saturating_add(rows.saturating_mul(2));
+                lines.saturating_mul(op.dim).saturating_mul(products).saturating_mul(2)
+            }
             Op::TopPermute(_) | Op::TopSlice(_) | Op::TopSplit(_) | Op::TopConcat(_) | Op::TopSqueeze(_) | Op::TopUnsqueeze(_) | Op::TopTile(_) | Op::TopExpand(_) => 0,
             Op::TopGather(_) | Op::TopDepth2Space(_) => 0,
-            Op::TopNone(_) | Op::TopWeight(_) | Op::TopInput(_) | Op::TopPad(_) | Op::TpuPad(_) | Op::TopReshape(_) | Op::TpuReshape(_) | Op::TpuCast(_) => 0,
+            Op::TopNone(_) | Op::TopWeight(_) | Op::TopInput(_) | Op::TopPad(_) | Op::TopReshape(_) | Op::TpuReshape(_) | Op::TpuCast(_) => 0,
         }
     }
 

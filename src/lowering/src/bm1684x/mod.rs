@@ -20,7 +20,7 @@ use crate::error::LowerError;
 use crate::float;
 use crate::lut;
 use crate::lowered::{Lowered, OpContext};
-use tpuc_ops::{Op, top_unary, tpu, tpu_binary, tpu_choice, tpu_unary};
+use tpuc_ops::{Op, top_unary, tpu, tpu_binary, tpu_choice, tpu_structure, tpu_unary};
 use tpuc_tensor::DType;
 
 pub(crate) fn lower(context: &OpContext) -> Result<Lowered, LowerError> {
@@ -86,8 +86,8 @@ fn lower_int8(context: &OpContext) -> Result<Lowered, LowerError> {
             Err(context.unsupported("cannot be lowered yet"))
         }
         Op::TopNone(_) | Op::TopWeight(_) => Err(context.unsupported("a constant is not computed")),
-        Op::TpuA16MatMul(_) | Op::TpuAdd(_) | Op::TpuCast(_) | Op::TpuConv2D(_) | Op::TpuMatMul(_) | Op::TpuPad(_) | Op::TpuPool2D(_) | Op::TpuRelu(_) | Op::TpuReshape(_)
+        Op::TpuA16MatMul(_) | Op::TpuAdd(_) | Op::TpuCast(_) | Op::TpuConv2D(_) | Op::TpuMatMul(_) | Op::TpuPool2D(_) | Op::TpuRelu(_) | Op::TpuReshape(_)
         | Op::TpuSoftmax(_) => Err(context.unsupported("is lowered already")),
-        tpu_unary!() | tpu_binary!() | tpu_choice!() => Err(context.unsupported("is lowered already")),
+        tpu_unary!() | tpu_binary!() | tpu_choice!() | tpu_structure!() | Op::TpuAttention(_) => Err(context.unsupported("is lowered already")),
     }
 }

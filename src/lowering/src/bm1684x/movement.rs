@@ -2,6 +2,7 @@
 
 use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext, OperandRef};
+use crate::parts::padding_mode;
 use tpuc_ops::{Elem, top, tpu};
 
 /// Network inputs stay float, with their range in the type; their users cast them.
@@ -24,7 +25,9 @@ pub(crate) fn pad(context: &OpContext, op: &top::Pad) -> Result<Lowered, LowerEr
     if val.is_nan() {
         return Err(context.unsupported("pads with NaN"));
     }
-    Ok(keep(context, tpu::Pad { paddings: op.paddings.clone(), val, mode: op.mode.clone() }, elem))
+    let mut pad = keep(context, tpu::Pad { paddings: op.paddings.clone(), val, mode: padding_mode(context, &op.mode)?, ..Default::default() }, elem);
+    pad.nodes[0].operands.resize(5, OperandRef::None);
+    Ok(pad)
 }
 
 /// Within one scale. An upper limit stays only where saturation does not enforce it already: the result has its

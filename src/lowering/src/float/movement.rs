@@ -3,6 +3,7 @@
 use super::{elem, float_type};
 use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext, OperandRef};
+use crate::parts::padding_mode;
 use tpuc_ops::{Elem, Op, top, tpu};
 use tpuc_tensor::DType;
 
@@ -19,7 +20,9 @@ pub(super) fn reshape(context: &OpContext, op: &top::Reshape, dtype: DType) -> R
 }
 
 pub(super) fn pad(context: &OpContext, op: &top::Pad, dtype: DType) -> Result<Lowered, LowerError> {
-    Ok(keep(context, tpu::Pad { paddings: op.paddings.clone(), val: op.val, mode: op.mode.clone() }, elem(dtype)))
+    let mut pad = keep(context, tpu::Pad { paddings: op.paddings.clone(), val: op.val, mode: padding_mode(context, &op.mode)?, ..Default::default() }, elem(dtype));
+    pad.nodes[0].operands.resize(5, OperandRef::None);
+    Ok(pad)
 }
 
 pub(super) fn relu(context: &OpContext, op: &top::Relu, dtype: DType) -> Result<Lowered, LowerError> {
