@@ -26,6 +26,7 @@ mod program;
 pub mod qtable;
 mod quantize;
 pub mod ranges;
+mod structure;
 pub mod strip;
 pub mod table;
 mod weight_only;

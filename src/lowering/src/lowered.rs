@@ -82,6 +82,9 @@ pub struct NewNode {
     pub operands: Vec<OperandRef>,
     pub name: String,
     pub ty: TensorType,
+    /// Stands right behind this operand of the Top op (and its casts) instead of in front of the layer; it reads that
+    /// operand alone.
+    pub behind: Option<usize>,
 }
 
 /// A weight in the form that the chip reads. `data` is flat; `ty` has the shape.
@@ -170,10 +173,10 @@ impl<'a> OpContext<'a> {
         quantized_elem(&self.result.elem).ok_or_else(|| LowerError::MissingThresholds { layers: vec![self.name.to_owned()] })
     }
 
-    /// The element type that operand 0 and the result share.
+    /// The element type of the result, whose integers those of operand 0 are too.
     pub(crate) fn shared_elem(&self) -> Result<Elem, LowerError> {
         let (input, result) = (self.operand_elem(0)?, self.result_elem()?);
-        if input == result {
+        if (input.storage(), input.scale()) == (result.storage(), result.scale()) {
             return Ok(result);
         }
         let range = |elem: &Elem| Range::of_elem(elem).map_or((0.0, 0.0), |r| (r.min, r.max));
@@ -196,7 +199,14 @@ impl Lowered {
     }
 
     pub(crate) fn push(&mut self, op: impl Into<Op>, operands: Vec<OperandRef>, name: impl Into<String>, ty: TensorType) -> OperandRef {
-        self.nodes.push(NewNode { op: op.into(), operands, name: name.into(), ty });
+        self.nodes.push(NewNode { op: op.into(), operands, name: name.into(), ty, behind: None });
+        OperandRef::Node(self.nodes.len() - 1)
+    }
+
+    /// An op of operand `index` alone, which stands right behind that value.
+    pub(crate) fn push_behind(&mut self, index: usize, elem: Elem, op: impl Into<Op>, name: impl Into<String>, ty: TensorType) -> OperandRef {
+        let node = NewNode { op: op.into(), operands: vec![OperandRef::Operand { index, elem }], name: name.into(), ty, behind: Some(index) };
+        self.nodes.push(node);
         OperandRef::Node(self.nodes.len() - 1)
     }
 

@@ -96,9 +96,10 @@ impl Casts {
     fn wanted(program: &Program, lowered: &[Lowered]) -> Casts {
         let mut casts = Casts { of: vec![Vec::new(); program.values.len()] };
         for (node, new) in lowered.iter().enumerate() {
-            for operand in new.nodes.iter().flat_map(|n| &n.operands) {
+            for (new_node, operand) in new.nodes.iter().flat_map(|n| n.operands.iter().map(move |o| (n, o))) {
                 if let OperandRef::Operand { index, elem } = operand {
-                    casts.want(program, lowered, program.nodes[node].operands[*index], elem, program.node_name(node));
+                    let reader = if new_node.behind.is_some() { &new_node.name } else { program.node_name(node) };
+                    casts.want(program, lowered, program.nodes[node].operands[*index], elem, reader);
                 }
             }
         }
@@ -147,6 +148,11 @@ struct Emitter {
     moved: Vec<Option<ValueId>>,
     /// Their casts.
     cast: Vec<Vec<(Elem, ValueId)>>,
+    /// By value of the Top program: new nodes that stand right behind it, as node of the Top program and position among its
+    /// new nodes.
+    behind: Vec<Vec<(usize, usize)>>,
+    /// Where those are now.
+    early: HashMap<(usize, usize), ValueId>,
 }
 
 impl Emitter {
@@ -162,25 +168,39 @@ impl Emitter {
             program.none();
         }
         let cast = vec![Vec::new(); top.values.len()];
-        Emitter { program, weights: WeightStore::new(), weight_values: HashMap::new(), names: HashSet::new(), moved, cast }
+        let mut behind = vec![Vec::new(); top.values.len()];
+        for (node, new) in lowered.iter().enumerate() {
+            for (position, new_node) in new.nodes.iter().enumerate() {
+                if let Some(value) = new_node.behind.and_then(|index| top.nodes[node].operands.get(index)) {
+                    behind[value.index()].push((node, position));
+                }
+            }
+        }
+        Emitter { program, weights: WeightStore::new(), weight_values: HashMap::new(), names: HashSet::new(), moved, cast, behind, early: HashMap::new() }
     }
 
     fn emit(&mut self, top: &Program, lowered: Vec<Lowered>, casts: &Casts) {
         for &input in &top.inputs {
             self.emit_casts(input, casts);
+            self.emit_behind(input, top, &lowered);
         }
-        for (index, new) in lowered.into_iter().enumerate() {
+        for (index, new) in lowered.iter().enumerate() {
             let node = &top.nodes[index];
-            let weights: Vec<ValueId> = new.weights.into_iter().map(|w| self.weight(w)).collect();
+            let weights: Vec<ValueId> = new.weights.iter().map(|w| self.weight(w.clone())).collect();
             let mut results = Vec::with_capacity(new.nodes.len());
-            for new_node in new.nodes {
+            for (position, new_node) in new.nodes.iter().enumerate() {
+                if let Some(&early) = self.early.get(&(index, position)) {
+                    results.push(early);
+                    continue;
+                }
                 let operands: Vec<ValueId> = new_node.operands.iter().map(|o| self.operand(o, &node.operands, &results, &weights)).collect();
-                let name = self.unique(new_node.name);
-                results.push(self.program.push(new_node.op, &operands, name, new_node.ty));
+                let name = self.unique(new_node.name.clone());
+                results.push(self.program.push(new_node.op.clone(), &operands, name, new_node.ty.clone()));
             }
             for (&result, &computed_by) in node.results.iter().zip(&new.results) {
                 self.moved[result.index()] = Some(results[computed_by]);
                 self.emit_casts(result, casts);
+                self.emit_behind(result, top, &lowered);
             }
         }
         self.program.outputs = top.outputs.iter().map(|&o| self.find(o, &Elem::F32)).collect();
@@ -194,6 +214,17 @@ impl Emitter {
             let name = self.unique(name.clone());
             let cast = self.program.push(tpu::Cast::default(), &[source], name, TensorType::new(&shape, *elem));
             self.cast[value.index()].push((*elem, cast));
+        }
+    }
+
+    /// Nodes that stand right behind a value follow its casts, again the last first.
+    fn emit_behind(&mut self, value: ValueId, top: &Program, lowered: &[Lowered]) {
+        for (node, position) in std::mem::take(&mut self.behind[value.index()]).into_iter().rev() {
+            let new_node = &lowered[node].nodes[position];
+            let operands: Vec<ValueId> = new_node.operands.iter().map(|o| self.operand(o, &top.nodes[node].operands, &[], &[])).collect();
+            let name = self.unique(new_node.name.clone());
+            let result = self.program.push(new_node.op.clone(), &operands, name, new_node.ty.clone());
+            self.early.insert((node, position), result);
         }
     }
 

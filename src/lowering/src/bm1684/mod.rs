@@ -37,8 +37,8 @@ fn lower_int8(context: &OpContext) -> Result<Lowered, LowerError> {
         Op::TopAvgPool(op) => pool::average_int8(context, op),
         Op::TopMaxPool(op) => pool::max_int8(context, op),
         Op::TopRelu(op) => relu(context, op),
-        Op::TopPad(op) => movement::pad(context, op),
-        Op::TopReshape(op) => movement::reshape(context, op),
+        Op::TopPad(_) | Op::TopReshape(_) | Op::TopPermute(_) | Op::TopSlice(_) | Op::TopSqueeze(_) | Op::TopUnsqueeze(_) | Op::TopTile(_)
+        | Op::TopDepth2Space(_) | Op::TopReverse(_) | Op::TopUpsample(_) => movement::moved(context),
         Op::TopScale(op) => scale::int8(context, op),
         Op::TopLeakyRelu(op) => unary::leaky_relu(context, op),
         Op::TopPRelu(_) => unary::prelu(context),

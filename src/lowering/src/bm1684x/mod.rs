@@ -8,6 +8,7 @@ pub(crate) mod binary;
 pub(crate) mod choice;
 pub(crate) mod constant;
 mod conv;
+mod deconv;
 mod matmul;
 pub(crate) mod movement;
 pub(crate) mod pool;
@@ -36,7 +37,7 @@ fn float_type(op: &Op, mode: Mode) -> DType {
     match (mode, op) {
         (_, op) if unary::needs_f32(op, mode) => DType::F32,
         (Mode::BF16, _) => DType::BF16,
-        (Mode::F16, Op::TopAvgPool(_)) | (Mode::F32 | Mode::Int8, _) => DType::F32,
+        (Mode::F16, Op::TopAvgPool(_) | Op::TopInstanceNorm(_)) | (Mode::F32 | Mode::Int8, _) => DType::F32,
         _ => DType::F16,
     }
 }
@@ -50,8 +51,10 @@ fn lower_int8(context: &OpContext) -> Result<Lowered, LowerError> {
         Op::TopAvgPool(op) => pool::average_int8(context, op),
         Op::TopMaxPool(op) => pool::max_int8(context, op),
         Op::TopRelu(op) => movement::relu(context, op),
-        Op::TopPad(op) => movement::pad(context, op),
-        Op::TopReshape(op) => movement::reshape(context, op),
+        Op::TopPad(_) | Op::TopReshape(_) | Op::TopPermute(_) | Op::TopSlice(_) | Op::TopSqueeze(_) | Op::TopUnsqueeze(_) | Op::TopTile(_)
+        | Op::TopDepth2Space(_) | Op::TopReverse(_) | Op::TopUpsample(_) => movement::moved(context),
+        Op::TopExpand(_) => movement::expand(context),
+        Op::TopConcat(op) => movement::concat(context, op),
         Op::TopSoftmax(op) => match softmax::is_integer(context, op) {
             true => softmax::int8(context, op),
             false => float::lower(context, context.chip.fallback),
@@ -80,11 +83,12 @@ fn lower_int8(context: &OpContext) -> Result<Lowered, LowerError> {
             None => Err(context.unsupported("has no INT8 form")),
         },
         Op::TopBatchNorm(_) => Err(context.unsupported("top_optimize turns it into a convolution; its scale and bias must be weights")),
-        Op::TopArg(_) | Op::TopConcat(_) | Op::TopDeconv(_) | Op::TopDepth2Space(_) | Op::TopExpand(_) | Op::TopGather(_)
-        | Op::TopGroupNorm(_) | Op::TopInstanceNorm(_) | Op::TopInterp(_) | Op::TopLayerNorm(_) | Op::TopPermute(_) | Op::TopReduce(_) | Op::TopReverse(_)
-        | Op::TopSlice(_) | Op::TopSplit(_) | Op::TopSqueeze(_) | Op::TopTile(_) | Op::TopUnsqueeze(_) | Op::TopUpsample(_) => {
-            Err(context.unsupported("cannot be lowered yet"))
+        Op::TopGather(_) | Op::TopInterp(_) | Op::TopReduce(_) | Op::TopLayerNorm(_) | Op::TopGroupNorm(_) | Op::TopArg(_) => {
+            float::lower(context, context.chip.fallback)
         }
+        Op::TopInstanceNorm(_) => float::lower(context, DType::F32),
+        Op::TopDeconv(op) => deconv::int8(context, op),
+        Op::TopSplit(_) => Err(context.unsupported("top-split-to-slice turns it into Slices")),
         Op::TopNone(_) | Op::TopWeight(_) => Err(context.unsupported("a constant is not computed")),
         Op::TpuA16MatMul(_) | Op::TpuAdd(_) | Op::TpuCast(_) | Op::TpuConv2D(_) | Op::TpuMatMul(_) | Op::TpuPool2D(_) | Op::TpuRelu(_) | Op::TpuReshape(_)
         | Op::TpuSoftmax(_) => Err(context.unsupported("is lowered already")),

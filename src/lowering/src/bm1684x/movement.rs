@@ -1,9 +1,11 @@
-//! Ops that keep the scale: inputs, reshapes, padding, standalone Relu.
+//! Ops that keep the scale: inputs, all that moves elements, standalone Relu.
 
 use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext, OperandRef};
-use crate::parts::padding_mode;
-use tpuc_ops::{Elem, top, tpu};
+use super::rescale::rescaled;
+use crate::float;
+use crate::structure;
+use tpuc_ops::{Elem, Op, TensorType, top, tpu};
 
 /// Network inputs stay float, with their range in the type; their users cast them.
 pub(crate) fn input(context: &OpContext, op: &top::Input) -> Result<Lowered, LowerError> {
@@ -11,23 +13,54 @@ pub(crate) fn input(context: &OpContext, op: &top::Input) -> Result<Lowered, Low
     Ok(Lowered::one(op.clone(), vec![OperandRef::Operand { index: 0, elem }], context.name, context.result.clone()))
 }
 
-pub(crate) fn reshape(context: &OpContext, op: &top::Reshape) -> Result<Lowered, LowerError> {
-    let elem = context.shared_elem()?;
-    let reshape = tpu::Reshape { shape: op.shape.clone(), flatten_start_dim: op.flatten_start_dim };
-    Ok(keep(context, reshape, elem))
+/// Elements move as integers. Where ranges differ, as they may in front of a Depth2Space, the input is brought to the
+/// result's scale first.
+pub(crate) fn moved(context: &OpContext) -> Result<Lowered, LowerError> {
+    let output = context.result_elem()?;
+    let mut op = structure::moved(context)?.ok_or_else(|| context.unsupported("has no INT8 form"))?;
+    match &mut op {
+        Op::TpuPad(pad) => pad.val = quantized(context, pad.val, output)?,
+        // Saturation is the limit.
+        Op::TpuUpsample(upsample) => upsample.relu_limit = -1.0,
+        _ => {}
+    }
+    let mut lowered = Lowered::default();
+    let input = rescaled(context, &mut lowered, 0, output)?;
+    structure::push(context, &mut lowered, op, vec![input], output);
+    Ok(lowered.finish())
 }
 
-/// The constant is quantized with the tensor's scale: `round(val / scale)`, within the storage type.
-pub(crate) fn pad(context: &OpContext, op: &top::Pad) -> Result<Lowered, LowerError> {
-    let elem = context.shared_elem()?;
+/// A constant in steps of a type: `round(val / scale)`, within the storage type.
+fn quantized(context: &OpContext, val: f64, elem: Elem) -> Result<f64, LowerError> {
     let (low, high) = elem.storage().integer_range().unwrap_or((0, 0));
-    let val = (op.val / elem.scale().unwrap_or(1.0)).round().clamp(low as f64, high as f64);
-    if val.is_nan() {
-        return Err(context.unsupported("pads with NaN"));
+    let steps = (val / elem.scale().unwrap_or(1.0)).round().clamp(low as f64, high as f64);
+    if steps.is_nan() { Err(context.unsupported("pads with NaN")) } else { Ok(steps) }
+}
+
+pub(crate) fn expand(context: &OpContext) -> Result<Lowered, LowerError> {
+    let output = context.result_elem()?;
+    let (shape, tile) = structure::repetitions(context)?;
+    let mut lowered = Lowered::default();
+    let mut input = rescaled(context, &mut lowered, 0, output)?;
+    if shape.len() != context.tensor(0)?.shape.len() {
+        let view = tpu::Reshape { shape: Some(shape.clone()), flatten_start_dim: -1 };
+        input = lowered.push(view, vec![input], format!("{}_reshape", context.name), TensorType::new(&shape, output));
     }
-    let mut pad = keep(context, tpu::Pad { paddings: op.paddings.clone(), val, mode: padding_mode(context, &op.mode)?, ..Default::default() }, elem);
-    pad.nodes[0].operands.resize(5, OperandRef::None);
-    Ok(pad)
+    structure::push(context, &mut lowered, tpu::Tile { tile }, vec![input], output);
+    Ok(lowered.finish())
+}
+
+/// Inputs of another scale or sign than the result's are brought to it. With a constant among them it is float arithmetic.
+pub(crate) fn concat(context: &OpContext, op: &top::Concat) -> Result<Lowered, LowerError> {
+    if (0..context.operands.len()).any(|i| context.is_weight(i)) {
+        return float::lower(context, context.chip.fallback);
+    }
+    let output = context.result_elem()?;
+    let mut lowered = Lowered::default();
+    let operands = (0..context.operands.len()).map(|i| rescaled(context, &mut lowered, i, output)).collect::<Result<_, _>>()?;
+    let concat = tpu::Concat { axis: op.axis, only_merge: op.only_merge, do_relu: op.do_relu, ..Default::default() };
+    structure::push(context, &mut lowered, concat, operands, output);
+    Ok(lowered.finish())
 }
 
 /// Within one scale. An upper limit stays only where saturation does not enforce it already: the result has its
@@ -36,9 +69,6 @@ pub(crate) fn relu(context: &OpContext, op: &top::Relu) -> Result<Lowered, Lower
     let elem = context.shared_elem()?;
     let reach = elem.scale().unwrap_or(1.0) * elem.storage().integer_range().map_or(0.0, |(_, high)| high as f64);
     let limited = op.relu_limit > 0.0 && op.relu_limit < reach * (1.0 - 1e-6);
-    Ok(keep(context, tpu::Relu { relu_limit: if limited { op.relu_limit } else { -1.0 }, ..Default::default() }, elem))
-}
-
-fn keep(context: &OpContext, op: impl Into<tpuc_ops::Op>, elem: Elem) -> Lowered {
-    Lowered::one(op, vec![OperandRef::Operand { index: 0, elem }], context.name, context.result_type(elem))
+    let relu = tpu::Relu { relu_limit: if limited { op.relu_limit } else { -1.0 }, ..Default::default() };
+    Ok(structure::unary(context, relu, OperandRef::Operand { index: 0, elem: context.operand_elem(0)? }, elem))
 }

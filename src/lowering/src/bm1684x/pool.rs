@@ -61,7 +61,7 @@ pub(crate) fn max_int8(context: &OpContext, op: &top::MaxPool) -> Result<Lowered
         first_round_mode: round_mode(context, &op.first_round_mode)?,
         ..Default::default()
     };
-    let operand = OperandRef::Operand { index: 0, elem };
+    let operand = OperandRef::Operand { index: 0, elem: context.operand_elem(0)? };
     Ok(Lowered::one(pool, vec![operand], context.name, context.result_type(elem)))
 }
 

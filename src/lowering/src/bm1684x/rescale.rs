@@ -23,13 +23,12 @@ pub(crate) fn rescaled(context: &OpContext, lowered: &mut Lowered, index: usize,
         return Ok(lowered.weight(quantized));
     }
     let from = context.operand_elem(index)?;
-    let input = OperandRef::Operand { index, elem: from };
     if from.scale() == Some(scale) && from.storage() == to.storage() {
-        return Ok(input);
+        return Ok(OperandRef::Operand { index, elem: from });
     }
     let (multiplier, rshift) = fitted(context, from.scale().unwrap_or(1.0) / scale)?;
     let shift = tpu::MulShift { multiplier, rshift, const_val: None, do_relu: None, relu_limit: None, is_scalar: None };
-    Ok(lowered.push(shift, vec![input], format!("{}_to_{}", operand.name, context.name), TensorType::new(shape, to)))
+    Ok(lowered.push_behind(index, from, shift, format!("{}_to_{}", operand.name, context.name), TensorType::new(shape, to)))
 }
 
 /// Multiplier and shift of a scale in 8 bits: the nearest, or on CV18xx the largest of 7 bits, towards zero.

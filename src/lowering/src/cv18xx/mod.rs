@@ -39,8 +39,8 @@ fn lower_int8(context: &OpContext) -> Result<Lowered, LowerError> {
         Op::TopMaxPool(op) => pool::max_int8(context, op),
         Op::TopRelu(op) if op.relu_limit > 0.0 => lower_bf16(context),
         Op::TopRelu(op) => movement::relu(context, op),
-        Op::TopPad(op) => movement::pad(context, op),
-        Op::TopReshape(op) => movement::reshape(context, op),
+        Op::TopPad(_) | Op::TopReshape(_) | Op::TopPermute(_) | Op::TopSlice(_) | Op::TopSqueeze(_) | Op::TopUnsqueeze(_) | Op::TopTile(_)
+        | Op::TopDepth2Space(_) | Op::TopReverse(_) | Op::TopUpsample(_) => movement::moved(context),
         Op::TopSub(op) => add::int8(context, &arithmetic::as_sum(op)),
         Op::TopMul(op) => arithmetic::mul_int8(context, op),
         Op::TopMax(_) => binary::extremum(context, tpu::Max::default()),

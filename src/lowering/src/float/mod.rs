@@ -11,6 +11,7 @@ mod movement;
 mod pool;
 mod pow;
 mod softmax;
+mod structure;
 mod unary;
 
 use crate::error::LowerError;
@@ -30,8 +31,14 @@ pub(crate) fn lower(context: &OpContext, dtype: DType) -> Result<Lowered, LowerE
         Op::TopAvgPool(op) => pool::average(context, op, dtype),
         Op::TopMaxPool(op) => pool::max(context, op, dtype),
         Op::TopRelu(op) => movement::relu(context, op, dtype),
-        Op::TopPad(op) => movement::pad(context, op, dtype),
-        Op::TopReshape(op) => movement::reshape(context, op, dtype),
+        Op::TopPad(_) | Op::TopReshape(_) | Op::TopPermute(_) | Op::TopSlice(_) | Op::TopSqueeze(_) | Op::TopUnsqueeze(_) | Op::TopTile(_)
+        | Op::TopDepth2Space(_) | Op::TopReverse(_) | Op::TopUpsample(_) => structure::movement(context, dtype),
+        Op::TopExpand(_) => structure::expand(context, dtype),
+        Op::TopConcat(op) => structure::concat(context, op, dtype),
+        Op::TopGather(op) => structure::gather(context, op, dtype),
+        Op::TopInterp(_) | Op::TopReduce(_) | Op::TopLayerNorm(_) | Op::TopInstanceNorm(_) | Op::TopGroupNorm(_) => structure::arithmetic(context, dtype),
+        Op::TopArg(_) => structure::arg(context, dtype),
+        Op::TopDeconv(op) => structure::deconv(context, op, dtype),
         Op::TopSoftmax(op) => softmax::float(context, op, dtype),
         Op::TopScale(op) => binary::scale(context, op, dtype),
         Op::TopBatchNorm(_) => Err(context.unsupported("top_optimize turns it into a convolution; its scale and bias must be weights")),

@@ -1,9 +1,8 @@
-//! Ops that compute nothing, or nothing that a narrower type would change.
+//! Inputs and Relu.
 
 use super::{elem, float_type};
 use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext, OperandRef};
-use crate::parts::padding_mode;
 use tpuc_ops::{Elem, Op, top, tpu};
 use tpuc_tensor::DType;
 
@@ -13,28 +12,8 @@ pub(super) fn input(context: &OpContext, op: &top::Input) -> Result<Lowered, Low
     Ok(Lowered::one(op.clone(), vec![OperandRef::Operand { index: 0, elem }], context.name, context.result.clone()))
 }
 
-/// In whatever float type its operand is computed: a cast would be for nothing.
-pub(super) fn reshape(context: &OpContext, op: &top::Reshape, dtype: DType) -> Result<Lowered, LowerError> {
-    let dtype = follow(context, dtype);
-    Ok(keep(context, tpu::Reshape { shape: op.shape.clone(), flatten_start_dim: op.flatten_start_dim }, elem(dtype)))
-}
-
-pub(super) fn pad(context: &OpContext, op: &top::Pad, dtype: DType) -> Result<Lowered, LowerError> {
-    let mut pad = keep(context, tpu::Pad { paddings: op.paddings.clone(), val: op.val, mode: padding_mode(context, &op.mode)?, ..Default::default() }, elem(dtype));
-    pad.nodes[0].operands.resize(5, OperandRef::None);
-    Ok(pad)
-}
-
 pub(super) fn relu(context: &OpContext, op: &top::Relu, dtype: DType) -> Result<Lowered, LowerError> {
     Ok(keep(context, tpu::Relu { relu_limit: op.relu_limit, ..Default::default() }, elem(dtype)))
-}
-
-/// The float type in which operand 0 is computed, or `dtype` where that is no float.
-fn follow(context: &OpContext, dtype: DType) -> DType {
-    match context.operands.first().map(|o| o.computed) {
-        Some(Elem::Plain(computed @ (DType::F32 | DType::F16 | DType::BF16))) => computed,
-        _ => dtype,
-    }
 }
 
 fn keep(context: &OpContext, op: impl Into<Op>, elem: Elem) -> Lowered {

@@ -18,6 +18,11 @@ const NETWORKS: &[(&str, &[Chip])] = &[
     ("maxmin", &[Chip::BM1688, Chip::BM1684, Chip::CV183X]),
     ("acts_more", &[Chip::BM1688]),
     ("mlp_mm", &[Chip::BM1688]),
+    ("pools", &[Chip::BM1688]),
+    ("shape_lite", &[Chip::BM1688]),
+    ("shape_mix", &[Chip::BM1688]),
+    ("transformer", &[Chip::BM1688]),
+    ("yolo_head", &[Chip::BM1688]),
 ];
 
 /// Layers where the reference is wrong and we are not (`docs/numerics.md`): it compares integers of different scales, and

@@ -1,0 +1,63 @@
+//! Transposed convolution: integer sums, then one requantization per output channel.
+
+use crate::error::LowerError;
+use crate::float;
+use crate::lowered::{Lowered, OpContext, OperandRef};
+use crate::quantize::{max_abs, to_i8, to_i32, weight};
+use tpuc_ops::{Elem, top, tpu};
+use tpuc_tensor::round::fit_any;
+use tpuc_tensor::{DType, Data};
+
+/// Weights as those of a convolution; `RequantIntAxis` has a row `[multiplier, -rshift, zero point]` for each output channel.
+/// Of three spatial dimensions: in floats.
+pub(super) fn int8(context: &OpContext, op: &top::Deconv) -> Result<Lowered, LowerError> {
+    let Some(filter) = context.weight(1).transpose()?.filter(|_| op.kernel_shape.len() <= 2) else {
+        return float::lower(context, DType::F32);
+    };
+    let bias = context.weight(2).transpose()?;
+    if bias.is_none() && !context.is_absent(2) {
+        return Err(context.unsupported("the bias is not a weight"));
+    }
+    let (input, output) = (context.operand_elem(0)?, context.result_elem()?);
+    let (input_scale, output_scale) = (input.scale().unwrap_or(1.0), output.scale().unwrap_or(1.0));
+    let filter_shape = context.tensor(1)?.shape.clone();
+    let channels = context.result.shape.get(1).copied().unwrap_or(0).max(0) as usize;
+    if channels == 0 || filter.is_empty() || filter.len() % channels != 0 || bias.as_ref().is_some_and(|b| b.len() != channels) {
+        return Err(context.unsupported(format!("filter {filter_shape:?} does not fit {channels} output channels")));
+    }
+    let (mut rows, mut integers, mut quantized_bias) = (Vec::new(), Vec::with_capacity(filter.len()), Vec::new());
+    for (channel, weights) in filter.chunks_exact(filter.len() / channels).enumerate() {
+        let scale = f64::from((max_abs(weights) / 127.0).max(1e-5));
+        let fitted = fit_any((scale * input_scale / output_scale) as f32, 32);
+        rows.extend([fitted.multiplier, -fitted.shift, 0]);
+        integers.extend(weights.iter().map(|&w| to_i8(w, scale)));
+        if let Some(bias) = &bias {
+            quantized_bias.push(to_i32(bias[channel], scale * input_scale));
+        }
+    }
+    let mut lowered = Lowered::default();
+    let filter = lowered.weight(weight(format!("{}_filter_i8", context.name), &filter_shape, Data::I8(integers)));
+    let ones = |rank: usize| -> Vec<i64> { (0..rank).map(|d| if d == 1 { channels as i64 } else { 1 }).collect() };
+    let rank = context.result.shape.len();
+    let bias = bias.map(|_| lowered.weight(weight(format!("{}_bias_int32", context.name), &ones(rank), Data::I32(quantized_bias))));
+    let deconv = tpu::Deconv {
+        kernel_shape: op.kernel_shape.clone(),
+        strides: op.strides.clone(),
+        pads: op.pads.clone(),
+        group: op.group,
+        dilations: op.dilations.clone(),
+        output_padding: op.output_padding.clone(),
+        dynweight_reorderd: Some(op.dynweight_reorderd),
+        do_relu: op.do_relu,
+        with_bias: bias.is_some(),
+        ..Default::default()
+    };
+    let operands = vec![OperandRef::Operand { index: 0, elem: input }, filter, bias.unwrap_or(OperandRef::None)];
+    let sums = lowered.push(deconv, operands, format!("{}_int32", context.name), context.result_type(Elem::Plain(DType::I32)));
+    let mut shape = ones(rank);
+    shape[rank - 1] = 3;
+    let quant = lowered.weight(weight(format!("{}_quant", context.name), &shape, Data::I32(rows)));
+    let requant = tpu::RequantIntAxis { quant_mode: tpu::RequantMode::MultiplierShift, ..Default::default() };
+    lowered.push(requant, vec![sums, quant], context.name, context.result_type(output));
+    Ok(lowered.finish())
+}
