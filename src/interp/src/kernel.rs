@@ -215,9 +215,14 @@ pub(crate) fn prepare(request: &Request<'_>) -> Result<Prepared, InterpError> {
     let prepared = prepare_exact(request)?;
     Ok(match half_float(&request.result.elem) {
         // Casts round by themselves.
-        Some(half) if !matches!(request.op, Op::TpuCast(_)) => Prepared { kernel: Box::new(Rounded { kernel: prepared.kernel, half }), ..prepared },
+        Some(half) if !matches!(request.op, Op::TpuCast(_)) && !leaves_unrounded(request.op, half) => Prepared { kernel: Box::new(Rounded { kernel: prepared.kernel, half }), ..prepared },
         _ => prepared,
     })
+}
+
+/// Ops whose f32 results the reference hands on as they are, though their type is narrower.
+fn leaves_unrounded(op: &Op, half: HalfFloat) -> bool {
+    matches!(op, Op::TpuInterp(_)) || half == HalfFloat::F16 && matches!(op, Op::TpuLayerNorm(_))
 }
 
 /// Prepares an op whose result is not rounded yet.

@@ -9,6 +9,7 @@ use crate::view::{Slice, SliceMut};
 use tpuc_kernels::strided::{Strided, steps_of};
 use tpuc_kernels::{Activation, Element, KernelError, Layout, join};
 use tpuc_ops::top;
+use tpuc_tensor::DType;
 
 /// Runs a generic body on slices of one type.
 macro_rules! same_type {
@@ -217,7 +218,11 @@ pub(crate) fn prepare_gather(op: &top::Gather, request: &Request<'_>) -> Result<
     let Some(&size) = shape.get(axis) else { return Err(request.unsupported(format!("has axis {} of {rank}", op.axis))) };
     let dims = [shape[..axis].iter().product(), size, shape[axis + 1..].iter().product()];
     let list = |values: &[f32]| values.iter().map(|&v| join::index(v, size)).collect::<Result<Vec<_>, _>>();
-    let constant = request.floats(1)?.map(list).transpose()?;
+    let whole = |values: Vec<i32>| values.iter().map(|&v| join::index(v as f32, size)).collect::<Result<Vec<_>, _>>();
+    let constant = match request.tensor_type(1)?.elem.storage() {
+        DType::I32 => request.integers(1)?.map(whole).transpose()?,
+        _ => request.floats(1)?.map(list).transpose()?,
+    };
     let kept = constant.is_none().then_some(Layout::RowMajor);
     let kernel = boxed(move |operands, y, _| {
         let at_run;

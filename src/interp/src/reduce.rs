@@ -1,7 +1,7 @@
 //! Reduce, Arg.
 
 use crate::error::InterpError;
-use crate::kernel::{Prepared, Request, boxed, operand};
+use crate::kernel::{Prepared, Request, boxed, half_float, operand};
 use tpuc_kernels::reduce::{self, Reduction};
 use tpuc_kernels::softmax::Axis;
 use tpuc_kernels::strided::{Strided, steps_of};
@@ -25,8 +25,19 @@ pub(crate) fn prepare_reduce(op: &top::Reduce, request: &Request<'_>) -> Result<
     let shape = request.shape(0)?;
     let gone = op.resolve(shape.len()).map_err(|r| request.unsupported(r))?;
     let plain = vec![Some(Layout::RowMajor)];
+    // A mean in half floats is the sum times the reciprocal of the count, which is a half float too.
+    let half = half_float(&request.result.elem).filter(|_| reduction == Reduction::Mean);
+    let count = gone.iter().map(|&d| shape[d]).product::<usize>() as f32;
+    let factor = half.map(|half| half.round(1.0 / count));
+    let reduction = if factor.is_some() { Reduction::Sum } else { reduction };
+    let scale = move |y: &mut [f32]| if let Some(factor) = factor { y.iter_mut().for_each(|v| *v *= factor) };
     if let Some(axis) = consecutive(&shape, &gone) {
-        let kernel = boxed(move |operands, y, _| reduce::reduce(axis, reduction, operand(operands, 0)?.floats()?, y.floats()?));
+        let kernel = boxed(move |operands, y, _| {
+            let y = y.floats()?;
+            reduce::reduce(axis, reduction, operand(operands, 0)?.floats()?, y)?;
+            scale(y);
+            Ok(())
+        });
         return Ok(Prepared { kernel, operands: plain, result: Layout::RowMajor });
     }
     // What goes is brought together behind what stays.
@@ -40,7 +51,10 @@ pub(crate) fn prepare_reduce(op: &top::Reduce, request: &Request<'_>) -> Result<
     let kernel = boxed(move |operands, y, _| {
         let mut moved = Buffer::try_with_bytes(count * 4)?;
         gather.run(operand(operands, 0)?.floats()?, moved.slice_mut(count))?;
-        reduce::reduce(axis, reduction, moved.slice(count), y.floats()?)
+        let y = y.floats()?;
+        reduce::reduce(axis, reduction, moved.slice(count), y)?;
+        scale(y);
+        Ok(())
     });
     Ok(Prepared { kernel, operands: plain, result: Layout::RowMajor })
 }

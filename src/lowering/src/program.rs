@@ -98,8 +98,7 @@ impl Casts {
         for (node, new) in lowered.iter().enumerate() {
             for (new_node, operand) in new.nodes.iter().flat_map(|n| n.operands.iter().map(move |o| (n, o))) {
                 if let OperandRef::Operand { index, elem } = operand {
-                    let reader = if new_node.behind.is_some() { &new_node.name } else { program.node_name(node) };
-                    casts.want(program, lowered, program.nodes[node].operands[*index], elem, reader);
+                    casts.want(program, lowered, program.nodes[node].operands[*index], elem, &new_node.name);
                 }
             }
         }

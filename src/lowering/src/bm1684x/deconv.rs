@@ -22,15 +22,25 @@ pub(super) fn int8(context: &OpContext, op: &top::Deconv) -> Result<Lowered, Low
     let (input_scale, output_scale) = (input.scale().unwrap_or(1.0), output.scale().unwrap_or(1.0));
     let filter_shape = context.tensor(1)?.shape.clone();
     let channels = context.result.shape.get(1).copied().unwrap_or(0).max(0) as usize;
-    if channels == 0 || filter.is_empty() || filter.len() % channels != 0 || bias.as_ref().is_some_and(|b| b.len() != channels) {
+    if channels == 0 || filter.is_empty() || bias.as_ref().is_some_and(|b| b.len() != channels) {
         return Err(context.unsupported(format!("filter {filter_shape:?} does not fit {channels} output channels")));
     }
-    let (mut rows, mut integers, mut quantized_bias) = (Vec::new(), Vec::with_capacity(filter.len()), Vec::new());
-    for (channel, weights) in filter.chunks_exact(filter.len() / channels).enumerate() {
-        let scale = f64::from((max_abs(weights) / 127.0).max(1e-5));
+    // The filter is [output channels of a group, input channels of all groups, taps].
+    let group = op.group.max(1) as usize;
+    let inputs = filter_shape.get(1).copied().unwrap_or(0).max(0) as usize;
+    let taps = filter.len() / inputs.max(1) / filter_shape[0].max(1) as usize;
+    if inputs % group != 0 || channels % group != 0 || (channels / group) * inputs * taps != filter.len() {
+        return Err(context.unsupported(format!("filter {filter_shape:?} does not fit {channels} output channels in {group} groups")));
+    }
+    let (mut rows, mut integers, mut quantized_bias) = (Vec::new(), vec![0i8; filter.len()], Vec::new());
+    for channel in 0..channels {
+        let (part, within) = (inputs / group, channel % (channels / group));
+        let first = (within * inputs + channel / (channels / group) * part) * taps;
+        let span = first..first + part * taps;
+        let scale = f64::from((max_abs(&filter[span.clone()]) / 127.0).max(1e-5));
         let fitted = fit_any((scale * input_scale / output_scale) as f32, 32);
         rows.extend([fitted.multiplier, -fitted.shift, 0]);
-        integers.extend(weights.iter().map(|&w| to_i8(w, scale)));
+        integers[span.clone()].iter_mut().zip(&filter[span]).for_each(|(q, &w)| *q = to_i8(w, scale));
         if let Some(bias) = &bias {
             quantized_bias.push(to_i32(bias[channel], scale * input_scale));
         }
@@ -53,10 +63,8 @@ pub(super) fn int8(context: &OpContext, op: &top::Deconv) -> Result<Lowered, Low
         ..Default::default()
     };
     let operands = vec![OperandRef::Operand { index: 0, elem: input }, filter, bias.unwrap_or(OperandRef::None)];
-    let sums = lowered.push(deconv, operands, format!("{}_int32", context.name), context.result_type(Elem::Plain(DType::I32)));
-    let mut shape = ones(rank);
-    shape[rank - 1] = 3;
-    let quant = lowered.weight(weight(format!("{}_quant", context.name), &shape, Data::I32(rows)));
+    let sums = lowered.push(deconv, operands, format!("{}_i32", context.name), context.result_type(Elem::Plain(DType::I32)));
+    let quant = lowered.weight(weight(format!("{}_quant_int32", context.name), &[1, channels as i64, 1, 3], Data::I32(rows)));
     let requant = tpu::RequantIntAxis { quant_mode: tpu::RequantMode::MultiplierShift, ..Default::default() };
     lowered.push(requant, vec![sums, quant], context.name, context.result_type(output));
     Ok(lowered.finish())
