@@ -90,19 +90,22 @@ fn try_one(random: &mut Random, name: &str) -> bool {
     node.run(&given.iter().map(Option::as_ref).collect::<Vec<_>>(), &mut computed).is_ok()
 }
 
+/// Of these some must get as far as running.
+const MUST_RUN: [&str; 9] = ["top.Permute", "top.Slice", "top.Reduce", "top.Interp", "top.Concat", "top.Tile", "top.Unsqueeze", "top.LayerNorm", "top.Relu"];
+
 #[test]
 fn hostile_ops_are_refused_or_run() {
     let mut random = Random(17, false);
     let mut ran = std::collections::BTreeSet::new();
-    for round in 0..2_000 * Op::NAMES.len() {
+    for round in 0..1_500 * Op::NAMES.len() {
         random.1 = random.below(2) == 0;
-        let name = Op::NAMES[round % Op::NAMES.len()];
+        let name = if round % 4 == 0 { MUST_RUN[round / 4 % MUST_RUN.len()] } else { Op::NAMES[round % Op::NAMES.len()] };
         if try_one(&mut random, name) {
             ran.insert(name);
         }
     }
     // The test would be empty if everything were refused.
-    for name in ["top.Permute", "top.Slice", "top.Reduce", "top.Interp", "top.Concat", "top.Tile", "top.Unsqueeze", "top.LayerNorm", "top.Relu"] {
+    for name in MUST_RUN {
         assert!(ran.contains(name), "{name} never ran; those that did: {ran:?}");
     }
 }
