@@ -3,7 +3,8 @@
 //! A [`Plan`] is built once: a flat list of steps with prepared kernels, and buffers shared by liveness. Any number of
 //! [`Executor`]s run over one plan, each with its own buffers, so that samples run in parallel threads while the prepared weights
 //! exist once. An [`Observer`] sees every tensor while it is alive. A single node runs alone as a [`PreparedNode`], with other
-//! weights or attributes if need be; a part of a network runs with [`Executor::run_part`].
+//! weights or attributes if need be; a part of a network runs with [`Executor::run_part`]. Who wants
+//! to schedule by himself chains [`Runner`]s.
 
 mod add;
 mod affine;
@@ -28,6 +29,7 @@ mod reduce;
 mod relu;
 mod reshape;
 mod resize;
+mod runner;
 mod softmax;
 mod unary;
 mod view;
@@ -38,6 +40,7 @@ pub use executor::Executor;
 pub use node::PreparedNode;
 pub use observer::{Ignore, Observer, Want};
 pub use plan::Plan;
+pub use runner::{Activation, Memory, Runner};
 pub use tpuc_kernels::Layout;
 pub use view::{Slice, TensorView};
 

@@ -34,7 +34,7 @@ pub use chip::{Chip, Family, Mode, UnknownChip, UnknownMode};
 pub use error::{LowerError, UnsupportedOp};
 pub use lowered::{Lowered, NewNode, NewWeight, OpContext, Operand, OperandRef, WeightGroups};
 pub use optimize::top_optimize;
-pub use program::{lower_mixed, lower_op, lower_program, weight_file_name};
+pub use program::{lower_mixed, lower_op, lower_program, same_elem, weight_file_name};
 pub use qtable::{QuantizeRow, QuantizeTable};
 pub use quantize::{cast_suffix, quantized_elem};
 pub use ranges::{Range, Ranges};

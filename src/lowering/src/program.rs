@@ -104,7 +104,7 @@ impl Casts {
         }
         for &output in &program.outputs {
             let (_, elem) = computed(program, lowered, output);
-            if !same(&elem, &Elem::F32) {
+            if !same_elem(&elem, &Elem::F32) {
                 casts.want(program, lowered, output, &Elem::F32, "");
             }
         }
@@ -114,14 +114,14 @@ impl Casts {
     fn want(&mut self, program: &Program, lowered: &[Lowered], value: ValueId, elem: &Elem, reader: &str) {
         let (name, computed) = computed(program, lowered, value);
         let list = &mut self.of[value.index()];
-        if !same(&computed, elem) && list.iter().all(|(e, _)| e != elem) {
+        if !same_elem(&computed, elem) && list.iter().all(|(e, _)| e != elem) {
             list.push((*elem, format!("{name}{reader}_{}", cast_suffix(elem))));
         }
     }
 }
 
 /// Whether no cast is needed between two element types: a range beside a float type changes nothing.
-fn same(a: &Elem, b: &Elem) -> bool {
+pub fn same_elem(a: &Elem, b: &Elem) -> bool {
     a == b || (a.scale().is_none() && b.scale().is_none() && a.storage() == b.storage())
 }
 

@@ -4,6 +4,7 @@
 //! * [`calibrate::gather`]: network and samples -> the statistics of every tensor, for all methods in one pass
 //! * [`statistics::Statistics::thresholds`]: the rows of a calibration table by one [`Method`]
 //! * [`correct_bias::correct_bias`]: new biases that take back what quantization shifts
+//! * [`evaluator::Evaluator`]: how near the outputs of a network stay, layer by layer in any mode; the searches stand on it
 //! * [`equalize::equalize`]: new weights whose channels have like ranges
 //! * [`fp_forward::layers`]: the layers around given ones, which shall run in float
 //! * [`search_threshold::search`]: the best of several methods by the INT8 network that comes of it
@@ -24,6 +25,7 @@ pub mod debug_cmd;
 pub mod equalize;
 pub mod error;
 pub mod float_layers;
+pub mod evaluator;
 pub mod fp_forward;
 pub mod histogram;
 mod insert;
@@ -38,6 +40,7 @@ pub mod network;
 pub mod octav;
 pub mod pairwise;
 pub mod places;
+pub mod post_process;
 mod plan_network;
 pub mod search_threshold;
 pub mod session;

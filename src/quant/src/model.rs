@@ -2,6 +2,7 @@
 
 use crate::error::QuantError;
 use crate::plan_network::PlanNetwork;
+use std::collections::HashMap;
 use tpuc_interp::{Options, Plan};
 use tpuc_lowering::table::{CalibrationTable, Row};
 use tpuc_lowering::{Chip, LowerError, Mode, QuantizeTable, Ranges, lower_mixed, lower_program, top_optimize};
@@ -25,15 +26,22 @@ impl Target<'_> {
 
     /// The same as a program with its weights.
     pub fn int8_program(&self, rows: &[Row], float_layers: Option<&QuantizeTable>) -> Result<(Program, WeightStore), QuantError> {
+        let modes = match float_layers {
+            Some(table) => table.modes(self.program, true)?.0,
+            None => vec![None; self.program.nodes.len()],
+        };
+        self.mixed_program(rows, |node| modes[node].unwrap_or(Mode::Int8))
+    }
+
+    /// The network with the thresholds of some rows and a mode for each node.
+    pub fn mixed_program(&self, rows: &[Row], mode: impl Fn(usize) -> Mode) -> Result<(Program, WeightStore), QuantError> {
         let table = CalibrationTable::new(Default::default(), rows.iter().map(Row::as_written));
         let mut ranges = Ranges::from_table(self.program, &table, self.chip)?;
         ranges.propagate(self.program, self.chip);
         let (program, weights) = top_optimize(&ranges.annotate(self.program), self.weights, self.chip)?;
-        let modes = match float_layers {
-            Some(table) => table.modes(&program, true)?.0,
-            None => vec![None; program.nodes.len()],
-        };
-        Ok(lower_mixed(&program, &weights, self.chip, Mode::Int8, |node| modes[node].unwrap_or(Mode::Int8))?)
+        let modes: HashMap<&str, Mode> = (0..self.program.nodes.len()).map(|n| (self.program.node_name(n), mode(n))).collect();
+        let of_node = |node: usize| modes.get(program.node_name(node)).copied().unwrap_or(Mode::Int8);
+        Ok(lower_mixed(&program, &weights, self.chip, Mode::Int8, of_node)?)
     }
 
     /// The network in the chip's float type; in f32 where the chip has no rules for one of the ops in that type.

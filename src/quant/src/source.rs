@@ -29,6 +29,20 @@ impl SampleSource for Loader {
     }
 }
 
+impl<S: SampleSource + ?Sized> SampleSource for &S {
+    fn count(&self) -> usize {
+        (**self).count()
+    }
+
+    fn load(&self, sample: usize) -> Result<Vec<Tensor>, SourceError> {
+        (**self).load(sample)
+    }
+
+    fn describe(&self, sample: usize) -> String {
+        (**self).describe(sample)
+    }
+}
+
 /// Samples in memory.
 impl SampleSource for [Vec<Tensor>] {
     fn count(&self) -> usize {

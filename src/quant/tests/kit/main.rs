@@ -2,6 +2,7 @@
 //!
 //! The networks, tables and pictures are in a folder beside the workspace; without it these tests say so and pass.
 
+mod evaluator;
 mod executor;
 mod reader;
 

@@ -1,0 +1,90 @@
+//! The evaluator against whole networks, lowered and run from scratch.
+
+use crate::{Case, SAMPLES};
+use tpuc_interp::{Options, Plan};
+use tpuc_lowering::table::{CalibrationTable, Row};
+use tpuc_lowering::{Chip, Mode};
+use tpuc_ops::ValueId;
+use tpuc_quant::PlanNetwork;
+use tpuc_quant::evaluator::{Evaluator, EvaluatorOptions, Setting};
+use tpuc_quant::model::Target;
+use tpuc_quant::similarity::Similarity;
+use tpuc_quant::source::SampleSource;
+use tpuc_tensor::Tensor;
+
+/// A small generator: the same numbers everywhere.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 >> 33) as usize % n
+    }
+}
+
+fn rows(case: &Case) -> Vec<Row> {
+    CalibrationTable::read(&case.folder.join(format!("{}_cali_kl", case.name))).unwrap().rows().to_vec()
+}
+
+/// The score without the evaluator.
+fn from_scratch(target: Target, samples: &[Vec<Tensor>], float: &[Vec<Vec<f32>>], setting: &Setting) -> f64 {
+    let (program, weights) = target.mixed_program(&setting.rows, |node| setting.modes[node]).unwrap();
+    let outputs: Vec<ValueId> = program.outputs.clone();
+    let network = PlanNetwork::new(Plan::new(program, &weights, Options::default()).unwrap());
+    let score = |(inputs, float): (&Vec<Tensor>, &Vec<Vec<f32>>)| {
+        let own = network.tensors(inputs, &outputs).unwrap();
+        float.iter().zip(&own).map(|(a, b)| Similarity::Cosine.of(a, b)).sum::<f64>() / float.len() as f64
+    };
+    samples.iter().zip(float).map(score).fold(0.0, |sum, s| sum + s) / samples.len() as f64
+}
+
+/// 100 random trials a network: single layers, many layers, thresholds; kept tensors at random places, with and without
+/// enough memory for them.
+fn random_trials(name: &str, modes: &[Mode]) {
+    let Some(case) = Case::open(name) else { return };
+    let target = Target { program: &case.network.program, weights: &case.network.weights, chip: Chip::find("bm1684x").unwrap() };
+    let samples: Vec<Vec<Tensor>> = (0..3.min(SAMPLES)).map(|s| SampleSource::load(&case.loader, s).unwrap()).collect();
+    let float = target.float().unwrap();
+    let outputs = tpuc_quant::Network::program(&float).outputs.clone();
+    let float: Vec<Vec<Vec<f32>>> = samples.iter().map(|inputs| float.tensors(inputs, &outputs).unwrap()).collect();
+    let source = &samples[..];
+    let mut random = Random(name.len() as u64);
+    let mut evaluators: Vec<Evaluator> = [(1, 1 << 30), (3, 100_000), (5, 0)]
+        .into_iter()
+        .map(|(threads, memory)| Evaluator::new(target, &source, EvaluatorOptions { samples: 3, memory, threads, ..EvaluatorOptions::default() }).unwrap())
+        .collect();
+    let nodes = target.program.nodes.len();
+    let mut setting = Setting::all(target.program, rows(&case), Mode::Int8);
+    for trial in 0..100 {
+        match random.below(4) {
+            0 => setting = Setting::all(target.program, rows(&case), if random.below(2) == 0 { Mode::Int8 } else { modes[0] }),
+            1 => {
+                let row = random.below(setting.rows.len());
+                setting.rows[row].threshold *= 0.5 + random.below(100) as f64 / 100.0;
+            }
+            _ => {}
+        }
+        let before = setting.clone();
+        for _ in 0..1 + random.below(3) {
+            setting.modes[random.below(nodes)] = if random.below(2) == 0 { Mode::Int8 } else { modes[random.below(modes.len())] };
+        }
+        let expected = from_scratch(target, &samples, &float, &setting);
+        let layer = random.below(nodes);
+        for evaluator in &mut evaluators {
+            if trial % 3 == 0 {
+                let base = evaluator.network(&before).unwrap();
+                let live = evaluator.live_before(&base, layer);
+                evaluator.keep(&live).unwrap();
+            }
+            let (own, base) = (evaluator.network(&setting).unwrap(), evaluator.network(&before).unwrap());
+            let scores = evaluator.scores(&[&base, &own]).unwrap();
+            assert_eq!(scores[1].to_bits(), expected.to_bits(), "{name}, trial {trial}: {scores:?} instead of {expected}");
+        }
+    }
+}
+
+#[test]
+fn two_hundred_random_trials_are_exact() {
+    random_trials("cnn_res", &[Mode::F16, Mode::F32, Mode::BF16]);
+    random_trials("mbv2_tiny", &[Mode::F16, Mode::F32]);
+}
