@@ -45,6 +45,8 @@ pub enum QuantError {
     Option { option: &'static str, found: String, expected: &'static str },
     #[error("layer '{layer}': weight '{weight}' {reason}")]
     Weight { layer: String, weight: String, reason: String },
+    #[error(transparent)]
+    Journal(#[from] crate::search::journal::JournalError),
     #[error("post-processing: {0}")]
     PostProcess(crate::post_process::PostProcessError),
     #[error("worker threads could not be started: {0}")]

@@ -7,6 +7,7 @@
 //! * [`evaluator::Evaluator`]: how near the outputs of a network stay, layer by layer in any mode; the searches stand on it
 //! * [`equalize::equalize`]: new weights whose channels have like ranges
 //! * [`fp_forward::layers`]: the layers around given ones, which shall run in float
+//! * [`search`]: the layers that should stay in float
 //! * [`search_threshold::search`]: the best of several methods by the INT8 network that comes of it
 //! * [`tune::tune`]: raises thresholds where that brings the 8-bit ops nearer to the float ones
 //!
@@ -42,6 +43,7 @@ pub mod pairwise;
 pub mod places;
 pub mod post_process;
 mod plan_network;
+pub mod search;
 pub mod search_threshold;
 pub mod session;
 pub mod simd;

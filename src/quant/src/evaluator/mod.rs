@@ -160,14 +160,20 @@ impl<'a> Evaluator<'a> {
 
     /// The mean similarity of each network to the float one.
     pub fn scores(&self, networks: &[&Network]) -> Result<Vec<f64>, QuantError> {
+        self.scores_on(networks, self.samples)
+    }
+
+    /// The same over the first samples only.
+    pub fn scores_on(&self, networks: &[&Network], samples: usize) -> Result<Vec<f64>, QuantError> {
+        let samples = samples.clamp(1, self.samples);
         let targets: Vec<Vec<Arc<Node>>> = networks.iter().map(|n| self.targets(n)).collect::<Result<_, _>>()?;
         let of_sample = |sample: usize, activations: &[Activation]| {
             let own = self.named(activations)?;
             let own = self.processed(own)?;
             Ok(self.similarity(&self.reference[sample], &own))
         };
-        let found = self.each(&targets, of_sample)?;
-        Ok(found.iter().map(|scores| scores.iter().fold(0.0, |sum, s| sum + s) / self.samples as f64).collect())
+        let found = self.each_of(0..samples, &targets, of_sample)?;
+        Ok(found.iter().map(|scores| scores.iter().fold(0.0, |sum, s| sum + s) / samples as f64).collect())
     }
 
     /// The mean similarity of one layer in a network to that in the float network; `None` where either has it not.

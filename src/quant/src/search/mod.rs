@@ -1,0 +1,42 @@
+//! The searches for layers that should stay in float.
+//!
+//! * [`qtable::search_qtable`]: losses of all layers, each with the thresholds of several methods; the worst become float
+//! * [`sensitive::search`]: the same over given tables of three methods (`run_sensitive_layer`)
+//!
+//! They stand on a [`Trials`]: an evaluator whose scores are remembered, a log and a list of what was tried.
+
+pub mod journal;
+mod layers;
+pub mod python;
+pub mod qtable;
+pub mod sensitive;
+mod trials;
+
+pub use layers::{LayerLoss, Table, Tried, losses, ranked, selected};
+pub use trials::Trials;
+
+use crate::error::QuantError;
+
+/// What a search found: which layers shall be float, and how good that is.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Numbers of nodes, in the order of the table.
+    pub layers: Vec<usize>,
+    /// The calibration rows that belong to it.
+    pub rows: Vec<tpuc_lowering::table::Row>,
+    /// Similarity of the INT8 network; of the mixed one, unless INT8 was good enough.
+    pub int8: f64,
+    pub mixed: Option<f64>,
+    /// Losses of the searched layers, in the network's order.
+    pub losses: Vec<LayerLoss>,
+    /// Numbers of float layers that were tried, with their similarity.
+    pub curve: Vec<(usize, f64)>,
+}
+
+/// Checks an option that is a similarity of the documents' scale.
+pub fn check_cos(option: &'static str, value: f64) -> Result<(), QuantError> {
+    match (0.0..=1.0).contains(&value) {
+        true => Ok(()),
+        false => Err(QuantError::Option { option, found: value.to_string(), expected: "a number from 0 to 1" }),
+    }
+}
