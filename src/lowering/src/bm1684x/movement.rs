@@ -1,6 +1,7 @@
 //! Ops that keep the scale: inputs, reshapes, padding, standalone Relu.
 
 use crate::error::LowerError;
+use crate::float;
 use crate::lowered::{Lowered, OpContext, OperandRef};
 use tpuc_ops::{Elem, top, tpu};
 
@@ -10,7 +11,11 @@ pub(crate) fn input(context: &OpContext, op: &top::Input) -> Result<Lowered, Low
     Ok(Lowered::one(op.clone(), vec![OperandRef::Operand { index: 0, elem }], context.name, context.result.clone()))
 }
 
+/// In floats where its operand is computed in floats: a cast would be for nothing.
 pub(crate) fn reshape(context: &OpContext, op: &top::Reshape) -> Result<Lowered, LowerError> {
+    if let Some(dtype) = context.operands.first().map(|o| o.computed).filter(|e| e.scale().is_none()).map(|e| e.storage()) {
+        return float::lower(context, dtype);
+    }
     let elem = context.shared_elem()?;
     let reshape = tpu::Reshape { shape: op.shape.clone(), flatten_start_dim: op.flatten_start_dim };
     Ok(keep(context, reshape, elem))

@@ -12,10 +12,10 @@ pub(super) fn input(context: &OpContext, op: &top::Input) -> Result<Lowered, Low
     Ok(Lowered::one(op.clone(), vec![OperandRef::Operand { index: 0, elem }], context.name, context.result.clone()))
 }
 
-/// In whatever float type its operand is computed: a cast would be for nothing.
+/// In whatever type its operand is computed, an integer type as well: a cast would be for nothing.
 pub(super) fn reshape(context: &OpContext, op: &top::Reshape, dtype: DType) -> Result<Lowered, LowerError> {
-    let dtype = follow(context, dtype);
-    Ok(keep(context, tpu::Reshape { shape: op.shape.clone(), flatten_start_dim: op.flatten_start_dim }, elem(dtype)))
+    let elem = follow(context, dtype);
+    Ok(keep(context, tpu::Reshape { shape: op.shape.clone(), flatten_start_dim: op.flatten_start_dim }, elem))
 }
 
 pub(super) fn pad(context: &OpContext, op: &top::Pad, dtype: DType) -> Result<Lowered, LowerError> {
@@ -26,11 +26,12 @@ pub(super) fn relu(context: &OpContext, op: &top::Relu, dtype: DType) -> Result<
     Ok(keep(context, tpu::Relu { relu_limit: op.relu_limit, ..Default::default() }, elem(dtype)))
 }
 
-/// The float type in which operand 0 is computed, or `dtype` where that is no float.
-fn follow(context: &OpContext, dtype: DType) -> DType {
+/// The type in which operand 0 is computed; `dtype` where that is unknown.
+fn follow(context: &OpContext, dtype: DType) -> Elem {
     match context.operands.first().map(|o| o.computed) {
-        Some(Elem::Plain(computed @ (DType::F32 | DType::F16 | DType::BF16))) => computed,
-        _ => dtype,
+        Some(computed @ Elem::Uniform { .. }) => computed,
+        Some(Elem::Plain(computed @ (DType::F32 | DType::F16 | DType::BF16)) | Elem::Calibrated { expressed: computed, .. }) => elem(computed),
+        _ => elem(dtype),
     }
 }
 
