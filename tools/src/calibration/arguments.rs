@@ -1,6 +1,7 @@
 //! The command line of `run_calibration`.
 
 use crate::cli::{self, Failure};
+use crate::mixed::Means;
 use std::path::PathBuf;
 use std::str::FromStr;
 use tpuc_quant::{DebugCommand, Method, Request};
@@ -34,7 +35,8 @@ pub struct Arguments {
     /// also with use_ before it
     #[arg(long, default_value = "kl")]
     cali_method: String,
-    /// search_threshold: calibrate with several methods and keep the one whose INT8 network is nearest to the float one
+    /// search_threshold: calibrate with several methods and keep the one whose INT8 network is nearest to the float one;
+    /// search_qtable: find the layers that should stay float
     #[arg(long, default_value = "False")]
     pub search: String,
     /// How many samples compare the networks of a search
@@ -89,7 +91,7 @@ pub struct Arguments {
     /// Also write kurtosis_analysis beside the table: how heavy the tails of every tensor are
     #[arg(long)]
     pub kurtosis_analysis: bool,
-    /// Layers that stay float: read by searches
+    /// search_qtable: the table to write; search_threshold: layers that stay float
     #[arg(long)]
     pub quantize_table: Option<PathBuf>,
     /// Tensors that a search compares instead of the outputs: layer1,layer2 or layer1:0.3,layer2:0.7
@@ -108,15 +110,25 @@ pub struct Arguments {
     /// Print errors only
     #[arg(long)]
     pub quiet: bool,
-    #[arg(long, hide = true)]
+    /// search_qtable: leave layers alone that only move data in transformers (True or False)
+    #[arg(long)]
     transformer: Option<String>,
     #[arg(long, hide = true, num_args = 0..=1)]
     debug_log: Option<Option<String>>,
-    // What the searches of mixed precision read; without them it changes nothing.
-    #[arg(long, hide = true)]
-    max_float_layers: Option<usize>,
-    #[arg(long, hide = true)]
-    quantize_method_list: Option<String>,
+    /// search_qtable: how many layers become float
+    #[arg(long, default_value_t = 5)]
+    pub max_float_layers: usize,
+    /// search_qtable: the methods whose thresholds are tried for every layer, of KL, MSE, MAX and Percentile9999
+    #[arg(long, default_value = "MSE")]
+    pub quantize_method_list: String,
+    /// search_qtable: a quantize table whose layers keep their modes
+    #[arg(long)]
+    pub pre_qtable: Option<PathBuf>,
+    /// search_qtable: search only layers of op types that lose by themselves
+    #[arg(long)]
+    pub op_type_screening: bool,
+    #[command(flatten)]
+    pub means: Means,
 }
 
 /// Documented options that come with a later version.
@@ -131,6 +143,7 @@ const CHIPS: [&str; 11] = ["bm1684x", "bm1684", "bm1688", "bm1690", "cv183x", "c
 pub enum Task {
     Calibrate,
     SearchThreshold,
+    SearchQtable,
 }
 
 impl Arguments {
@@ -139,15 +152,15 @@ impl Arguments {
         match self.search.to_ascii_lowercase().as_str() {
             "false" => Ok(Task::Calibrate),
             "search_threshold" => Ok(Task::SearchThreshold),
-            "search_qtable" | "fast_search" | "mix_search" => Err(cli::not_yet(&format!("--search {}", self.search))),
+            "search_qtable" => Ok(Task::SearchQtable),
+            "fast_search" | "mix_search" => Err(cli::not_yet(&format!("--search {}", self.search))),
             other => Err(Failure::usage(format!("--search: unknown search '{}'{}; expected one of: {}", self.search, meant(other, &SEARCHES), SEARCHES.join(", ")))),
         }
     }
 
     /// Checks everything that can be checked without reading files.
     pub fn request(&self) -> Result<Request, Failure> {
-        // A search of mixed precision reads it; the documents also give it elsewhere.
-        self.transformer.as_deref().map(|t| cli::boolean("--transformer", t)).transpose()?;
+        self.transformer()?;
         if !CHIPS.iter().any(|c| c.eq_ignore_ascii_case(&self.chip)) {
             return Err(Failure::usage(format!("--chip: unknown chip '{}'{}; known chips: {}", self.chip, meant(&self.chip, &CHIPS), CHIPS.join(", "))));
         }
@@ -177,6 +190,10 @@ impl Arguments {
     /// As given: 0 means all.
     pub fn input_num(&self) -> i64 {
         self.input_num
+    }
+
+    pub fn transformer(&self) -> Result<bool, Failure> {
+        self.transformer.as_deref().map_or(Ok(false), |t| cli::boolean("--transformer", t))
     }
 
     pub fn inference_num(&self) -> Result<usize, Failure> {

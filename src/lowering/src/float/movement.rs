@@ -36,5 +36,9 @@ fn follow(context: &OpContext, dtype: DType) -> Elem {
 }
 
 fn keep(context: &OpContext, op: impl Into<Op>, elem: Elem) -> Lowered {
-    Lowered::one(op, vec![OperandRef::Operand { index: 0, elem }], context.name, float_type(context, elem.storage()))
+    let result = match elem {
+        Elem::Uniform { .. } => context.result_type(elem),
+        Elem::Plain(dtype) | Elem::Calibrated { expressed: dtype, .. } => float_type(context, dtype),
+    };
+    Lowered::one(op, vec![OperandRef::Operand { index: 0, elem }], context.name, result)
 }

@@ -10,6 +10,7 @@ mod layers;
 pub mod python;
 pub mod qtable;
 pub mod sensitive;
+pub mod tables;
 mod trials;
 
 pub use layers::{LayerLoss, Table, Tried, losses, ranked, selected};

@@ -1,0 +1,60 @@
+//! `run_calibration --search search_qtable`.
+
+use super::{Job, Options, beside, write_table};
+use crate::calibration::arguments::Arguments;
+use crate::cli::{self, Failure};
+use crate::progress::Shown;
+use std::path::PathBuf;
+use tpuc_lowering::QuantizeTable;
+use tpuc_lowering::table::Header;
+use tpuc_quant::search::check_cos;
+use tpuc_quant::search::qtable::{QtableOptions, search_qtable};
+use tpuc_quant::search::tables::{methods, tuned};
+use tpuc_quant::Request;
+
+const LOG: &str = "Search_Qtable";
+
+/// Calibrates by all methods and searches the layers that stay float.
+pub fn run(arguments: &Arguments, request: Request) -> Result<(), Failure> {
+    let table = arguments.quantize_table.as_deref().ok_or_else(|| Failure::usage("--search search_qtable needs --quantize_table, the table to write"))?;
+    let names = methods(&arguments.quantize_method_list).map_err(|e| Failure::usage(format!("--quantize_method_list: {e}")))?;
+    check_cos("expected_cos", arguments.expected_cos).map_err(|e| Failure::usage(format!("--{e}")))?;
+    let options = Options { chip: &arguments.chip, fp_type: &arguments.fp_type, layers: &arguments.global_compare_layers };
+    let job = Job::new(LOG, &arguments.mlir, table, &options, arguments.inference_num()?, request.threads, &arguments.means, arguments.quiet)?;
+    let file = |name: &str, suffix: &str| beside(&arguments.calibration_table, &format!("_{name}{suffix}"));
+    names.iter().flat_map(|n| [file(n, ".1"), file(n, "_tune")]).try_for_each(|path| cli::check_output(&path))?;
+    cli::check_output(&arguments.calibration_table)?;
+    let read = |path: &PathBuf| QuantizeTable::read(path).map_err(|e| Failure::work(format!("{}: {e}", path.display())));
+    let search = QtableOptions {
+        expected_cos: arguments.expected_cos,
+        max_float_layers: arguments.max_float_layers,
+        transformer: arguments.transformer()?,
+        screening: arguments.op_type_screening,
+        fixed: arguments.pre_qtable.as_ref().map(read).transpose()?,
+    };
+
+    let network = job.read_network()?;
+    let shown = Shown::start(arguments.quiet);
+    let session = tpuc_passes::calibrate::open(&network.program, &network.weights, request).map_err(Failure::Work)?;
+    let (tables, statistics) = tuned(&session, &names, &|done, what| tpuc_passes::tell_progress(done * 0.2, what)).map_err(Failure::work)?;
+    statistics.warnings().iter().for_each(|w| eprintln!("run_calibration: warning: {w}"));
+    let mlir = arguments.mlir.display().to_string();
+    let header = |method: &str| Header { method: Some(method.to_owned()), ..tpuc_passes::calibrate::header(session.request(), &mlir, statistics.samples) };
+    for tuned in &tables {
+        write_table(&file(tuned.table.method, ".1"), &header(tuned.table.method), &tuned.untuned)?;
+        write_table(&file(tuned.table.method, "_tune"), &header(tuned.table.method), &tuned.table.rows)?;
+    }
+    let start = tables.iter().find(|t| t.table.method == "MSE").or(tables.first());
+    if let Some(start) = start {
+        write_table(&arguments.calibration_table, &header(start.table.method), &start.table.rows)?;
+    }
+    let tables: Vec<_> = tables.into_iter().map(|t| t.table).collect();
+    let plain = tpuc_passes::calibrate::header(session.request(), &mlir, statistics.samples);
+    let identity = format!("search_qtable {search:?} {names:?} {:?}", session.request());
+    job.run(&network, session.loader(), &identity, plain, |trials| search_qtable(trials, &tables, &search).map_err(Failure::work))?;
+    drop(shown);
+    if !arguments.quiet {
+        println!("success search qtable");
+    }
+    Ok(())
+}
