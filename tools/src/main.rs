@@ -54,7 +54,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "demo_table", summary: "a float classifier beside its bmodel, on labelled photographs", run: demo_table::run, describe: Some(<demo_table::Arguments as CommandFactory>::command) },
     Command { name: "measure", summary: "time of a run and estimated cycles of a model", run: measure::run, describe: Some(<measure::Arguments as CommandFactory>::command) },
     Command { name: "tpuc-opt", summary: "run passes on MLIR files", run: opt::run, describe: None },
-    Command { name: "run_qtable", summary: "not in this version yet", run: later::run, describe: None },
+    Command { name: "run_qtable", summary: "a quantize table of layers that INT8 takes far from the float network", run: mixed::walk::run, describe: Some(<mixed::walk::Arguments as CommandFactory>::command) },
     Command { name: "run_sensitive_layer", summary: "find the layers that lose most in INT8", run: mixed::sensitive::run, describe: Some(<mixed::sensitive::Arguments as CommandFactory>::command) },
     Command { name: "mlir2onnx", summary: "a network as an ONNX graph to look at", run: mlir2onnx::run, describe: Some(<mlir2onnx::Arguments as CommandFactory>::command) },
     Command { name: "detect_yolov3", summary: "not in this version yet", run: later::run, describe: None },

@@ -109,7 +109,7 @@ fn names_help_and_unknown_commands() {
     assert!(desk.runs("tpuc", &["--help"]).contains("model_deploy"));
     assert!(desk.runs("tpuc", &["npz_tool", "--help"]).contains("Usage"));
     desk.fails("tpuc", &["model_deplyo"], 2, "did you mean 'model_deploy'");
-    for later in ["run_qtable", "run_sensitive_layer.py", "detect_yolov3", "tpu_perf.precision_benchmark"] {
+    for later in ["detect_yolov3.py", "detect_yolov3", "tpu_perf.precision_benchmark"] {
         desk.fails(later, &["x.mlir"], 1, "does not have it yet");
     }
     assert!(desk.runs("tpuc-opt", &["--help"]).contains("convert-top-to-tpu"));

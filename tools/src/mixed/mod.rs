@@ -3,6 +3,7 @@
 
 pub mod qtable;
 pub mod sensitive;
+pub mod walk;
 
 use crate::cli::{self, Failure};
 use crate::network::Network;
@@ -48,6 +49,8 @@ pub struct Job {
     pub threads: usize,
     pub means: Means,
     pub quiet: bool,
+    /// Whether thresholds are chosen as well: then they are written.
+    pub new_table: bool,
     memory: usize,
 }
 
@@ -70,7 +73,7 @@ impl Job {
             None => free_memory() / 2,
         };
         cli::check_input(mlir)?;
-        let job = Job { log, mlir: mlir.into(), quantize_table: quantize_table.into(), chip, float, layers, inference_num, threads, means: means.clone(), quiet, memory };
+        let job = Job { log, mlir: mlir.into(), quantize_table: quantize_table.into(), chip, float, layers, inference_num, threads, means: means.clone(), quiet, new_table: true, memory };
         [quantize_table, &job.state_file(), Path::new(log), Path::new(NEW_TABLE)].into_iter().try_for_each(cli::check_output)?;
         Ok(job)
     }
@@ -142,7 +145,10 @@ impl Job {
             table.comments.push(format!("INT8 is good enough: outputs_cos {:.6}", outcome.int8));
         }
         tpuc_tensor::file::write(&self.quantize_table, table.to_text().as_bytes())?;
-        Ok(CalibrationTable::new(header, outcome.rows.clone()).write(Path::new(NEW_TABLE))?)
+        if self.new_table {
+            CalibrationTable::new(header, outcome.rows.clone()).write(Path::new(NEW_TABLE))?;
+        }
+        Ok(())
     }
 
     fn say_result(&self, log: &LiveLog, outcome: &Outcome, seconds: f64) {

@@ -2,6 +2,7 @@
 //!
 //! * [`qtable::search_qtable`]: losses of all layers, each with the thresholds of several methods; the worst become float
 //! * [`sensitive::search`]: the same over given tables of three methods (`run_sensitive_layer`)
+//! * [`walk::run_qtable`]: from the inputs on, layers whose own similarity is low become float
 //!
 //! They stand on a [`Trials`]: an evaluator whose scores are remembered, a log and a list of what was tried.
 
@@ -12,6 +13,7 @@ pub mod qtable;
 pub mod sensitive;
 pub mod tables;
 mod trials;
+pub mod walk;
 
 pub use layers::{LayerLoss, Table, Tried, losses, ranked, selected};
 pub use trials::Trials;

@@ -1,0 +1,143 @@
+//! `run_qtable`: from the inputs on, layers that are far from the float network become float together with those that read them
+//! (`spec/calibration.md` section 13, version 1.15).
+//!
+//! The similarity of a layer is that in the network as it is mixed at that point: what was made float before it has its effect.
+
+use super::qtable::{good_enough, initial};
+use super::trials::Trials;
+use super::{Outcome, python};
+use crate::error::QuantError;
+use crate::evaluator::Setting;
+use crate::search::layers::written;
+use tpuc_lowering::table::Row;
+use tpuc_ops::{Op, Program};
+
+/// When the walk ends, and what it looks at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WalkOptions {
+    pub expected_cos: f64,
+    pub min_layer_cos: f64,
+}
+
+/// What the walk found.
+pub struct Walked {
+    pub outcome: Outcome,
+    /// Layers with their similarity, in the network's order.
+    pub layers: Vec<(usize, f64)>,
+}
+
+/// Walks. `rows` are the calibration table's.
+pub fn run_qtable(trials: &mut Trials, rows: &[Row], options: &WalkOptions) -> Result<Walked, QuantError> {
+    let program = trials.program();
+    trials.say(format!("run float mode: {}", trials.mlir));
+    let int8_setting = initial(program, written(rows), None)?;
+    trials.say_int8();
+    let int8 = trials.score(&int8_setting)?;
+    if int8 > options.expected_cos {
+        return Ok(Walked { outcome: good_enough(trials, int8_setting, int8, options.expected_cos), layers: Vec::new() });
+    }
+    let mut walk = Walk { readers: readers(program), floats: Vec::new(), setting: int8_setting, mixed: int8, curve: Vec::new(), layers: Vec::new() };
+    let network = trials.evaluator.network(&walk.setting)?;
+    let upstream = upstream_of_compared(trials, program);
+    let most = program.nodes.len() / 4;
+    for layer in 0..program.nodes.len() {
+        (trials.progress)(layer as f64 / program.nodes.len() as f64, trials.name(layer));
+        let results = &program.nodes[layer].results;
+        let is_output = results.iter().any(|r| program.outputs.contains(r));
+        let has_int8_reader = is_output || walk.readers[layer].iter().any(|r| !walk.floats.contains(r));
+        let is_input = matches!(program.nodes[layer].op, Op::TopInput(_));
+        if is_input || walk.floats.contains(&layer) || !has_int8_reader || network.layers[layer].is_none() || !upstream[layer] {
+            continue;
+        }
+        let similarity = walk.similarity(trials, layer)?;
+        walk.layers.push((layer, similarity));
+        if similarity < options.min_layer_cos && walk.make_float(trials, layer, int8)? && (walk.mixed > options.expected_cos || walk.floats.len() > most) {
+            break;
+        }
+    }
+    let outcome = Outcome { layers: walk.floats, rows: walk.setting.rows, int8, mixed: Some(walk.mixed), losses: Vec::new(), curve: walk.curve };
+    Ok(Walked { outcome, layers: walk.layers })
+}
+
+struct Walk {
+    /// By node, the nodes that read it.
+    readers: Vec<Vec<usize>>,
+    floats: Vec<usize>,
+    setting: Setting,
+    mixed: f64,
+    curve: Vec<(usize, f64)>,
+    layers: Vec<(usize, f64)>,
+}
+
+impl Walk {
+    fn add(&mut self, trials: &Trials, layers: &[usize]) {
+        for &layer in layers {
+            if !self.floats.contains(&layer) {
+                self.floats.push(layer);
+            }
+        }
+        self.setting = self.setting.with(layers.iter().copied(), trials.float);
+    }
+
+    /// How near the layer is to the float network's.
+    fn similarity(&self, trials: &mut Trials, layer: usize) -> Result<f64, QuantError> {
+        let key = format!("{}/layer{layer}", self.setting.fingerprint());
+        if let Some(known) = trials.journal.get(&key) {
+            return Ok(known);
+        }
+        let network = trials.evaluator.network(&self.setting)?;
+        let mut live = trials.evaluator.live_before(&network, layer);
+        live.extend(trials.evaluator.live_before(&trials.evaluator.float().clone(), layer));
+        trials.evaluator.keep(&live)?;
+        let found = trials.evaluator.layer_similarity(&network, layer)?.unwrap_or(1.0);
+        trials.journal.put(&key, found)?;
+        Ok(found)
+    }
+
+    /// Makes a layer and its readers float; takes it back where the outputs are then worse than INT8's. True if it stays.
+    fn make_float(&mut self, trials: &mut Trials, layer: usize, int8: f64) -> Result<bool, QuantError> {
+        let (floats, setting) = (self.floats.clone(), self.setting.clone());
+        let mut added = vec![layer];
+        added.extend(&self.readers[layer]);
+        self.add(trials, &added);
+        let score = trials.score(&self.setting)?;
+        trials.say(format!("float layer number: {}, mix model outputs_cos: {}", self.floats.len(), python::float(score)));
+        self.curve.push((self.floats.len(), score));
+        if score < int8 {
+            (self.floats, self.setting) = (floats, setting);
+            return Ok(false);
+        }
+        self.mixed = score;
+        Ok(true)
+    }
+}
+
+fn readers(program: &Program) -> Vec<Vec<usize>> {
+    let users = program.users();
+    let of_node = |results: &Vec<tpuc_ops::ValueId>| {
+        let mut all: Vec<usize> = results.iter().flat_map(|r| users[r.index()].iter().copied()).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    };
+    program.nodes.iter().map(|n| of_node(&n.results)).collect()
+}
+
+/// By node: whether the compared layers depend on it; all do where the outputs are compared.
+fn upstream_of_compared(trials: &Trials, program: &Program) -> Vec<bool> {
+    let mut stack: Vec<usize> = trials.evaluator.compared().collect();
+    if stack.is_empty() {
+        return vec![true; program.nodes.len()];
+    }
+    let mut found = vec![false; program.nodes.len()];
+    let own = stack.clone();
+    while let Some(node) = stack.pop() {
+        for before in program.nodes[node].operands.iter().filter_map(|&o| program.producer(o)) {
+            if !std::mem::replace(&mut found[before], true) {
+                stack.push(before);
+            }
+        }
+    }
+    own.into_iter().for_each(|n| found[n] = true);
+    found
+}
