@@ -123,17 +123,23 @@ impl Graphs {
         self.next
     }
 
-    /// The network of a setting: what [`Target::int8_program`] gives for it.
-    pub fn network(&mut self, target: Target, setting: &Setting) -> Result<Network, QuantError> {
+    /// The network of a setting: what [`Target::mixed_program`] gives for it. `given` replaces what nodes of the Top program
+    /// compute.
+    pub fn network(&mut self, target: Target, setting: &Setting, given: &HashMap<usize, Arc<Node>>) -> Result<Network, QuantError> {
         self.built += 1;
         let table = CalibrationTable::new(Default::default(), setting.rows.iter().cloned());
         let mut ranges = Ranges::from_table(target.program, &table, target.chip)?;
         ranges.propagate(target.program, target.chip);
         let (program, weights) = top_optimize(&ranges.annotate(target.program), target.weights, target.chip)?;
         let modes: HashMap<&str, Mode> = (0..target.program.nodes.len()).map(|n| (target.program.node_name(n), setting.modes[n])).collect();
+        let given: HashMap<&str, &Arc<Node>> = given.iter().map(|(&n, node)| (target.program.node_name(n), node)).collect();
         let mut wiring = Wiring { graphs: self, program: &program, values: vec![None; program.values.len()], casts: HashMap::new() };
         wiring.inputs()?;
         for node in 0..program.nodes.len() {
+            if let (Some(&given), Some(&result)) = (given.get(program.node_name(node)), program.nodes[node].results.first()) {
+                wiring.values[result.index()] = Some(Arc::clone(given));
+                continue;
+            }
             let asked = modes.get(program.node_name(node)).copied().unwrap_or(Mode::Int8);
             let mut context = OpContext::of(&program, &weights, node, target.chip, target.chip.layer_mode(asked))?;
             for (operand, id) in context.operands.iter_mut().zip(&program.nodes[node].operands) {

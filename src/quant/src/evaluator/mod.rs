@@ -21,6 +21,7 @@ use crate::source::SampleSource;
 use graph::Graphs;
 use rayon::prelude::*;
 use run::{Kept, Schedule};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tpuc_interp::{Activation, Memory, Options};
 use tpuc_ops::Program;
@@ -148,7 +149,12 @@ impl<'a> Evaluator<'a> {
 
     /// Lowers a setting.
     pub fn network(&mut self, setting: &Setting) -> Result<Network, QuantError> {
-        match self.graphs.network(self.target, setting) {
+        self.network_with(setting, &HashMap::new())
+    }
+
+    /// Lowers a setting; `given` says, for some nodes of the Top program, what stands for their results.
+    pub fn network_with(&mut self, setting: &Setting, given: &HashMap<usize, Arc<Node>>) -> Result<Network, QuantError> {
+        match self.graphs.network(self.target, setting, given) {
             // The whole network's lowering names all layers that fail, not just the first.
             Err(QuantError::Lower(first)) => {
                 let all = self.target.mixed_program(&setting.rows, |node| setting.modes[node]);

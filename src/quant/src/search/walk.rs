@@ -1,14 +1,18 @@
 //! `run_qtable`: from the inputs on, layers that are far from the float network become float together with those that read them
 //! (`spec/calibration.md` section 13, version 1.15).
 //!
-//! The similarity of a layer is that in the network as it is mixed at that point: what was made float before it has its effect.
+//! The similarity of a layer is that of its INT8 form on what the mixed network gives it at that point. Where a network is tried,
+//! layers before the one that changes that are float already count as exact: they are taken from the float network. That is the rule
+//! by which the walk decides; the score that is printed and written in the end is that of the mixed network as it is.
 
 use super::qtable::{good_enough, initial};
 use super::trials::Trials;
 use super::{Outcome, python};
 use crate::error::QuantError;
-use crate::evaluator::Setting;
+use crate::evaluator::{Network, Node, Setting};
 use crate::search::layers::written;
+use std::collections::HashMap;
+use std::sync::Arc;
 use tpuc_lowering::table::Row;
 use tpuc_ops::{Op, Program};
 
@@ -36,7 +40,7 @@ pub fn run_qtable(trials: &mut Trials, rows: &[Row], options: &WalkOptions) -> R
     if int8 > options.expected_cos {
         return Ok(Walked { outcome: good_enough(trials, int8_setting, int8, options.expected_cos), layers: Vec::new() });
     }
-    let mut walk = Walk { readers: readers(program), floats: Vec::new(), setting: int8_setting, mixed: int8, curve: Vec::new(), layers: Vec::new() };
+    let mut walk = Walk { readers: readers(program), floats: Vec::new(), int8: int8_setting.clone(), setting: int8_setting, given: HashMap::new(), mixed: int8, curve: Vec::new(), layers: Vec::new() };
     let network = trials.evaluator.network(&walk.setting)?;
     let upstream = upstream_of_compared(trials, program);
     let most = program.nodes.len() / 4;
@@ -55,6 +59,7 @@ pub fn run_qtable(trials: &mut Trials, rows: &[Row], options: &WalkOptions) -> R
             break;
         }
     }
+    walk.mixed = trials.score(&walk.setting)?;
     let outcome = Outcome { layers: walk.floats, rows: walk.setting.rows, int8, mixed: Some(walk.mixed), losses: Vec::new(), curve: walk.curve };
     Ok(Walked { outcome, layers: walk.layers })
 }
@@ -63,52 +68,77 @@ struct Walk {
     /// By node, the nodes that read it.
     readers: Vec<Vec<usize>>,
     floats: Vec<usize>,
+    /// All layers INT8; the mixed network.
+    int8: Setting,
     setting: Setting,
+    /// Results of the INT8 network that tried networks have replaced: those of layers behind one that became float.
+    given: HashMap<usize, Arc<Node>>,
     mixed: f64,
     curve: Vec<(usize, f64)>,
     layers: Vec<(usize, f64)>,
 }
 
 impl Walk {
-    fn add(&mut self, trials: &Trials, layers: &[usize]) {
-        for &layer in layers {
-            if !self.floats.contains(&layer) {
-                self.floats.push(layer);
-            }
-        }
-        self.setting = self.setting.with(layers.iter().copied(), trials.float);
-    }
-
     /// How near the layer is to the float network's.
     fn similarity(&self, trials: &mut Trials, layer: usize) -> Result<f64, QuantError> {
         let key = format!("{}/layer{layer}", self.setting.fingerprint());
         if let Some(known) = trials.journal.get(&key) {
             return Ok(known);
         }
-        let network = trials.evaluator.network(&self.setting)?;
-        let mut live = trials.evaluator.live_before(&network, layer);
-        live.extend(trials.evaluator.live_before(&trials.evaluator.float().clone(), layer));
-        trials.evaluator.keep(&live)?;
+        let network = trials.evaluator.network_with(&self.int8, &self.given)?;
+        self.keep(trials, &network, layer)?;
         let found = trials.evaluator.layer_similarity(&network, layer)?.unwrap_or(1.0);
         trials.journal.put(&key, found)?;
         Ok(found)
     }
 
+    /// Keeps what is needed from a layer on.
+    fn keep(&self, trials: &mut Trials, network: &Network, layer: usize) -> Result<(), QuantError> {
+        let mut live = trials.evaluator.live_before(network, layer);
+        live.extend(trials.evaluator.live_before(trials.evaluator.float(), layer));
+        trials.evaluator.keep(&live)
+    }
+
     /// Makes a layer and its readers float; takes it back where the outputs are then worse than INT8's. True if it stays.
     fn make_float(&mut self, trials: &mut Trials, layer: usize, int8: f64) -> Result<bool, QuantError> {
         let (floats, setting) = (self.floats.clone(), self.setting.clone());
-        let mut added = vec![layer];
-        added.extend(&self.readers[layer]);
-        self.add(trials, &added);
-        let score = trials.score(&self.setting)?;
+        for added in std::iter::once(&layer).chain(&self.readers[layer]) {
+            if !self.floats.contains(added) {
+                self.floats.push(*added);
+            }
+        }
+        self.setting = self.setting.with(self.floats.iter().copied(), trials.float);
+        let network = self.tried(trials, layer)?;
+        let key = format!("{}/from{layer}", self.setting.fingerprint());
+        let score = match trials.journal.get(&key) {
+            Some(known) => known,
+            None => {
+                let score = trials.evaluator.scores(&[&network])?[0];
+                trials.journal.put(&key, score)?;
+                score
+            }
+        };
         trials.say(format!("float layer number: {}, mix model outputs_cos: {}", self.floats.len(), python::float(score)));
         self.curve.push((self.floats.len(), score));
         if score < int8 {
             (self.floats, self.setting) = (floats, setting);
             return Ok(false);
         }
+        for &reader in &self.readers[layer] {
+            self.given.extend(network.layers[reader].clone().map(|node| (reader, node)));
+        }
         self.mixed = score;
         Ok(true)
+    }
+
+    /// The network that is tried at a layer: float layers before it as in the float network, the others as the walk left them.
+    fn tried(&self, trials: &mut Trials, layer: usize) -> Result<Network, QuantError> {
+        let walked = trials.evaluator.network_with(&self.int8, &self.given)?;
+        let is_float = |n: &usize| self.floats.contains(n);
+        let float = trials.evaluator.float();
+        let of = |n: usize| if is_float(&n) { float.layers[n].clone() } else { walked.layers[n].clone() };
+        let given = (0..layer).filter_map(|n| Some((n, of(n)?))).collect();
+        trials.evaluator.network_with(&self.setting, &given)
     }
 }
 
