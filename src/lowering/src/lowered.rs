@@ -170,11 +170,11 @@ impl<'a> OpContext<'a> {
         quantized_elem(&self.result.elem).ok_or_else(|| LowerError::MissingThresholds { layers: vec![self.name.to_owned()] })
     }
 
-    /// The element type that operand 0 and the result share.
+    /// The element type that operand 0 and the result share. Which float type the operand's integers stand for makes no difference.
     pub(crate) fn shared_elem(&self) -> Result<Elem, LowerError> {
         let (input, result) = (self.operand_elem(0)?, self.result_elem()?);
-        if input == result {
-            return Ok(result);
+        if input.storage() == result.storage() && input.scale() == result.scale() {
+            return Ok(input);
         }
         let range = |elem: &Elem| Range::of_elem(elem).map_or((0.0, 0.0), |r| (r.min, r.max));
         let (input, result) = (range(&self.tensor(0)?.elem), range(&self.result.elem));
