@@ -133,7 +133,7 @@ pub struct Arguments {
 
 /// Documented options that come with a later version.
 pub const LATER: &[&str] =
-    &["--lwq", "--post_process", "--mix_mode", "--cluster"];
+    &["--lwq", "--mix_mode", "--cluster"];
 
 /// The chips of the documents. A calibration is the same for all of them.
 const CHIPS: [&str; 11] = ["bm1684x", "bm1684", "bm1688", "bm1690", "cv183x", "cv182x", "cv181x", "cv180x", "cv184x", "cv186x", "sg2262"];
@@ -161,6 +161,9 @@ impl Arguments {
     /// Checks everything that can be checked without reading files.
     pub fn request(&self) -> Result<Request, Failure> {
         self.transformer()?;
+        if self.means.post_process.is_some() && self.task()? != Task::SearchQtable {
+            return Err(Failure::usage("--post_process belongs to --search search_qtable"));
+        }
         if !CHIPS.iter().any(|c| c.eq_ignore_ascii_case(&self.chip)) {
             return Err(Failure::usage(format!("--chip: unknown chip '{}'{}; known chips: {}", self.chip, meant(&self.chip, &CHIPS), CHIPS.join(", "))));
         }

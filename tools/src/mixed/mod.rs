@@ -12,18 +12,22 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tpuc_imageio::Loader;
 use tpuc_lowering::table::{CalibrationTable, Header, Row};
 use tpuc_lowering::{Chip, Mode, QuantizeTable};
+use tpuc_quant::QuantError;
 use tpuc_quant::evaluator::{Evaluator, EvaluatorOptions};
 use tpuc_quant::model::Target;
+use tpuc_quant::post_process::PostProcess;
+use tpuc_quant::post_process::python::PythonProcess;
 use tpuc_quant::search::journal::Journal;
 use tpuc_quant::search::{Outcome, Trials};
 use tpuc_quant::similarity::ComparedLayers;
 
 /// Options that every search has.
 #[derive(clap::Args, Debug, Clone)]
+#[command(rename_all = "snake_case")]
 pub struct Means {
     /// Memory for samples and tensors that are kept, such as 800M or 4G; half of what is free by default
     #[arg(long)]
@@ -31,6 +35,23 @@ pub struct Means {
     /// Go on where an interrupted search of the same network, samples and options ended
     #[arg(long)]
     pub resume: bool,
+    /// A Python file with a function PostProcess(data): what it makes of the outputs (a dictionary of numpy arrays) is compared
+    #[arg(long)]
+    pub post_process: Option<PathBuf>,
+    /// Seconds after which PostProcess is taken to hang
+    #[arg(long, default_value_t = 120)]
+    pub post_process_timeout: u64,
+}
+
+/// What a search failed of. The traceback of a user's program is shown as it is.
+pub fn failure(error: QuantError) -> Failure {
+    let QuantError::PostProcess(error) = &error else { return Failure::work(error) };
+    let text = error.to_string();
+    if text.contains("Traceback") {
+        eprintln!("{text}");
+    }
+    let last = text.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or_default();
+    Failure::work(format!("--post_process: {last}"))
 }
 
 /// The table of the thresholds that a search chose, in the folder where the command runs.
@@ -73,6 +94,7 @@ impl Job {
             None => free_memory() / 2,
         };
         cli::check_input(mlir)?;
+        means.post_process.iter().try_for_each(|p| cli::check_input(p))?;
         let job = Job { log, mlir: mlir.into(), quantize_table: quantize_table.into(), chip, float, layers, inference_num, threads, means: means.clone(), quiet, new_table: true, memory };
         [quantize_table, &job.state_file(), Path::new(log), Path::new(NEW_TABLE)].into_iter().try_for_each(cli::check_output)?;
         Ok(job)
@@ -95,6 +117,9 @@ impl Job {
     /// The scores that are known. `options` is all that decides what is searched and how.
     fn journal(&self, network: &Network, loader: &Loader, options: &str) -> Result<Journal, Failure> {
         let mut hash = Sha256::new();
+        if let Some(file) = &self.means.post_process {
+            hash.update(std::fs::read(file).unwrap_or_default());
+        }
         hash.update(format!("{:?} {options} {} {} {:?} {}", env!("CARGO_PKG_VERSION"), self.chip.name, self.float, self.layers, self.inference_num));
         hash.update(format!("{:?}", network.program));
         for (name, tensor) in network.weights.iter() {
@@ -124,8 +149,12 @@ impl Job {
         }
         let target = Target { program: &network.program, weights: &network.weights, chip: self.chip };
         let samples = (self.inference_num / loader.per_group()).max(1);
-        let options = EvaluatorOptions { layers: self.layers.clone(), samples, memory: self.memory, threads: self.threads, ..EvaluatorOptions::default() };
-        let evaluator = Evaluator::new(target, loader, options).map_err(Failure::work)?;
+        let timeout = Duration::from_secs(self.means.post_process_timeout);
+        let start_process = |file: &PathBuf| PythonProcess::start(file, timeout).map_err(|e| failure(QuantError::PostProcess(e)));
+        let process = self.means.post_process.as_ref().map(start_process).transpose()?;
+        let post_process = process.as_ref().map(|p| p as &dyn PostProcess);
+        let options = EvaluatorOptions { layers: self.layers.clone(), post_process, samples, memory: self.memory, threads: self.threads, ..EvaluatorOptions::default() };
+        let evaluator = Evaluator::new(target, loader, options).map_err(failure)?;
         let say = |message: &str| log.info(message);
         let mut trials = Trials { evaluator, journal, log: &say, progress: &tpuc_passes::tell_progress, mlir: self.mlir.display().to_string(), float: self.float };
         let outcome = search(&mut trials)?;

@@ -1,6 +1,6 @@
 //! `run_calibration --search search_qtable`.
 
-use super::{Job, Options, beside, write_table};
+use super::{Job, Options, beside, failure, write_table};
 use crate::calibration::arguments::Arguments;
 use crate::cli::{self, Failure};
 use crate::progress::Shown;
@@ -51,7 +51,7 @@ pub fn run(arguments: &Arguments, request: Request) -> Result<(), Failure> {
     let tables: Vec<_> = tables.into_iter().map(|t| t.table).collect();
     let plain = tpuc_passes::calibrate::header(session.request(), &mlir, statistics.samples);
     let identity = format!("search_qtable {search:?} {names:?} {:?}", session.request());
-    job.run(&network, session.loader(), &identity, plain, |trials| search_qtable(trials, &tables, &search).map_err(Failure::work))?;
+    job.run(&network, session.loader(), &identity, plain, |trials| search_qtable(trials, &tables, &search).map_err(failure))?;
     drop(shown);
     if !arguments.quiet {
         println!("success search qtable");

@@ -1,6 +1,6 @@
 //! `run_sensitive_layer`.
 
-use super::{Job, Means, Options, beside, write_table};
+use super::{Job, Means, Options, beside, failure, write_table};
 use crate::cli::{self, Failure};
 use crate::progress::Shown;
 use std::path::PathBuf;
@@ -130,7 +130,7 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
             }
             Ok(tables.into_iter().map(|t| t.table).collect())
         };
-        let found = sensitive::search(trials, table.rows(), arguments.expected_cos, arguments.max_float_layers, tables).map_err(Failure::work)?;
+        let found = sensitive::search(trials, table.rows(), arguments.expected_cos, arguments.max_float_layers, tables).map_err(failure)?;
         written?;
         Ok(found)
     })?;

@@ -1,6 +1,6 @@
 //! `run_qtable`.
 
-use super::{Job, Means, Options};
+use super::{Job, Means, Options, failure};
 use crate::cli::{self, Failure};
 use crate::progress::Shown;
 use std::fmt::Write as _;
@@ -92,7 +92,7 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
     let walk = WalkOptions { expected_cos: arguments.expected_cos, min_layer_cos: arguments.min_layer_cos };
     let identity = format!("run_qtable {:?} {walk:?}", table.rows());
     job.run(&network, session.loader(), &identity, table.header.clone(), |trials| {
-        let walked = run_qtable(trials, table.rows(), &walk).map_err(Failure::work)?;
+        let walked = run_qtable(trials, table.rows(), &walk).map_err(failure)?;
         let mut text = format!("# genetated time: {}\n# sample number: {}\n# chip: {}  mix_mode: {}\n###\n", tpuc_passes::timestamp(), trials.evaluator.samples(), job.chip.name, job.float);
         let mut layers = walked.layers;
         layers.sort_by(|a, b| a.1.total_cmp(&b.1));

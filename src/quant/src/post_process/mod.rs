@@ -1,5 +1,7 @@
 //! What is done to a network's outputs before they are compared: decoding of boxes, for example.
 
+pub mod python;
+
 use crate::evaluator::Named;
 
 /// Why outputs could not be processed: for the user, who wrote the program that did it.
