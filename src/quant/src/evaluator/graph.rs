@@ -10,7 +10,7 @@ use crate::model::Target;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tpuc_interp::{Layout, Options, Runner};
-use tpuc_lowering::table::CalibrationTable;
+use tpuc_lowering::table::{CalibrationTable, Row};
 use tpuc_lowering::{LowerError, Lowered, Mode, OpContext, OperandRef, Ranges, lower_op, same_elem, top_optimize};
 use tpuc_ops::{Elem, Op, Program, Source, TensorType, ValueId, ValueType, tpu};
 use tpuc_tensor::{DType, Tensor, WeightStore};
@@ -127,7 +127,7 @@ impl Graphs {
     /// compute.
     pub fn network(&mut self, target: Target, setting: &Setting, given: &HashMap<usize, Arc<Node>>) -> Result<Network, QuantError> {
         self.built += 1;
-        let table = CalibrationTable::new(Default::default(), setting.rows.iter().cloned());
+        let table = CalibrationTable::new(Default::default(), setting.rows.iter().map(Row::as_written));
         let mut ranges = Ranges::from_table(target.program, &table, target.chip)?;
         ranges.propagate(target.program, target.chip);
         let (program, weights) = top_optimize(&ranges.annotate(target.program), target.weights, target.chip)?;

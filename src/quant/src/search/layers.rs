@@ -44,8 +44,7 @@ impl LayerLoss {
 
 /// Thresholds as a table on disk holds them: a network is lowered from that.
 pub fn written(rows: &[Row]) -> Vec<Row> {
-    let one = |row: &Row| Row { threshold: as_written(row.threshold), min: as_written(row.min), max: as_written(row.max), ..row.clone() };
-    rows.iter().map(one).collect()
+    rows.iter().map(Row::as_written).collect()
 }
 
 /// The losses of the candidates in the network's order. `setting` has all other layers as they stay and the thresholds to
