@@ -49,6 +49,10 @@ print(f"median {statistics.median(times):.3f} ms")
 """
 
 
+class Failed(Exception):
+    """A command did not succeed; the text says which and what it said."""
+
+
 class Side:
     """One of the two programs: where its commands are and where it works."""
 
@@ -71,7 +75,7 @@ class Side:
             process.returncode = os.waitstatus_to_exitcode(status)
         text = log.read_text(errors="replace")
         if process.returncode != 0:
-            sys.exit(f"{self.name}: {' '.join(map(str, command))}\n{text[-3000:]}\nfailed with {process.returncode}")
+            raise Failed(f"{self.name}: {' '.join(map(str, command))}\n{text[-3000:]}\nfailed with {process.returncode}")
         return seconds, usage.ru_maxrss * 1024, text
 
     def command(self, name, *rest):
@@ -125,11 +129,14 @@ def measure(all_steps, goals, sides, runs):
     ours = sides[0].name
     for step, command in all_steps.items():
         figures = {side.name: [] for side in sides}
-        for _ in range(runs):
-            for side in sides:
+        try:
+            for side in [side for _ in range(runs) for side in sides]:
                 if step in OUTPUTS:
                     (side.folder / OUTPUTS[step]).unlink(missing_ok=True)
                 figures[side.name].append(side.run(side.command(*command))[:2])
+        except Failed as failure:
+            print(f"{step:<26}{failure}", flush=True)
+            continue
         seconds = {name: statistics.median(f[0] for f in found) for name, found in figures.items()}
         memory = {name: max(f[1] for f in found) / 2**20 for name, found in figures.items()}
         line = f"{step:<26}{seconds[ours]:>9.3f} s"
