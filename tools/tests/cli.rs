@@ -359,3 +359,38 @@ fn options_of_new_weights_are_checked_before_the_work() {
     assert!(std::fs::read_to_string(desk.path("Bias_Correction")).unwrap().contains("There is no Conv op with bias"));
     assert_eq!(desk.files(), ["Bias_Correction", "Weight_Equalization", "samples", "shape_pattern_qtable", "t", "tiny.mlir", "tiny_shape_ops", "tiny_top_f32_all_weight.npz", "x.npz"]);
 }
+
+/// The three searches on a network of the kit: their files, the documented words, and that a killed search goes on.
+#[test]
+fn searches_of_float_layers() {
+    let Some(case) = kit("cnn_res") else { return };
+    let desk = Desk::new();
+    for file in ["cnn_res.mlir", "cnn_res_top_f32_all_weight.npz"] {
+        std::fs::copy(case.join(file), desk.path(file)).unwrap();
+    }
+    let samples = case.join("ds").display().to_string();
+    let search = ["cnn_res.mlir", "--dataset", &samples, "--input_num", "12", "--inference_num", "4", "--search", "search_qtable", "--quantize_table", "q", "--calibration_table", "c"];
+    let with = |more: &[&'static str]| search.iter().copied().chain(more.iter().copied()).map(str::to_owned).collect::<Vec<_>>();
+    let run = |more: &[&'static str]| desk.runs("run_calibration.py", &with(more).iter().map(String::as_str).collect::<Vec<_>>());
+    // INT8 is good enough: a table without layers.
+    assert!(run(&["--expected_cos", "0.9", "--processor", "bm1684x"]).contains("no need for mix precsion"));
+    assert!(std::fs::read_to_string(desk.path("q")).unwrap().contains("# number of F16 layer: 0"));
+    let found = run(&["--expected_cos", "0.99999", "--quantize_method_list", "KL,MSE", "--transformer", "False"]);
+    for words in ["is 0 sensitive layer, loss is ", "run result:\nint8 outputs_cos:0.99", "Output mix quantization table to q", "success search qtable"] {
+        assert!(found.contains(words), "{words}: {found}");
+    }
+    let table = |name: &str| std::fs::read_to_string(desk.path(name)).unwrap().lines().filter(|l| !l.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
+    let whole = (table("q"), table("new_cali_table.txt"));
+    assert_eq!(whole.0.len(), 5);
+    assert!(std::fs::read_to_string(desk.path("Search_Qtable")).unwrap().contains("INFO:root:start to handle layer: "));
+    assert!(!desk.path("q.state").exists());
+    let other = run(&["--expected_cos", "0.99999", "--quantize_method_list", "KL,MSE", "--threads", "1", "--memory", "0", "--resume"]);
+    assert!(other.contains("success") && (table("q"), table("new_cali_table.txt")) == whole);
+    desk.runs("run_qtable", &["cnn_res.mlir", "--dataset", &samples, "--calibration_table", "c", "--chip", "bm1684x", "--min_layer_cos", "0.9999", "--expected_cos", "0.99999", "-o", "q2"]);
+    assert!(std::fs::read_to_string(desk.path("full_loss_table.txt")).unwrap().contains("No.0   : Layer: "));
+    let sensitive = desk.runs("run_sensitive_layer", &["cnn_res.mlir", "--dataset", &samples, "--calibration_table", "c", "--processor", "bm1684x", "--expected_cos", "1", "-o", "q3"]);
+    assert!(sensitive.contains("success sensitive layer search") && desk.path("c_Percentile9999_tune").exists());
+    desk.fails("run_qtable", &["cnn_res.mlir", "--dataset", &samples, "--calibration_table", "c", "--chip", "bm1684", "--fp_type", "F16", "-o", "q"], 2, "'F16' is no float type of bm1684");
+    desk.fails("run_qtable", &["cnn_res.mlir", "--dataset", &samples, "--calibration_table", "c", "--chip", "bm1684x", "--global_compare_layers", "fc_Gem", "-o", "q"], 1, "the nearest is 'fc_Gemm'");
+    desk.fails("run_qtable", &["cnn_res.mlir", "--dataset", &samples, "--calibration_table", "c", "--chip", "bm1684x", "--expected_cos", "2", "-o", "q"], 2, "a number from 0 to 1");
+}

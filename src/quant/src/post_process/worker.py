@@ -66,9 +66,12 @@ def send(np, result):
 
 def main():
     try:
-        import importlib.util
-
         import numpy as np
+    except ImportError:
+        fail("this python3 has no numpy, in whose arrays PostProcess gets the outputs: install it (pip install numpy, or Debian's python3-numpy)")
+        return
+    try:
+        import importlib.util
 
         path = sys.argv[1]
         sys.path.insert(0, os.path.dirname(os.path.abspath(path)))

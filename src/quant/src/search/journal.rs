@@ -43,7 +43,7 @@ impl Journal {
         let fail = |source| JournalError::File { path: path.into(), source };
         let mut file = File::create(path).map_err(fail)?;
         file.write_all(format!("{FIRST_WORDS}{identity}\n").as_bytes()).map_err(fail)?;
-        Ok(Journal { file: Some(file), path: path.into(), ..Journal::default() })
+        Ok(Journal { known: HashMap::new(), file: Some(file), path: path.into(), resumed: 0 })
     }
 
     /// Goes on with a state file; a new one where there is none.
@@ -97,6 +97,15 @@ impl Journal {
     /// The search is over: its state is of no more use.
     pub fn finish(mut self) {
         if self.file.take().is_some() {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl Drop for Journal {
+    /// A search that ends before its first score leaves nothing to go on with.
+    fn drop(&mut self) {
+        if self.known.is_empty() && self.file.take().is_some() {
             let _ = std::fs::remove_file(&self.path);
         }
     }
