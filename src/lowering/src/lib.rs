@@ -18,6 +18,7 @@ pub mod chip;
 mod cv18xx;
 mod error;
 mod float;
+mod integer;
 mod lowered;
 mod lut;
 mod optimize;

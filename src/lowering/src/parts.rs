@@ -1,7 +1,8 @@
 //! What the rules of several chips read from an op, checked, and the attributes that they all keep.
 
 use crate::error::LowerError;
-use crate::lowered::OpContext;
+use crate::lowered::{Lowered, OpContext, OperandRef};
+use crate::quantize::constant;
 use tpuc_ops::attr::EnumAttribute;
 use tpuc_ops::{top, tpu};
 
@@ -44,7 +45,7 @@ pub(crate) fn bias(context: &OpContext) -> Result<Option<Vec<f32>>, LowerError> 
     Ok(bias)
 }
 
-/// A convolution of integers with the geometry of the Top op.
+/// A convolution with the geometry of the Top op.
 pub(crate) fn conv2d(op: &top::Conv) -> tpu::Conv2D {
     tpu::Conv2D {
         kernel_shape: op.kernel_shape.clone(),
@@ -62,7 +63,7 @@ pub(crate) fn conv2d(op: &top::Conv) -> tpu::Conv2D {
     }
 }
 
-/// A product of integers with the geometry of the Top op.
+/// A product with the geometry of the Top op.
 pub(crate) fn matmul(op: &top::MatMul) -> tpu::MatMul {
     tpu::MatMul {
         left_transpose: op.left_transpose,
@@ -85,7 +86,7 @@ pub(crate) fn padding_mode(context: &OpContext, word: &str) -> Result<tpu::Paddi
     tpu::PaddingMode::from_case(word).ok_or_else(unknown)
 }
 
-/// A transposed convolution of integers with the geometry of the Top op.
+/// A transposed convolution with the geometry of the Top op.
 pub(crate) fn deconv(op: &top::Deconv) -> tpu::Deconv {
     tpu::Deconv {
         kernel_shape: op.kernel_shape.clone(),
@@ -97,5 +98,19 @@ pub(crate) fn deconv(op: &top::Deconv) -> tpu::Deconv {
         dynweight_reorderd: Some(op.dynweight_reorderd),
         do_relu: op.do_relu,
         ..Default::default()
+    }
+}
+
+/// An operand in 8 bits and its scale: a constant by its largest magnitude, a value by its type.
+pub(crate) fn eight_bit_operand(context: &OpContext, lowered: &mut Lowered, index: usize) -> Result<(OperandRef, f64), LowerError> {
+    match context.weight(index).transpose()? {
+        None => {
+            let elem = context.operand_elem(index)?;
+            Ok((OperandRef::Operand { index, elem }, elem.scale().unwrap_or(1.0)))
+        }
+        Some(values) => {
+            let (weight, scale) = constant(&context.operands[index].name, &context.tensor(index)?.shape, &values);
+            Ok((lowered.weight(weight), scale))
+        }
     }
 }

@@ -71,14 +71,20 @@ pub fn strip_io_quant(program: &Program, strip: &Strip) -> Result<Program, Strip
     let users = program.users();
     // A removed cast's result, and what stands for it.
     let mut replaced: HashMap<ValueId, ValueId> = HashMap::new();
-    for (_, &argument) in program.inputs.iter().enumerate().filter(|(p, _)| strip.inputs.holds(*p)) {
+    for (position, &argument) in program.inputs.iter().enumerate() {
+        if !strip.inputs.holds(position) {
+            continue;
+        }
         for &reader in &users[argument.index()] {
             if matches!(program.nodes[reader].op, Op::TopInput(_)) {
                 strip_input(program, &mut out, reader, &users, &mut replaced)?;
             }
         }
     }
-    for (_, output) in out.outputs.iter_mut().enumerate().filter(|(p, _)| strip.outputs.holds(*p)) {
+    for (position, output) in out.outputs.iter_mut().enumerate() {
+        if !strip.outputs.holds(position) {
+            continue;
+        }
         let Some(node) = program.producer(*output) else { continue };
         let (Op::TpuCast(_), [source]) = (&program.nodes[node].op, program.nodes[node].operands.as_slice()) else { continue };
         // A network input that is an output too has no other form.

@@ -4,7 +4,7 @@ use crate::bm1684x::binary::inputs_exceed_result;
 use crate::error::LowerError;
 use crate::float;
 use crate::lowered::{Lowered, OpContext, OperandRef};
-use crate::quantize::constant;
+use crate::parts::eight_bit_operand;
 use tpuc_ops::{top, tpu};
 
 /// `y = saturate(sum(x_i * multiplier_i >> rshift_i))` with multipliers of 64 to 127 where the shift allows.
@@ -51,18 +51,8 @@ fn summands(context: &OpContext, coefficients: &[f64]) -> Result<Option<Summands
     let mut operands = Vec::with_capacity(coefficients.len());
     let (mut multipliers, mut rshifts) = (Vec::new(), Vec::new());
     for (index, coefficient) in coefficients.iter().enumerate() {
-        let scale = match context.weight(index).transpose()? {
-            None => {
-                let elem = context.operand_elem(index)?;
-                operands.push(OperandRef::Operand { index, elem });
-                elem.scale().unwrap_or(1.0)
-            }
-            Some(values) => {
-                let (constant, scale) = constant(&context.operands[index].name, &context.tensor(index)?.shape, &values);
-                operands.push(lowered.weight(constant));
-                scale
-            }
-        };
+        let (operand, scale) = eight_bit_operand(context, &mut lowered, index)?;
+        operands.push(operand);
         let Some((multiplier, rshift)) = seven_bits(coefficient * scale / output_scale) else { return Ok(None) };
         multipliers.push(multiplier);
         rshifts.push(rshift);

@@ -13,14 +13,15 @@ mod pool;
 mod scale;
 mod shift;
 
-use crate::bm1684x::{binary, movement, unary};
+use crate::bm1684x::movement;
 use crate::chip::Mode;
 use crate::error::LowerError;
 use crate::float;
+use crate::integer;
 use crate::lowered::{Lowered, OpContext};
 use crate::lut;
 use tpuc_kernels::unary::Function;
-use tpuc_ops::{Op, top_unary, tpu};
+use tpuc_ops::{Op, top_unary};
 use tpuc_tensor::DType;
 
 pub(crate) fn lower(context: &OpContext) -> Result<Lowered, LowerError> {
@@ -38,32 +39,24 @@ fn lower_float(context: &OpContext) -> Result<Lowered, LowerError> {
 }
 
 fn lower_int8(context: &OpContext) -> Result<Lowered, LowerError> {
+    if let Some(lowered) = integer::shared(context)? {
+        return Ok(lowered);
+    }
     match context.op {
-        Op::TopInput(op) => movement::input(context, op),
         Op::TopConv(op) => conv::int8(context, op),
         Op::TopMatMul(op) => matmul::int8(context, op),
         Op::TopAdd(op) => add::int8(context, op),
         Op::TopAvgPool(op) => pool::average_int8(context, op),
         Op::TopMaxPool(op) => pool::max_int8(context, op),
         Op::TopRelu(op) => relu(context, op),
-        Op::TopReshape(_) | Op::TopSqueeze(_) | Op::TopUnsqueeze(_) if movement::views_float(context) => float::lower(context, DType::F32),
-        Op::TopPad(_) | Op::TopReshape(_) | Op::TopPermute(_) | Op::TopSlice(_) | Op::TopSqueeze(_) | Op::TopUnsqueeze(_) | Op::TopTile(_)
-        | Op::TopDepth2Space(_) | Op::TopReverse(_) | Op::TopUpsample(_) => movement::moved(context),
-        Op::TopExpand(_) => movement::expand(context),
-        Op::TopConcat(op) => movement::concat(context, op),
         Op::TopDeconv(op) => deconv::int8(context, op),
         Op::TopScale(op) => scale::int8(context, op),
-        Op::TopLeakyRelu(op) => unary::leaky_relu(context, op),
-        Op::TopPRelu(_) => unary::prelu(context),
         Op::TopAddConst(op) => constant::add(context, op),
         Op::TopSubConst(op) => constant::sub(context, op),
         Op::TopMulConst(op) => constant::mul(context, op),
         Op::TopMaxConst(op) => constant::max(context, op),
         Op::TopMinConst(op) => constant::min(context, op),
         Op::TopSub(op) => add::sub(context, op),
-        Op::TopMul(op) => binary::mul(context, op),
-        Op::TopMax(_) => binary::extremum(context, tpu::Max::default()),
-        Op::TopMin(_) => binary::extremum(context, tpu::Min::default()),
         // Too steep for a table, or no function of numbers.
         Op::TopTan(_) | Op::TopClip(_) => float::lower(context, DType::F32),
         Op::TopPow2(op) if op.const_val.is_nan() || op.const_val <= 0.0 => float::lower(context, DType::F32),

@@ -1,8 +1,8 @@
 //! Elementwise sum: every input is brought to the result's scale first.
 
 use crate::error::LowerError;
-use crate::lowered::{Lowered, OpContext, OperandRef};
-use crate::quantize::constant;
+use crate::lowered::{Lowered, OpContext};
+use crate::parts::eight_bit_operand;
 use tpuc_ops::{top, tpu};
 use tpuc_tensor::round::fit_positive;
 
@@ -22,18 +22,8 @@ pub(super) fn int8(context: &OpContext, op: &top::Add) -> Result<Lowered, LowerE
     let mut operands = Vec::with_capacity(count);
     let (mut multipliers, mut rshifts) = (Vec::with_capacity(count), Vec::with_capacity(count));
     for index in 0..count {
-        let scale = match context.weight(index).transpose()? {
-            None => {
-                let elem = context.operand_elem(index)?;
-                operands.push(OperandRef::Operand { index, elem });
-                elem.scale().unwrap_or(1.0)
-            }
-            Some(values) => {
-                let (constant, scale) = constant(&context.operands[index].name, &context.tensor(index)?.shape, &values);
-                operands.push(lowered.weight(constant));
-                scale
-            }
-        };
+        let (operand, scale) = eight_bit_operand(context, &mut lowered, index)?;
+        operands.push(operand);
         let coefficient = op.coeff.as_ref().map_or(1.0, |c| c[index]);
         let fitted = fit_positive((coefficient * (scale / output_scale)) as f32, 8);
         multipliers.push(i64::from(fitted.multiplier));

@@ -3,8 +3,8 @@
 use super::rescale::rescaled;
 use crate::error::LowerError;
 use crate::float;
-use crate::lowered::{Lowered, OpContext, OperandRef};
-use crate::quantize::constant;
+use crate::lowered::{Lowered, OpContext};
+use crate::parts::eight_bit_operand;
 use crate::ranges::Range;
 use tpuc_ops::{Op, top, tpu};
 use tpuc_tensor::DType;
@@ -20,7 +20,7 @@ pub(crate) fn sub(context: &OpContext, op: &top::Sub) -> Result<Lowered, LowerEr
     let mut lowered = Lowered::default();
     let (mut operands, mut multipliers, mut rshifts) = (Vec::new(), Vec::new(), Vec::new());
     for index in 0..context.operands.len() {
-        let (operand, scale) = quantized(context, &mut lowered, index)?;
+        let (operand, scale) = eight_bit_operand(context, &mut lowered, index)?;
         let coefficient = op.coeff.as_ref().and_then(|c| c.get(index)).copied().unwrap_or(1.0);
         let fitted = fit_positive((coefficient * (scale / output.scale().unwrap_or(1.0))) as f32, 8);
         operands.push(operand);
@@ -52,8 +52,8 @@ pub(crate) fn mul(context: &OpContext, op: &top::Mul) -> Result<Lowered, LowerEr
     let output = context.result_elem()?;
     let mut lowered = Lowered::default();
     let [first, second] = if signs_ask_for_exchange(context, output.storage()) { [1, 0] } else { [0, 1] };
-    let (left, left_scale) = quantized(context, &mut lowered, first)?;
-    let (right, right_scale) = quantized(context, &mut lowered, second)?;
+    let (left, left_scale) = eight_bit_operand(context, &mut lowered, first)?;
+    let (right, right_scale) = eight_bit_operand(context, &mut lowered, second)?;
     let fitted = fit_any((left_scale * right_scale / output.scale().unwrap_or(1.0)) as f32, 8);
     let mul = tpu::Mul { do_relu: op.do_relu, multiplier: fitted.multiplier, rshift: fitted.shift, ..Default::default() };
     lowered.push(mul, vec![left, right], context.name, context.result_type(output));
@@ -74,18 +74,4 @@ pub(crate) fn extremum(context: &OpContext, op: impl Into<Op>) -> Result<Lowered
     let operands = (0..context.operands.len()).map(|index| rescaled(context, &mut lowered, index, output)).collect::<Result<_, _>>()?;
     lowered.push(op, operands, context.name, context.result_type(output));
     Ok(lowered.finish())
-}
-
-/// An operand in 8 bits and its scale: a constant by its largest magnitude, a value by its type.
-fn quantized(context: &OpContext, lowered: &mut Lowered, index: usize) -> Result<(OperandRef, f64), LowerError> {
-    match context.weight(index).transpose()? {
-        None => {
-            let elem = context.operand_elem(index)?;
-            Ok((OperandRef::Operand { index, elem }, elem.scale().unwrap_or(1.0)))
-        }
-        Some(values) => {
-            let (weight, scale) = constant(&context.operands[index].name, &context.tensor(index)?.shape, &values);
-            Ok((lowered.weight(weight), scale))
-        }
-    }
 }

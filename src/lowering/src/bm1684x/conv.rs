@@ -2,6 +2,7 @@
 
 use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext, OperandRef};
+use crate::parts::{ConvWeights, conv2d};
 use crate::quantize::{integer_times, max_abs, to_i8, to_i32, to_u8, weight};
 use tpuc_ops::{top, tpu};
 use tpuc_tensor::Data;
@@ -18,31 +19,22 @@ pub(super) fn int8(context: &OpContext, op: &top::Conv) -> Result<Lowered, Lower
     if op.kernel_shape.len() > 2 {
         return Err(context.unsupported(format!("has {} spatial dimensions, at most 2 are supported", op.kernel_shape.len())));
     }
-    let Some(filter) = context.weight(1).transpose()? else {
-        return Err(context.unsupported("the filter is not a weight"));
-    };
-    let bias = context.weight(2).transpose()?;
-    if bias.is_none() && !context.is_absent(2) {
-        return Err(context.unsupported("the bias is not a weight"));
-    }
+    let parts = ConvWeights::of(context)?;
+    let ConvWeights { filter, filter_shape, bias, channels } = &parts;
+    let channels = *channels;
     let (input, output) = (context.operand_elem(0)?, context.result_elem()?);
-    let filter_shape = context.tensor(1)?.shape.clone();
-    let channels = filter_shape.first().copied().unwrap_or(0).max(0) as usize;
-    if channels == 0 || filter.is_empty() || filter.len() % channels != 0 || bias.as_ref().is_some_and(|b| b.len() != channels) {
-        return Err(context.unsupported(format!("filter {filter_shape:?} does not fit its bias")));
-    }
 
     let signed = bias.is_some() || filter.iter().any(|&w| w < 0.0);
-    let input_scale = input_scale(input.scale().unwrap_or(1.0), &filter, bias.as_deref());
+    let input_scale = input_scale(input.scale().unwrap_or(1.0), filter, bias.as_deref());
     let output_scale = output.scale().unwrap_or(1.0);
-    let exact = integer_times(&filter, signed);
+    let exact = integer_times(filter, signed);
     let largest: f32 = if signed { 127.0 } else { 255.0 };
 
     let mut requant = (Vec::with_capacity(channels), Vec::with_capacity(channels));
     let mut signed_filter = Vec::new();
     let mut unsigned_filter = Vec::new();
     let mut quantized_bias = Vec::new();
-    for (channel, weights) in filter.chunks_exact(filter.len() / channels).enumerate() {
+    for (channel, weights) in parts.by_channel().enumerate() {
         let scale = match exact {
             Some(times) => 1.0 / f64::from(times),
             None => f64::from((max_abs(weights) / largest).max(SMALLEST_SCALE)),
@@ -55,38 +47,27 @@ pub(super) fn int8(context: &OpContext, op: &top::Conv) -> Result<Lowered, Lower
         } else {
             unsigned_filter.extend(weights.iter().map(|&w| to_u8(w, scale)));
         }
-        if let Some(bias) = &bias {
+        if let Some(bias) = bias {
             quantized_bias.push(to_i32(bias[channel], scale * input_scale));
         }
     }
 
     let mut lowered = Lowered::default();
     let filter = match signed {
-        true => weight(format!("{}_filter_i8", context.name), &filter_shape, Data::I8(signed_filter)),
-        false => weight(format!("{}_filter_u8", context.name), &filter_shape, Data::U8(unsigned_filter)),
+        true => weight(format!("{}_filter_i8", context.name), filter_shape, Data::I8(signed_filter)),
+        false => weight(format!("{}_filter_u8", context.name), filter_shape, Data::U8(unsigned_filter)),
     };
     let filter = lowered.weight(filter);
-    let bias = bias.map(|_| {
+    let bias = bias.as_ref().map(|_| {
         let shape: Vec<i64> = (0..context.result.shape.len()).map(|d| if d == 1 { channels as i64 } else { 1 }).collect();
         lowered.weight(weight(format!("{}_bias_int32", context.name), &shape, Data::I32(quantized_bias)))
     });
     let conv = tpu::Conv2D {
-        kernel_shape: op.kernel_shape.clone(),
-        strides: op.strides.clone(),
-        pads: op.pads.clone(),
-        group: op.group,
-        dilations: op.dilations.clone(),
-        inserts: op.inserts.clone(),
-        do_relu: op.do_relu,
-        do_winograd: Some(false),
         with_bias: bias.is_some(),
-        dynweight_reorderd: op.dynweight_reorderd,
-        weight_is_coeff: op.weight_is_coeff,
         multiplier: Some(requant.0),
         rshift: Some(requant.1),
         quant_mode: tpu::RequantMode::MultiplierShift,
-        round_mode: tpu::RoundMode::HalfUp,
-        ..Default::default()
+        ..conv2d(op)
     };
     let operands = vec![OperandRef::Operand { index: 0, elem: input }, filter, bias.unwrap_or(OperandRef::None)];
     lowered.push(conv, operands, context.name, context.result_type(output));

@@ -3,6 +3,7 @@
 use crate::error::LowerError;
 use crate::float;
 use crate::lowered::{Lowered, OpContext, OperandRef};
+use crate::parts::{bias, deconv};
 use crate::quantize::{max_abs, to_i8, to_i32, weight};
 use tpuc_ops::{Elem, top, tpu};
 use tpuc_tensor::round::fit_any;
@@ -14,10 +15,7 @@ pub(super) fn int8(context: &OpContext, op: &top::Deconv) -> Result<Lowered, Low
     let Some(filter) = context.weight(1).transpose()?.filter(|_| op.kernel_shape.len() <= 2) else {
         return float::lower(context, DType::F32);
     };
-    let bias = context.weight(2).transpose()?;
-    if bias.is_none() && !context.is_absent(2) {
-        return Err(context.unsupported("the bias is not a weight"));
-    }
+    let bias = bias(context)?;
     let (input, output) = (context.operand_elem(0)?, context.result_elem()?);
     let (input_scale, output_scale) = (input.scale().unwrap_or(1.0), output.scale().unwrap_or(1.0));
     let filter_shape = context.tensor(1)?.shape.clone();
@@ -50,18 +48,7 @@ pub(super) fn int8(context: &OpContext, op: &top::Deconv) -> Result<Lowered, Low
     let ones = |rank: usize| -> Vec<i64> { (0..rank).map(|d| if d == 1 { channels as i64 } else { 1 }).collect() };
     let rank = context.result.shape.len();
     let bias = bias.map(|_| lowered.weight(weight(format!("{}_bias_int32", context.name), &ones(rank), Data::I32(quantized_bias))));
-    let deconv = tpu::Deconv {
-        kernel_shape: op.kernel_shape.clone(),
-        strides: op.strides.clone(),
-        pads: op.pads.clone(),
-        group: op.group,
-        dilations: op.dilations.clone(),
-        output_padding: op.output_padding.clone(),
-        dynweight_reorderd: Some(op.dynweight_reorderd),
-        do_relu: op.do_relu,
-        with_bias: bias.is_some(),
-        ..Default::default()
-    };
+    let deconv = tpu::Deconv { with_bias: bias.is_some(), ..deconv(op) };
     let operands = vec![OperandRef::Operand { index: 0, elem: input }, filter, bias.unwrap_or(OperandRef::None)];
     let sums = lowered.push(deconv, operands, format!("{}_i32", context.name), context.result_type(Elem::Plain(DType::I32)));
     let quant = lowered.weight(weight(format!("{}_quant_int32", context.name), &[1, channels as i64, 1, 3], Data::I32(rows)));

@@ -2,6 +2,7 @@
 
 use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext, OperandRef};
+use crate::parts::{bias, matmul};
 use crate::quantize::{max_abs, to_i8, to_i32, weight};
 use tpuc_ops::{top, tpu};
 use tpuc_tensor::Data;
@@ -14,10 +15,7 @@ pub(super) fn int8(context: &OpContext, op: &top::MatMul) -> Result<Lowered, Low
     if context.is_weight(0) {
         return Err(context.unsupported("the left operand is a weight, which needs float arithmetic"));
     }
-    let bias = context.weight(2).transpose()?;
-    if bias.is_none() && !context.is_absent(2) {
-        return Err(context.unsupported("the bias is not a weight"));
-    }
+    let bias = bias(context)?;
     let (input, output) = (context.operand_elem(0)?, context.result_elem()?);
     let mut lowered = Lowered::default();
     let (right, right_scale) = match context.weight(1).transpose()? {
@@ -53,22 +51,8 @@ pub(super) fn int8(context: &OpContext, op: &top::MatMul) -> Result<Lowered, Low
         }
     };
     let fitted = fit_any((input_scale * right_scale / output.scale().unwrap_or(1.0)) as f32, 32);
-    let matmul = tpu::MatMul {
-        left_transpose: op.left_transpose,
-        right_transpose: op.right_transpose,
-        output_transpose: op.output_transpose,
-        hdim_is_batch: op.hdim_is_batch,
-        keep_dims: op.keep_dims,
-        do_relu: op.do_relu,
-        is_lora: op.is_lora,
-        cal_i8: Some(true),
-        left_reuse: 1,
-        dq_type: op.dq_type.clone(),
-        q_group_size: op.q_group_size,
-        multipliers: vec![i64::from(fitted.multiplier)],
-        rshifts: vec![i64::from(fitted.shift)],
-        ..Default::default()
-    };
+    let (multipliers, rshifts) = (vec![i64::from(fitted.multiplier)], vec![i64::from(fitted.shift)]);
+    let matmul = tpu::MatMul { cal_i8: Some(true), multipliers, rshifts, ..matmul(op) };
     let operands = vec![OperandRef::Operand { index: 0, elem: input }, right, bias, OperandRef::None, OperandRef::None];
     lowered.push(matmul, operands, context.name, context.result_type(output));
     Ok(lowered.finish())

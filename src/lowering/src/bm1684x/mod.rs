@@ -19,9 +19,10 @@ pub(crate) mod unary;
 use crate::chip::Mode;
 use crate::error::LowerError;
 use crate::float;
-use crate::lut;
+use crate::integer;
 use crate::lowered::{Lowered, OpContext};
-use tpuc_ops::{Op, top_unary, tpu, tpu_binary, tpu_choice, tpu_structure, tpu_unary};
+use crate::lut;
+use tpuc_ops::{Op, top_unary};
 use tpuc_tensor::DType;
 
 pub(crate) fn lower(context: &OpContext) -> Result<Lowered, LowerError> {
@@ -43,34 +44,27 @@ fn float_type(op: &Op, mode: Mode) -> DType {
 }
 
 fn lower_int8(context: &OpContext) -> Result<Lowered, LowerError> {
+    if let Some(lowered) = integer::shared(context)? {
+        return Ok(lowered);
+    }
     match context.op {
-        Op::TopInput(op) => movement::input(context, op),
         Op::TopConv(op) => conv::int8(context, op),
         Op::TopMatMul(op) => matmul::int8(context, op),
         Op::TopAdd(op) => add::int8(context, op),
         Op::TopAvgPool(op) => pool::average_int8(context, op),
         Op::TopMaxPool(op) => pool::max_int8(context, op),
         Op::TopRelu(op) => movement::relu(context, op),
-        Op::TopPad(_) | Op::TopReshape(_) | Op::TopPermute(_) | Op::TopSlice(_) | Op::TopSqueeze(_) | Op::TopUnsqueeze(_) | Op::TopTile(_)
-        | Op::TopDepth2Space(_) | Op::TopReverse(_) | Op::TopUpsample(_) => movement::moved(context),
-        Op::TopExpand(_) => movement::expand(context),
-        Op::TopConcat(op) => movement::concat(context, op),
         Op::TopSoftmax(op) => match softmax::is_integer(context, op) {
             true => softmax::int8(context, op),
             false => float::lower(context, context.chip.fallback),
         },
         Op::TopAbs(_) => unary::abs(context),
-        Op::TopLeakyRelu(op) => unary::leaky_relu(context, op),
-        Op::TopPRelu(_) => unary::prelu(context),
         Op::TopAddConst(op) => constant::add(context, op),
         Op::TopSubConst(op) => constant::sub(context, op),
         Op::TopMulConst(op) => constant::mul(context, op),
         Op::TopMaxConst(op) => constant::max(context, op),
         Op::TopMinConst(op) => constant::min(context, op),
         Op::TopSub(op) => binary::sub(context, op),
-        Op::TopMul(op) => binary::mul(context, op),
-        Op::TopMax(_) => binary::extremum(context, tpu::Max::default()),
-        Op::TopMin(_) => binary::extremum(context, tpu::Min::default()),
         Op::TopCompare(op) => choice::compare(context, op),
         Op::TopCompareConst(op) => choice::compare_const(context, op),
         Op::TopWhere(op) => choice::select(context, op),
@@ -90,8 +84,7 @@ fn lower_int8(context: &OpContext) -> Result<Lowered, LowerError> {
         Op::TopDeconv(op) => deconv::int8(context, op),
         Op::TopSplit(_) => Err(context.unsupported("top-split-to-slice turns it into Slices")),
         Op::TopNone(_) | Op::TopWeight(_) => Err(context.unsupported("a constant is not computed")),
-        Op::TpuA16MatMul(_) | Op::TpuAdd(_) | Op::TpuCast(_) | Op::TpuConv2D(_) | Op::TpuMatMul(_) | Op::TpuPool2D(_) | Op::TpuRelu(_) | Op::TpuReshape(_)
-        | Op::TpuSoftmax(_) => Err(context.unsupported("is lowered already")),
-        tpu_unary!() | tpu_binary!() | tpu_choice!() | tpu_structure!() | Op::TpuAttention(_) => Err(context.unsupported("is lowered already")),
+        op if op.name().starts_with("tpu.") => Err(context.unsupported("is lowered already")),
+        _ => Err(context.unsupported("has no INT8 form")),
     }
 }

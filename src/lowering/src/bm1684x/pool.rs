@@ -15,28 +15,10 @@ pub(crate) fn average_int8(context: &OpContext, op: &top::AvgPool) -> Result<Low
     if op.kernel_shape.len() != 2 {
         return Err(context.unsupported(format!("has {} spatial dimensions, expected 2", op.kernel_shape.len())));
     }
-    let pads = floor_pads(context, op.ceil_mode, &op.kernel_shape, &op.strides, &op.pads)?;
-    if pads != op.pads && op.count_include_pad {
-        return Err(context.unsupported("ceil_mode with count_include_pad has windows of different divisors"));
-    }
     let (input, output) = (context.operand_elem(0)?, context.result_elem()?);
     let taps = op.kernel_shape.iter().product::<i64>() as f64;
     let fitted = fit_any((input.scale().unwrap_or(1.0) / (output.scale().unwrap_or(1.0) * taps)) as f32, 8);
-    let pool = tpu::Pool2D {
-        kernel_shape: op.kernel_shape.clone(),
-        strides: op.strides.clone(),
-        pads,
-        pool_mode: tpu::PoolMode::Avg,
-        keepdims: op.keepdims,
-        pad_value: op.pad_value,
-        count_include_pad: op.count_include_pad,
-        do_relu: op.do_relu,
-        multiplier: Some(fitted.multiplier),
-        rshift: Some(fitted.shift),
-        round_mode: round_mode(context, &op.round_mode)?,
-        first_round_mode: round_mode(context, &op.first_round_mode)?,
-        ..Default::default()
-    };
+    let pool = tpu::Pool2D { multiplier: Some(fitted.multiplier), rshift: Some(fitted.shift), ..average(context, op)? };
     let operand = OperandRef::Operand { index: 0, elem: input };
     Ok(Lowered::one(pool, vec![operand], context.name, context.result_type(output)))
 }
@@ -47,7 +29,36 @@ pub(crate) fn max_int8(context: &OpContext, op: &top::MaxPool) -> Result<Lowered
         return Err(context.unsupported(format!("has {} spatial dimensions, expected 2", op.kernel_shape.len())));
     }
     let elem = context.shared_elem()?;
-    let pool = tpu::Pool2D {
+    let pool = maximum(context, op)?;
+    let operand = OperandRef::Operand { index: 0, elem: context.operand_elem(0)? };
+    Ok(Lowered::one(pool, vec![operand], context.name, context.result_type(elem)))
+}
+
+/// A mean with the geometry of the Top op. An error where windows would have divisors of their own.
+pub(crate) fn average(context: &OpContext, op: &top::AvgPool) -> Result<tpu::Pool2D, LowerError> {
+    let pads = floor_pads(context, op.ceil_mode, &op.kernel_shape, &op.strides, &op.pads)?;
+    if pads != op.pads && op.count_include_pad {
+        return Err(context.unsupported("ceil_mode with count_include_pad has windows of different divisors"));
+    }
+    Ok(tpu::Pool2D {
+        kernel_shape: op.kernel_shape.clone(),
+        strides: op.strides.clone(),
+        pads,
+        pool_mode: tpu::PoolMode::Avg,
+        is_adaptive: op.is_adaptive,
+        keepdims: op.keepdims,
+        pad_value: op.pad_value,
+        count_include_pad: op.count_include_pad,
+        do_relu: op.do_relu,
+        round_mode: round_mode(context, &op.round_mode)?,
+        first_round_mode: round_mode(context, &op.first_round_mode)?,
+        ..Default::default()
+    })
+}
+
+/// A maximum with the geometry of the Top op.
+pub(crate) fn maximum(context: &OpContext, op: &top::MaxPool) -> Result<tpu::Pool2D, LowerError> {
+    Ok(tpu::Pool2D {
         kernel_shape: op.kernel_shape.clone(),
         strides: op.strides.clone(),
         pads: floor_pads(context, op.ceil_mode, &op.kernel_shape, &op.strides, &op.pads)?,
@@ -60,13 +71,11 @@ pub(crate) fn max_int8(context: &OpContext, op: &top::MaxPool) -> Result<Lowered
         round_mode: round_mode(context, &op.round_mode)?,
         first_round_mode: round_mode(context, &op.first_round_mode)?,
         ..Default::default()
-    };
-    let operand = OperandRef::Operand { index: 0, elem: context.operand_elem(0)? };
-    Ok(Lowered::one(pool, vec![operand], context.name, context.result_type(elem)))
+    })
 }
 
 /// Padding with which the floor of the division gives the result's size: `ceil_mode` is not known below Top.
-pub(crate) fn floor_pads(context: &OpContext, ceil: Option<bool>, kernel: &[i64], strides: &[i64], pads: &[i64]) -> Result<Vec<i64>, LowerError> {
+fn floor_pads(context: &OpContext, ceil: Option<bool>, kernel: &[i64], strides: &[i64], pads: &[i64]) -> Result<Vec<i64>, LowerError> {
     let input = &context.tensor(0)?.shape;
     let mut pads = pads.to_vec();
     if ceil != Some(true) || pads.len() != 4 || strides.len() != 2 || input.len() < 2 {

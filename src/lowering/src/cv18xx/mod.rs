@@ -16,10 +16,11 @@ mod softmax;
 mod table16;
 mod unary;
 
-use crate::bm1684x::{binary, movement};
+use crate::bm1684x::movement;
 use crate::chip::Mode;
 use crate::error::LowerError;
 use crate::float;
+use crate::integer;
 use crate::lowered::{Lowered, OpContext};
 use crate::lut;
 use tpuc_ops::{Op, top_unary, tpu};
@@ -33,8 +34,10 @@ pub(crate) fn lower(context: &OpContext) -> Result<Lowered, LowerError> {
 }
 
 fn lower_int8(context: &OpContext) -> Result<Lowered, LowerError> {
+    if let Some(lowered) = integer::shared(context)? {
+        return Ok(lowered);
+    }
     match context.op {
-        Op::TopInput(op) => movement::input(context, op),
         Op::TopConv(op) => conv::int8(context, op),
         Op::TopMatMul(op) => matmul::int8(context, op),
         Op::TopAdd(op) => add::int8(context, op),
@@ -42,17 +45,10 @@ fn lower_int8(context: &OpContext) -> Result<Lowered, LowerError> {
         Op::TopMaxPool(op) => pool::max_int8(context, op),
         Op::TopRelu(op) if op.relu_limit > 0.0 => lower_bf16(context),
         Op::TopRelu(op) => movement::relu(context, op),
-        Op::TopReshape(_) | Op::TopSqueeze(_) | Op::TopUnsqueeze(_) if movement::views_float(context) => lower_bf16(context),
-        Op::TopPad(_) | Op::TopReshape(_) | Op::TopPermute(_) | Op::TopSlice(_) | Op::TopSqueeze(_) | Op::TopUnsqueeze(_) | Op::TopTile(_)
-        | Op::TopDepth2Space(_) | Op::TopReverse(_) | Op::TopUpsample(_) => movement::moved(context),
         Op::TopReduce(op) => reduce::int8(context, op),
-        Op::TopExpand(_) => movement::expand(context),
-        Op::TopConcat(op) => movement::concat(context, op),
         Op::TopDeconv(op) => deconv::int8(context, op),
         Op::TopSub(op) => add::int8(context, &arithmetic::as_sum(op)),
         Op::TopMul(op) => arithmetic::mul_int8(context, op),
-        Op::TopMax(_) => binary::extremum(context, tpu::Max::default()),
-        Op::TopMin(_) => binary::extremum(context, tpu::Min::default()),
         Op::TopMaxConst(op) => arithmetic::extremum_const(context, tpu::Max::default(), "max", op.const_val),
         Op::TopMinConst(op) => arithmetic::extremum_const(context, tpu::Min::default(), "min", op.const_val),
         Op::TopMulConst(op) => lut::int8(context, |x| limited(x * op.const_val, op.do_relu)),

@@ -3,6 +3,7 @@
 use super::{float_type, operand};
 use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext, OperandRef};
+use crate::parts::conv2d;
 use tpuc_ops::{top, tpu};
 use tpuc_tensor::DType;
 
@@ -13,22 +14,7 @@ pub(super) fn float(context: &OpContext, op: &top::Conv, dtype: DType) -> Result
     // The reference's order: biases stand before filters.
     let bias = operand(context, &mut lowered, 2, DType::F32)?;
     let filter = operand(context, &mut lowered, 1, dtype)?;
-    let conv = tpu::Conv2D {
-        kernel_shape: op.kernel_shape.clone(),
-        strides: op.strides.clone(),
-        pads: op.pads.clone(),
-        group: op.group,
-        dilations: op.dilations.clone(),
-        inserts: op.inserts.clone(),
-        do_relu: op.do_relu,
-        relu_limit: op.relu_limit,
-        with_bias: bias != OperandRef::None,
-        dynweight_reorderd: op.dynweight_reorderd,
-        weight_is_coeff: op.weight_is_coeff,
-        quant_mode: tpu::RequantMode::MultiplierShift,
-        round_mode: tpu::RoundMode::HalfUp,
-        ..Default::default()
-    };
+    let conv = tpu::Conv2D { relu_limit: op.relu_limit, do_winograd: None, with_bias: bias != OperandRef::None, quant_mode: tpu::RequantMode::MultiplierShift, ..conv2d(op) };
     lowered.push(conv, vec![input, filter, bias], context.name, float_type(context, dtype));
     Ok(lowered.finish())
 }

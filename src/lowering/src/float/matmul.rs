@@ -4,6 +4,7 @@ use super::{float_type, operand};
 use crate::chip::Family;
 use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext, OperandRef};
+use crate::parts::matmul;
 use tpuc_ops::{top, tpu};
 use tpuc_tensor::DType;
 
@@ -13,20 +14,7 @@ pub(super) fn float(context: &OpContext, op: &top::MatMul, dtype: DType) -> Resu
     let left = operand(context, &mut lowered, 0, dtype)?;
     let right = operand(context, &mut lowered, 1, dtype)?;
     let bias = operand(context, &mut lowered, 2, if context.chip.family == Family::Cv18xx { DType::F32 } else { dtype })?;
-    let matmul = tpu::MatMul {
-        left_transpose: op.left_transpose,
-        right_transpose: op.right_transpose,
-        output_transpose: op.output_transpose,
-        hdim_is_batch: op.hdim_is_batch,
-        keep_dims: op.keep_dims,
-        do_relu: op.do_relu,
-        relu_limit: op.relu_limit,
-        is_lora: op.is_lora,
-        left_reuse: 1,
-        dq_type: op.dq_type.clone(),
-        q_group_size: op.q_group_size,
-        ..Default::default()
-    };
+    let matmul = tpu::MatMul { relu_limit: op.relu_limit, ..matmul(op) };
     lowered.push(matmul, vec![left, right, bias, OperandRef::None, OperandRef::None], context.name, float_type(context, dtype));
     Ok(lowered.finish())
 }

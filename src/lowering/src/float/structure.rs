@@ -3,6 +3,7 @@
 use super::{elem, float_type, float_weight, operand, result_elem};
 use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext, OperandRef};
+use crate::parts;
 use crate::quantize::weight;
 use crate::structure::{self, computed, moved, repetitions};
 use tpuc_ops::{Elem, Op, TensorType, top, tpu};
@@ -91,19 +92,7 @@ pub(super) fn deconv(context: &OpContext, op: &top::Deconv, dtype: DType) -> Res
         Some(values) => lowered.weight(float_weight(&context.operands[1].name, &context.tensor(1)?.shape, values, dtype)),
         None => return Err(context.unsupported("the filter is not a weight")),
     };
-    let deconv = tpu::Deconv {
-        kernel_shape: op.kernel_shape.clone(),
-        strides: op.strides.clone(),
-        pads: op.pads.clone(),
-        group: op.group,
-        dilations: op.dilations.clone(),
-        output_padding: op.output_padding.clone(),
-        dynweight_reorderd: Some(op.dynweight_reorderd),
-        do_relu: op.do_relu,
-        relu_limit: op.relu_limit,
-        with_bias: bias != OperandRef::None,
-        ..Default::default()
-    };
+    let deconv = tpu::Deconv { relu_limit: op.relu_limit, with_bias: bias != OperandRef::None, ..parts::deconv(op) };
     lowered.push(deconv, vec![input, filter, bias], context.name, float_type(context, dtype));
     Ok(lowered.finish())
 }
