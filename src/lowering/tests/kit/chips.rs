@@ -4,7 +4,7 @@ use crate::reader::{Module, RawOp};
 use crate::{calibrated, module, shared};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use tpuc_lowering::{Chip, Family, Mode, lower_program, top_optimize};
+use tpuc_lowering::{Chip, Family, Mode, QuantizeTable, lower_mixed, lower_program, top_optimize};
 use tpuc_interp::{Options, Plan};
 use tpuc_ops::{Attr, Elem, Program, Source, ValueType};
 use tpuc_tensor::{DType, Data, Tensor, WeightStore};
@@ -68,7 +68,7 @@ fn chips_lower_as_the_reference_lowers_for_them() {
             if only.as_ref().is_some_and(|only| *only != format!("{name}/{}", chip.name)) {
                 continue;
             }
-            match compare(name, chip, mode) {
+            match compare(&Case { name, chip, mode, table: None }) {
                 Some(Ok(layers)) => println!("{name} {} {mode}: {layers} layers equal", chip.name),
                 Some(Err(list)) => failures.push(format!("{name} {} {mode}: {}", chip.name, list.join("\n    "))),
                 None => return,
@@ -92,23 +92,53 @@ fn f32_is_the_float_network() {
     }
 }
 
+/// Layers of a quantize table in floats, the others in integers.
+#[test]
+fn mixed_networks_lower_as_the_reference_lowers_them() {
+    for chip in [&Chip::BM1684X, &Chip::BM1684, &Chip::CV183X] {
+        match compare(&Case { name: "yolo_head", chip, mode: Mode::Int8, table: Some("mixed") }) {
+            Some(Ok(layers)) => println!("yolo_head {} mixed: {layers} layers equal", chip.name),
+            Some(Err(list)) => panic!("yolo_head {} mixed: {}", chip.name, list.join("\n    ")),
+            None => return,
+        }
+    }
+}
+
+/// A network of the kit as it is lowered for a chip.
+struct Case {
+    name: &'static str,
+    chip: &'static Chip,
+    mode: Mode,
+    /// The folder `<table>_<chip>` of the network has a quantize table and what the reference made with it.
+    table: Option<&'static str>,
+}
+
 /// How many layers are equal, or what differs; `None` without the kit.
-fn compare(name: &str, chip: &'static Chip, mode: Mode) -> Option<Result<usize, Vec<String>>> {
+fn compare(&Case { name, chip, mode, table }: &Case) -> Option<Result<usize, Vec<String>>> {
     let file = |suffix: &str| format!("kit/{name}/{name}{suffix}");
     let top = module(&file(".mlir"))?.program();
     let weights = WeightStore::load(&shared(&file("_top_f32_all_weight.npz"))?).unwrap();
     let top = if mode == Mode::Int8 { calibrated(&top, &file("_cali_kl"), chip)? } else { top };
     let (top, weights) = top_optimize(&top, &weights, chip).unwrap();
-    let (ours, our_weights) = match lower_program(&top, &weights, chip, mode) {
+    let folder = table.map(|table| format!("kit/{name}/{table}_{}", chip.name));
+    let modes = match &folder {
+        None => vec![None; top.nodes.len()],
+        Some(folder) => QuantizeTable::read(&shared(&format!("{folder}/qtable_{}", chip.name))?).unwrap().modes(&top, false).unwrap().0,
+    };
+    let (ours, our_weights) = match lower_mixed(&top, &weights, chip, mode, |node| modes[node].unwrap_or(mode)) {
         Ok(lowered) => lowered,
         Err(error) => return Some(Err(vec![error.to_string()])),
     };
     // The kit has the files of BM1684X once for all chips that compute alike.
-    let stem = format!("_{}_{}", chip.name, mode.file_suffix());
-    let reference = module(&file(&format!("{stem}_tpu.mlir")))?;
-    let theirs = shared(&file(&format!("{stem}_tpu_weights.npz"))).or_else(|| shared(&file(&format!("_bm1684x_{}_tpu_weights.npz", mode.file_suffix()))))?;
+    let made = |chip: &str, suffix: &str| {
+        let stem = format!("{name}_{chip}_{}_{suffix}", mode.file_suffix());
+        shared(&folder.as_ref().map_or_else(|| format!("kit/{name}/{stem}"), |folder| format!("{folder}/{stem}")))
+    };
+    let found = |suffix: &str| made(chip.name, suffix).or_else(|| made("bm1684x", suffix));
+    let reference = Module::read(&std::fs::read_to_string(made(chip.name, "tpu.mlir")?).unwrap());
+    let theirs = found(if table.is_some() { "tpu_qtable_weights.npz" } else { "tpu_weights.npz" })?;
     let mut problems = differences(&ours, &our_weights, &reference, &WeightStore::load(&theirs).unwrap());
-    let outputs = shared(&file(&format!("{stem}_tpu_outputs.npz"))).or_else(|| shared(&file(&format!("_bm1684x_{}_tpu_outputs.npz", mode.file_suffix()))))?;
+    let outputs = found("tpu_outputs.npz")?;
     let inputs = WeightStore::load(&shared(&file("_in_f32.npz"))?).unwrap();
     if REWRITTEN.contains(&(name, *chip)) {
         problems.clear();
