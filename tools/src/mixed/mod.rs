@@ -1,6 +1,7 @@
 //! What the searches of mixed precision share: options, log, state file, tables and the summary. The searches themselves are
 //! `tpuc_quant::search`.
 
+mod arguments;
 pub mod qtable;
 pub mod sensitive;
 pub mod walk;
