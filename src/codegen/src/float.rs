@@ -4,7 +4,8 @@ use crate::Context;
 use crate::broadcast::{bytes, spread, tiles};
 use crate::emit::{Arithmetic, Ddr};
 use crate::local::{Arena, LANE_BYTES, Local, half};
-use tpuc_ops::{Op, Program, TensorType, ValueId};
+use crate::place::Place;
+use tpuc_ops::{Op, Program, TensorType};
 use tpuc_tensor::DType;
 
 /// Two or more tensors, from the first to the last.
@@ -80,29 +81,6 @@ fn steps_of(op: &Op) -> Option<Vec<Step>> {
     })
 }
 
-/// Where a tensor of floats is; constants go to the coefficients.
-struct Place {
-    base: Ddr,
-    dtype: DType,
-    shape: Vec<i64>,
-}
-
-impl Place {
-    fn of(context: &mut Context, value: ValueId) -> Result<Place, String> {
-        let ty = context.ty(value)?.clone();
-        if context.program.producer(value).is_some() {
-            return Ok(Place { base: Ddr::context(context.placement.offset(value)?, [0; 4]), dtype: ty.elem.storage(), shape: ty.shape });
-        }
-        let tensor = context.weight(value)?;
-        let dtype = tensor.dtype();
-        if !crate::is_float_type(dtype) {
-            return Err(format!("a constant is of type {dtype}, expected a float"));
-        }
-        let bytes = tensor.to_le_bytes();
-        Ok(Place { base: Ddr::coefficients(context.coeff.add(bytes), [0; 4]), dtype, shape: ty.shape })
-    }
-}
-
 /// Loads a tensor and widens it to f32.
 pub fn load_f32(context: &mut Context, arena: &mut Arena, shape: [u64; 4], dtype: DType, from: Ddr) -> Result<Local, String> {
     let x = arena.tensor(shape, dtype)?;
@@ -139,8 +117,8 @@ pub fn generate(context: &mut Context, node: usize) -> Result<(), String> {
 
 fn generate_fold(context: &mut Context, node: usize, fold: &Fold) -> Result<(), String> {
     let operands = context.program.nodes[node].operands.clone();
-    let places = operands.iter().map(|&v| Place::of(context, v)).collect::<Result<Vec<_>, _>>()?;
-    let result = Place::of(context, context.result(node))?;
+    let places = operands.iter().map(|&v| Place::floats(context, v)).collect::<Result<Vec<_>, _>>()?;
+    let result = Place::floats(context, context.result(node))?;
     let shapes: Vec<&[i64]> = places.iter().map(|p| p.shape.as_slice()).collect();
     // Each operand as it is and in f32; the result in both.
     let types: Vec<DType> = places.iter().chain([&result]).flat_map(|p| [p.dtype, DType::F32]).collect();
@@ -172,8 +150,8 @@ fn generate_fold(context: &mut Context, node: usize, fold: &Fold) -> Result<(), 
 }
 
 fn generate_steps(context: &mut Context, node: usize, list: &[Step]) -> Result<(), String> {
-    let x_place = Place::of(context, context.operand(node, 0))?;
-    let y_place = Place::of(context, context.result(node))?;
+    let x_place = Place::floats(context, context.operand(node, 0))?;
+    let y_place = Place::floats(context, context.result(node))?;
     let types = [x_place.dtype, DType::F32, DType::F32, y_place.dtype];
     for (turn, tile) in tiles(&[&x_place.shape], &y_place.shape, |e| bytes(e, &types) <= LANE_BYTES / 2)?.into_iter().enumerate() {
         let mut arena = half(turn);

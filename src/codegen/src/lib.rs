@@ -19,6 +19,7 @@ mod lut;
 mod matmul;
 mod pad;
 mod pairs;
+mod place;
 mod pool;
 mod report;
 mod softmax;

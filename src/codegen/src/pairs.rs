@@ -2,9 +2,9 @@
 
 use crate::Context;
 use crate::broadcast::{bytes, spread, tiles};
-use crate::emit::Ddr;
 use crate::local::{Arena, LANE_BYTES, Local, half};
-use tpuc_ops::{Op, Program, ValueId, tpu};
+use crate::place::Place;
+use tpuc_ops::{Op, Program, tpu};
 use tpuc_tensor::DType;
 
 /// What becomes of two elements a and b. Shifts round halves up; results saturate.
@@ -59,33 +59,10 @@ pub fn refuse(program: &Program, node: usize) -> Option<String> {
     Pair::of(&program.nodes[node].op).err()
 }
 
-/// Where an operand is.
-struct Place {
-    base: Ddr,
-    dtype: DType,
-    shape: Vec<i64>,
-}
-
-impl Place {
-    fn of(context: &mut Context, value: ValueId) -> Result<Place, String> {
-        let ty = context.ty(value)?.clone();
-        if context.program.producer(value).is_some() {
-            return Ok(Place { base: Ddr::context(context.placement.offset(value)?, [0; 4]), dtype: ty.elem.storage(), shape: ty.shape });
-        }
-        let tensor = context.weight(value)?;
-        let dtype = tensor.dtype();
-        if !matches!(dtype, DType::I8 | DType::U8) {
-            return Err(format!("the constant is of type {dtype}, expected si8 or ui8"));
-        }
-        let bytes = tensor.to_le_bytes();
-        Ok(Place { base: Ddr::coefficients(context.coeff.add(bytes), [0; 4]), dtype, shape: ty.shape })
-    }
-}
-
 pub fn generate(context: &mut Context, node: usize) -> Result<(), String> {
     let pair = Pair::of(&context.program.nodes[node].op)?;
-    let places = [Place::of(context, context.operand(node, 0))?, Place::of(context, context.operand(node, 1))?];
-    let result = Place::of(context, context.result(node))?;
+    let places = [Place::bytes(context, context.operand(node, 0))?, Place::bytes(context, context.operand(node, 1))?];
+    let result = Place::bytes(context, context.result(node))?;
     // The operands, what is computed of them in at most 32 bits, the result.
     let types = [DType::I8, DType::I8, DType::I32, DType::I16, DType::I16, DType::I8];
     for (turn, tile) in tiles(&[&places[0].shape, &places[1].shape], &result.shape, |e| bytes(e, &types) <= LANE_BYTES / 2)?.into_iter().enumerate() {
