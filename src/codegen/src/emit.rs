@@ -222,6 +222,21 @@ impl Emitter {
         self.copy(precision, Self::local_block(&local), Self::ddr_block(&local, &ddr), [None, Some(ddr.region)]);
     }
 
+    /// Device memory to device memory, with the strides of each side.
+    pub fn transfer(&mut self, shape: [u64; 4], dtype: DType, from: Ddr, to: Ddr) {
+        let block = |ddr: &Ddr| Self::ddr_block(&Local { offset: 0, shape, dtype, layout: LocalLayout::Compact }, ddr);
+        self.copy(isa_type(dtype).precision, block(&from), block(&to), [Some(from.region), Some(to.region)]);
+    }
+
+    /// Local memory `[1, c, h, w]` to DDR `[1, w, h, c]`.
+    pub fn store_exchanged(&mut self, local: Local, ddr: Ddr) {
+        let [n, c, h, w] = local.shape;
+        let dest = Self::ddr_block(&local.with_shape([n, w, h, c]), &ddr);
+        let precision = isa_type(local.dtype).precision;
+        let inst = DmaTensor { function: DmaTensorFunction::Collect, precision, flags: DmaFlags::STRIDED, source: Self::local_block(&local), dest, fill: None };
+        self.push(Inst::Dma(Dma::Tensor(inst)), [None, Some(ddr.region)]);
+    }
+
     /// A lane-by-lane blob of the coefficient region: `lane_bytes` bytes to `offset` of every lane.
     pub fn load_lanes(&mut self, offset: u64, lanes: u64, lane_bytes: u64, at: u64) {
         // Rows of a DMA have at most 65535 elements; whole words make long blobs fit.

@@ -1,7 +1,7 @@
 //! Where activations live in DDR: every value gets a range of the ctx region for as long as it is needed.
 
 use crate::CodegenError;
-use tpuc_ops::{Op, Program, Source, ValueId};
+use tpuc_ops::{Program, Source, ValueId};
 
 /// Tensors start at multiples of this, so that DMA rows are aligned.
 const ALIGNMENT: u64 = 512;
@@ -86,7 +86,7 @@ impl Placement {
 fn aliases(program: &Program) -> Vec<usize> {
     let mut root: Vec<usize> = (0..program.values.len()).collect();
     for node in &program.nodes {
-        if matches!(node.op, Op::TopInput(_) | Op::TpuReshape(_)) {
+        if crate::is_view(&node.op) {
             root[node.results[0].index()] = root[node.operands[0].index()];
         }
     }

@@ -10,6 +10,7 @@ mod cast;
 mod container;
 mod conv;
 mod coeff;
+mod copies;
 mod elementwise;
 mod emit;
 mod float;
@@ -17,6 +18,7 @@ mod global;
 mod local;
 mod lut;
 mod matmul;
+mod movement;
 mod pad;
 mod pairs;
 mod place;
@@ -86,7 +88,8 @@ impl Context<'_> {
         let program = self.program;
         match &program.nodes[index].op {
             // The runtime puts the input at its address; a reshape is another view of the same bytes.
-            Op::TopInput(_) | Op::TpuReshape(_) => Ok(()),
+            op if is_view(op) => Ok(()),
+            op if movement::is_movement(op) => movement::generate(self, index),
             Op::TpuCast(op) => cast::generate(self, index, op),
             Op::TpuConv2D(op) => conv::generate(self, index, op),
             Op::TpuPool2D(op) => pool::generate(self, index, op),
@@ -143,6 +146,11 @@ fn is_float(ty: &TensorType) -> bool {
     !matches!(ty.elem, Elem::Uniform { .. }) && is_float_type(ty.elem.storage())
 }
 
+/// Ops whose result is its operand's bytes under another shape.
+fn is_view(op: &Op) -> bool {
+    matches!(op, Op::TopInput(_) | Op::TpuReshape(_) | Op::TpuSqueeze(_) | Op::TpuUnsqueeze(_))
+}
+
 /// Arithmetic of two tensors.
 fn is_pair(op: &Op) -> bool {
     matches!(op, Op::TpuMul(_) | Op::TpuSub(_) | Op::TpuMax(_) | Op::TpuMin(_) | Op::TpuPReluOp(_))
@@ -170,7 +178,8 @@ fn check_supported(program: &Program) -> Result<(), CodegenError> {
             }
         };
         let reason = match &node.op {
-            Op::TopInput(_) | Op::TpuReshape(_) => None,
+            op if is_view(op) => None,
+            op if movement::is_movement(op) => movement::refuse(program, index),
             Op::TpuCast(_) => cast::refuse(program, index),
             Op::TpuPool2D(op) => one_kind().or_else(|| pool::refuse(op, float)),
             Op::TpuPad(op) => one_kind().or_else(|| pad::refuse(program, index, op)),

@@ -39,4 +39,9 @@ impl Place {
     pub fn bytes(context: &mut Context, value: ValueId) -> Result<Place, String> {
         Place::of(context, value, |t| matches!(t, DType::I8 | DType::U8), "si8 or ui8")
     }
+
+    /// Bytes of an element.
+    pub fn size(&self) -> u64 {
+        self.dtype.size() as u64
+    }
 }
