@@ -2,5 +2,6 @@
 //! TPUC_BMRT_DIR says where its libraries are) against ours.
 #![allow(clippy::unwrap_used)]
 
+mod kit;
 mod movement;
 mod network;

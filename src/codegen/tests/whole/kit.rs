@@ -1,0 +1,69 @@
+//! The reference's networks lowered by us in four modes: which become bmodels, and what the others lack.
+
+#[path = "../../../lowering/tests/kit/reader.rs"]
+#[allow(dead_code)]
+mod reader;
+
+use crate::network::Network;
+use std::path::{Path, PathBuf};
+use tpuc_lowering::{CalibrationTable, Chip, Mode, Ranges, lower_program, top_optimize};
+use tpuc_tensor::WeightStore;
+
+const NETS: [&str; 12] = ["acts", "acts_more", "cnn_res", "consts", "maxmin", "mbv2_tiny", "mlp_mm", "pools", "shape_lite", "shape_mix", "transformer", "yolo_head"];
+const MODES: [Mode; 4] = [Mode::Int8, Mode::F16, Mode::BF16, Mode::F32];
+
+fn kit(net: &str) -> Option<PathBuf> {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/kit")).join(net);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    println!("skipped: the reference's networks are not here ({net})");
+    None
+}
+
+/// A network of the kit lowered for BM1684X, with its stored input.
+fn lowered(folder: &Path, net: &str, mode: Mode) -> Network {
+    let text = std::fs::read_to_string(folder.join(format!("{net}.mlir"))).unwrap();
+    let mut top = reader::Module::read(&text).program();
+    let weights = WeightStore::load(&folder.join(format!("{net}_top_f32_all_weight.npz"))).unwrap();
+    if mode == Mode::Int8 {
+        let table = CalibrationTable::read(&folder.join(format!("{net}_cali_kl"))).unwrap();
+        let mut ranges = Ranges::from_table(&top, &table, &Chip::BM1684X).unwrap();
+        ranges.propagate(&top, &Chip::BM1684X);
+        top = ranges.annotate(&top);
+    }
+    let (top, weights) = top_optimize(&top, &weights, &Chip::BM1684X).unwrap();
+    let (program, weights) = lower_program(&top, &weights, &Chip::BM1684X, mode).unwrap();
+    let stored = WeightStore::load(&folder.join(format!("{net}_in_f32.npz"))).unwrap();
+    let names: Vec<String> = program.nodes.iter().filter(|n| matches!(n.op, tpuc_ops::Op::TopInput(_))).map(|n| program.value(n.results[0]).name.clone()).collect();
+    let arguments: Vec<String> = program.inputs.iter().map(|&v| program.value(v).name.clone()).collect();
+    let inputs = arguments.into_iter().zip(&names).map(|(argument, name)| (argument, (**stored.get(name).unwrap()).clone())).collect();
+    Network { program, weights, inputs }
+}
+
+#[test]
+fn kit_networks() {
+    let mut lacking = Vec::new();
+    for net in NETS {
+        let Some(folder) = kit(net) else { return };
+        for mode in MODES {
+            let network = lowered(&folder, net, mode);
+            match tpuc_codegen::compile(&network.program, &network.weights) {
+                Err(error) => lacking.push(format!("{net} {mode}: {error}")),
+                Ok(_) => {
+                    let (found, wanted) = (network.simulated(true), network.interpreted());
+                    let off: Vec<f32> = found.iter().zip(&wanted).map(|(f, w)| distance(&f.to_f32(), &w.to_f32())).collect();
+                    println!("{net} {mode}: {off:?}");
+                }
+            }
+        }
+    }
+    println!("{}", lacking.join("\n"));
+}
+
+/// The largest difference, as a part of the largest magnitude.
+fn distance(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    let largest = b.iter().fold(f32::MIN_POSITIVE, |m, v| m.max(v.abs()));
+    a.iter().zip(b).fold(0f32, |m, (x, y)| m.max((x - y).abs())) / largest
+}
