@@ -242,7 +242,7 @@ def Top_GroupNormOp : Top_ComputeOp<"GroupNorm"> {
 def Top_DeconvOp : Top_ComputeOp<"Deconv"> {
   let summary = "Transposed convolution over one to three spatial dimensions";
   let description = [{
-    Input [N, C, H, W], filter [OC/group, C, KH, KW], bias [OC] or none. Sizes: `(size - 1) stride + (kernel - 1) dilation + 1 - pads +
+    Input [N, C, H, W], filter [OC/group, C, KH, KW] whose elements stand in the order [OC, C/group, KH, KW], bias [OC] or none. Sizes: `(size - 1) stride + (kernel - 1) dilation + 1 - pads +
     output_padding`.
   }];
   let arguments = (ins

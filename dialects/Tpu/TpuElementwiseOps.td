@@ -246,7 +246,9 @@ def Tpu_RequantIntOp : Tpu_Op<"RequantInt"> {
 
 def Tpu_RequantIntAxisOp : Tpu_Op<"RequantIntAxis"> {
   let summary = "Wide integers to 8 bits by a multiplier, shift and zero point per index of an axis";
-  let description = [{ `quant` has a row [multiplier, -rshift, zero point] for each. }];
+  let description = [{
+    `quant` has a row [multiplier, -rshift, zero point] for each; or [multiplier, the other two as the lower and upper 16 bits of a word].
+  }];
   let arguments = (ins
     AnyRankedTensor:$input,
     AnyRankedTensor:$quant,

@@ -2,6 +2,7 @@
 
 use crate::error::InterpError;
 use crate::kernel::{Prepared, Request, boxed, operand};
+use crate::view::ElementType;
 use tpuc_kernels::deconv::{self, Deconv, DeconvShape};
 use tpuc_kernels::requant::Requant;
 use tpuc_kernels::{Activation, Layout};
@@ -46,7 +47,7 @@ fn geometry(op: &top::Deconv, request: &Request<'_>) -> Result<DeconvShape, Inte
     })
 }
 
-/// BM1684 and CV18xx: 8-bit integers, requantized by the op.
+/// Of 8-bit integers. BM1684 and CV18xx requantize in the op, BM1684X gives the sums to an op behind it.
 pub(crate) fn prepare_int(op: &tpu::Deconv, request: &Request<'_>) -> Result<Prepared, InterpError> {
     let form = top::Deconv {
         kernel_shape: op.kernel_shape.clone(),
@@ -58,8 +59,16 @@ pub(crate) fn prepare_int(op: &tpu::Deconv, request: &Request<'_>) -> Result<Pre
         ..Default::default()
     };
     let shape = geometry(&form, request)?;
+    if request.tensor_type(0)?.elem.zero_point() != 0 || request.result.elem.zero_point() != 0 {
+        return Err(request.unsupported("with zero points does not run"));
+    }
     let Some(weights) = request.bytes(1)? else { return Err(request.unsupported("needs a weight as 8-bit filter")) };
     let bias = request.bias(2, request.integers(2)?)?;
+    if request.result_element()? == ElementType::I32 {
+        let relu = op.do_relu;
+        let kernel = boxed(move |operands, y, _| deconv::run_sums(&shape, operand(operands, 0)?.ints()?, &weights, bias.as_deref(), relu, y.sums()?));
+        return Ok(Prepared { kernel, operands: vec![Some(Layout::RowMajor), None, None], result: Layout::RowMajor });
+    }
     let one = vec![1];
     let (Some(multiplier), Some(shift)) = (op.multiplier.as_ref().or((op.quant_mode == tpu::RequantMode::OnlyShift).then_some(&one)), &op.rshift) else {
         return Err(request.unsupported("needs multiplier and rshift for an 8-bit result"));

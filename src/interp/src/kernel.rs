@@ -2,7 +2,7 @@
 
 use crate::error::InterpError;
 use crate::view::{ElementType, Slice, SliceMut};
-use crate::{Options, add, affine, binary, cast, choice, conv, deconv, matmul, movement, norm, pad, pool, reduce, relu, reshape, resize, softmax, structure, unary};
+use crate::{Options, add, affine, binary, cast, choice, conv, deconv, matmul, movement, norm, pad, pool, reduce, relu, requant, reshape, resize, softmax, structure, unary};
 use std::sync::Arc;
 use tpuc_kernels::cast::HalfFloat;
 use tpuc_kernels::requant::RequantStyle;
@@ -253,7 +253,7 @@ pub(crate) fn prepare_exact(request: &Request<'_>) -> Result<Prepared, InterpErr
         Op::TopBatchNorm(op) => affine::prepare_batch_norm(op, request),
         Op::TopScale(op) => affine::prepare_scale(op, request),
         Op::TopPad(op) => pad::prepare(&op.paddings, op.val, &op.mode, request),
-        Op::TpuDeconv(op) if !request.is_float(&[0])? => deconv::prepare_int(op, request),
+        Op::TpuDeconv(op) if request.element(0)? != ElementType::F32 => deconv::prepare_int(op, request),
         Op::TpuLayerNorm(op) if !request.is_absent(3) => norm::prepare_tables(op, request),
         Op::TpuReduce(op) if op.multiplier.is_some() => reduce::prepare_int(op, request),
         tpu_structure!() => structure::prepare(request),
@@ -289,7 +289,8 @@ pub(crate) fn prepare_exact(request: &Request<'_>) -> Result<Prepared, InterpErr
         Op::TpuMaskedFill(op) => choice::prepare_masked_fill(op, request),
         tpu_binary!() | Op::TpuPReluOp(_) => binary::prepare_tpu(request),
         Op::TpuLutBF16(op) => softmax::prepare_lut(op, request),
-        Op::TpuRequantInt(_) | Op::TpuRequantIntAxis(_) => Err(request.unsupported("does not run yet")),
+        Op::TpuRequantInt(op) => requant::prepare(op, request),
+        Op::TpuRequantIntAxis(op) => requant::prepare_axis(op, request),
         tpu_unary!() => unary::prepare_tpu(request),
     }
 }

@@ -27,6 +27,7 @@ mod plan;
 mod pool;
 mod reduce;
 mod relu;
+mod requant;
 mod reshape;
 mod resize;
 mod runner;

@@ -122,6 +122,13 @@ impl<'a> Slice<'a> {
         }
     }
 
+    pub(crate) fn sums(self) -> Result<&'a [i32], KernelError> {
+        match self {
+            Slice::I32(v) => Ok(v),
+            _ => Err(wrong_type("a 32-bit kernel got")),
+        }
+    }
+
     fn to_data(self) -> Data {
         match self {
             Slice::F32(v) => Data::F32(v.to_vec()),
@@ -145,6 +152,13 @@ impl<'a> SliceMut<'a> {
             SliceMut::I8(v) => Ok(IntsMut::I8(v)),
             SliceMut::U8(v) => Ok(IntsMut::U8(v)),
             _ => Err(wrong_type("an 8-bit kernel writes")),
+        }
+    }
+
+    pub fn sums(self) -> Result<&'a mut [i32], KernelError> {
+        match self {
+            SliceMut::I32(v) => Ok(v),
+            _ => Err(wrong_type("a 32-bit kernel writes")),
         }
     }
 }

@@ -34,7 +34,7 @@ pub struct Deconv {
 }
 
 impl Deconv {
-    /// `weights`: `[output channels of a group, input channels of all groups, taps]`.
+    /// `weights`: `[output channels of all groups, input channels of a group, taps]`.
     pub fn new(shape: &DeconvShape, weights: &[f32], bias: Option<&[f32]>, activation: Activation) -> Result<Deconv, KernelError> {
         let s = shape;
         let (pixels, taps) = (s.input.iter().product::<usize>(), s.kernel.iter().product::<usize>());
@@ -56,8 +56,8 @@ impl Deconv {
         // By group `[input channels, output channels * taps]`.
         let mut right = vec![0.0; weights.len()];
         for (i, &w) in weights.iter().enumerate() {
-            let (o, c, tap) = (i / taps / (s.input_channels * s.group), i / taps % (s.input_channels * s.group), i % taps);
-            right[c * columns + o * taps + tap] = w;
+            let (o, c, tap) = (i / taps / s.input_channels, i / taps % s.input_channels, i % taps);
+            right[(o / s.output_channels * s.input_channels + c) * columns + o % s.output_channels * taps + tap] = w;
         }
         let product = MatMulShape::new(&[s.group, s.input_channels, pixels], &[s.group, s.input_channels, columns], true, false)?;
         Ok(Deconv { product: FloatMatMul::new(&product, Some(&right), None, Activation::None)?, shape: shape.clone(), bias, activation })
@@ -105,31 +105,74 @@ impl Deconv {
 
 /// Of 8-bit integers: sums in 32 bits, requantized per output channel. Weights as in [`Deconv::new`].
 pub fn run_int(shape: &DeconvShape, x: Ints<'_>, weights: &[i16], requant: &Requant, y: IntsMut<'_>) -> Result<(), KernelError> {
+    let (area, outputs) = (shape.output.iter().product::<usize>(), shape.group * shape.output_channels);
+    expect_length("output elements of a transposed convolution", shape.batch * outputs * area, y.len())?;
+    expect_length("channels of a requantization", outputs, requant.channels())?;
+    // Requantization wants channels last.
+    let mut sums = vec![0i32; y.len()];
+    let planes = sums_of(shape, x, weights)?;
+    transpose(&planes, outputs, area, &mut sums);
+    match y {
+        IntsMut::I8(y) => {
+            let mut last = vec![0i8; y.len()];
+            requant.run(&sums, IntsMut::I8(&mut last))?;
+            transpose(&last, area, outputs, y);
+        }
+        IntsMut::U8(y) => {
+            let mut last = vec![0u8; y.len()];
+            requant.run(&sums, IntsMut::U8(&mut last))?;
+            transpose(&last, area, outputs, y);
+        }
+    }
+    Ok(())
+}
+
+/// Of 8-bit integers: the sums themselves, with a bias per output channel, not below 0 if `relu`.
+pub fn run_sums(shape: &DeconvShape, x: Ints<'_>, weights: &[i16], bias: Option<&[i32]>, relu: bool, y: &mut [i32]) -> Result<(), KernelError> {
+    let (area, outputs) = (shape.output.iter().product::<usize>(), shape.group * shape.output_channels);
+    expect_length("output elements of a transposed convolution", shape.batch * outputs * area, y.len())?;
+    expect_length("biases", outputs, bias.map_or(outputs, <[i32]>::len))?;
+    y.copy_from_slice(&sums_of(shape, x, weights)?);
+    for (plane, y) in y.chunks_exact_mut(area.max(1)).enumerate() {
+        let bias = bias.map_or(0, |b| b[plane % outputs]);
+        let low = if relu { 0 } else { i32::MIN };
+        y.iter_mut().for_each(|v| *v = v.wrapping_add(bias).max(low));
+    }
+    Ok(())
+}
+
+/// By matrices of `rows x columns`: `columns x rows`.
+fn transpose<T: Copy>(from: &[T], rows: usize, columns: usize, to: &mut [T]) {
+    let size = (rows * columns).max(1);
+    for (from, to) in from.chunks_exact(size).zip(to.chunks_exact_mut(size)) {
+        to.iter_mut().enumerate().for_each(|(i, v)| *v = from[i % rows * columns + i / rows]);
+    }
+}
+
+/// Sums in 32 bits, which wrap, `[batch, channels, output...]`.
+fn sums_of(shape: &DeconvShape, x: Ints<'_>, weights: &[i16]) -> Result<Vec<i32>, KernelError> {
     let s = shape;
     let (pixels, area, taps) = (s.input.iter().product::<usize>(), s.output.iter().product::<usize>(), s.kernel.iter().product::<usize>());
     let (inputs, outputs) = (s.group * s.input_channels, s.group * s.output_channels);
     expect_length("filter elements", s.output_channels * inputs * taps, weights.len())?;
     expect_length("input elements of a transposed convolution", s.batch * inputs * pixels, x.len())?;
-    expect_length("output elements of a transposed convolution", s.batch * outputs * area, y.len())?;
-    expect_length("channels of a requantization", outputs, requant.channels())?;
     let at = |i: usize| match x {
         Ints::I8(x) => i32::from(x[i]),
         Ints::U8(x) => i32::from(x[i]),
     };
     let place = |d: usize, at: usize, tap: usize| (at * s.strides[d] + tap * s.dilations[d]).checked_sub(s.before[d]).filter(|&p| p < s.output[d]);
-    // Channels last, as requantization wants them.
     let mut sums = vec![0i32; s.batch * area * outputs];
-    threads::for_parts(&mut sums, area * outputs, |start, part| {
-        let image = start / (area * outputs).max(1);
-        for (n, sums) in part.chunks_exact_mut((area * outputs).max(1)).enumerate() {
-            for (o, c) in (0..outputs).flat_map(|o| (0..s.input_channels).map(move |c| (o, c))) {
+    threads::for_parts(&mut sums, area, |start, part| {
+        for (plane, sums) in part.chunks_exact_mut(area.max(1)).enumerate() {
+            let (image, o) = ((start / area.max(1) + plane) / outputs, (start / area.max(1) + plane) % outputs);
+            for c in 0..s.input_channels {
                 let input = o / s.output_channels * s.input_channels + c;
-                let filter = &weights[((o % s.output_channels) * inputs + input) * taps..][..taps];
+                let filter = &weights[(o * s.input_channels + c) * taps..][..taps];
                 for (pixel, (z, y, x)) in cube(s.input).enumerate() {
-                    let value = at(((image + n) * inputs + input) * pixels + pixel);
+                    let value = at((image * inputs + input) * pixels + pixel);
                     for (&w, (kz, ky, kx)) in filter.iter().zip(cube(s.kernel)) {
                         if let (Some(z), Some(y), Some(x)) = (place(0, z, kz), place(1, y, ky), place(2, x, kx)) {
-                            let sum = &mut sums[((z * s.output[1] + y) * s.output[2] + x) * outputs + o];
+                            let sum = &mut sums[(z * s.output[1] + y) * s.output[2] + x];
                             *sum = sum.wrapping_add(value * i32::from(w));
                         }
                     }
@@ -137,22 +180,7 @@ pub fn run_int(shape: &DeconvShape, x: Ints<'_>, weights: &[i16], requant: &Requ
             }
         }
     });
-    let rows = |last: &[i64]| -> Vec<i64> { (0..last.len()).map(|i| last[(i / (area * outputs) * area + i % area) * outputs + i / area % outputs]).collect() };
-    match y {
-        IntsMut::I8(y) => {
-            let mut last = vec![0i8; y.len()];
-            requant.run(&sums, IntsMut::I8(&mut last))?;
-            let last = rows(&last.iter().map(|&v| i64::from(v)).collect::<Vec<_>>());
-            y.iter_mut().zip(last).for_each(|(y, v)| *y = v as i8);
-        }
-        IntsMut::U8(y) => {
-            let mut last = vec![0u8; y.len()];
-            requant.run(&sums, IntsMut::U8(&mut last))?;
-            let last = rows(&last.iter().map(|&v| i64::from(v)).collect::<Vec<_>>());
-            y.iter_mut().zip(last).for_each(|(y, v)| *y = v as u8);
-        }
-    }
-    Ok(())
+    Ok(sums)
 }
 
 fn cube([a, b, c]: [usize; 3]) -> impl Iterator<Item = (usize, usize, usize)> {
@@ -190,7 +218,7 @@ mod tests {
                     let (oy, ox) = ((i / 3 * 2 + tap / 2) as i64 - 1, (i % 3 * 2 + tap % 2 * 2) as i64 - 1);
                     if (0..9).contains(&oy) && (0..6).contains(&ox) {
                         let at = ((n * 4 + c / 3 * 2 + o) * 9 + oy as usize) * 6 + ox as usize;
-                        wanted[at] += x[(n * 6 + c) * 12 + i] * w[(o * 6 + c) * 6 + tap];
+                        wanted[at] += x[(n * 6 + c) * 12 + i] * w[((c / 3 * 2 + o) * 3 + c % 3) * 6 + tap];
                     }
                 }
             }

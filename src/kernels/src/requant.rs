@@ -105,6 +105,37 @@ impl Requant {
     }
 }
 
+/// A requantization of its own: `saturate((v * multiplier >> shift) + zero_point)` with rows of the three, each for `inner`
+/// neighbours in turn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChannelRequant {
+    pub rows: Vec<[i64; 3]>,
+    pub inner: usize,
+    /// Halves go up; else away from zero.
+    pub half_up: bool,
+}
+
+impl ChannelRequant {
+    pub fn run(&self, sums: &[i32], out: IntsMut<'_>) -> Result<(), KernelError> {
+        expect_length("results of a requantization", sums.len(), out.len())?;
+        match out {
+            IntsMut::I8(out) => threads::for_parts(out, 1, |start, part| self.part(&sums[start..], start, part)),
+            IntsMut::U8(out) => threads::for_parts(out, 1, |start, part| self.part(&sums[start..], start, part)),
+        }
+        Ok(())
+    }
+
+    fn part<T: Int8>(&self, sums: &[i32], start: usize, out: &mut [T]) {
+        let round = if self.half_up { shift_half_up } else { shift_half_away };
+        for (i, (&sum, out)) in sums.iter().zip(out).enumerate() {
+            let [multiplier, shift, zero_point] = self.rows[(start + i) / self.inner.max(1) % self.rows.len().max(1)];
+            let shift = shift.clamp(-63, 64) as i32;
+            let v = round(i64::from(sum).wrapping_mul(multiplier), shift).saturating_add(zero_point);
+            *out = T::narrow(v.clamp(i64::from(T::MIN), i64::from(T::MAX)) as i32);
+        }
+    }
+}
+
 vectorized! {
     fn requantize<T: Int8>(sums: &[i32], bias: &[i32], multiplier: &[i32], half: &[i64], shift: &[i64], low: i32, out: &mut [T]) {
         let channels = bias.len();

@@ -132,6 +132,8 @@ pub struct Chip {
     pub fallback: DType,
     /// The modes that a network can be lowered to. Single layers know more words, see [`Chip::layer_mode`].
     pub modes: &'static [Mode],
+    /// Whether shift and zero point of a requantization per channel share a word.
+    pub packs_requant: bool,
     /// `module.addr_mode`, where the choice is left to the compiler.
     pub addr_mode: &'static str,
 }
@@ -145,11 +147,11 @@ pub struct UnknownChip {
 }
 
 impl Chip {
-    pub const BM1684X: Chip = Chip::bm1684x("bm1684x", "basic");
-    pub const BM1688: Chip = Chip::bm1684x("bm1688", "io_tag");
-    pub const CV186X: Chip = Chip::bm1684x("cv186x", "io_tag");
-    pub const BM1690: Chip = Chip::bm1684x("bm1690", "basic");
-    pub const BM1684: Chip = Chip { name: "bm1684", family: Family::Bm1684, fallback: DType::F32, modes: &[Mode::Int8, Mode::F32], addr_mode: "basic" };
+    pub const BM1684X: Chip = Chip::bm1684x("bm1684x", false, "basic");
+    pub const BM1688: Chip = Chip::bm1684x("bm1688", true, "io_tag");
+    pub const CV186X: Chip = Chip::bm1684x("cv186x", true, "io_tag");
+    pub const BM1690: Chip = Chip::bm1684x("bm1690", true, "basic");
+    pub const BM1684: Chip = Chip { name: "bm1684", family: Family::Bm1684, fallback: DType::F32, modes: &[Mode::Int8, Mode::F32], packs_requant: false, addr_mode: "basic" };
     pub const CV183X: Chip = Chip::cv18xx("cv183x");
     pub const CV182X: Chip = Chip::cv18xx("cv182x");
     pub const CV181X: Chip = Chip::cv18xx("cv181x");
@@ -167,12 +169,12 @@ impl Chip {
         Chip::CV180X,
     ];
 
-    const fn bm1684x(name: &'static str, addr_mode: &'static str) -> Chip {
-        Chip { name, family: Family::Bm1684x, fallback: DType::F16, modes: &Mode::ALL, addr_mode }
+    const fn bm1684x(name: &'static str, packs_requant: bool, addr_mode: &'static str) -> Chip {
+        Chip { name, family: Family::Bm1684x, fallback: DType::F16, modes: &Mode::ALL, packs_requant, addr_mode }
     }
 
     const fn cv18xx(name: &'static str) -> Chip {
-        Chip { name, family: Family::Cv18xx, fallback: DType::BF16, modes: &[Mode::Int8, Mode::BF16], addr_mode: "basic" }
+        Chip { name, family: Family::Cv18xx, fallback: DType::BF16, modes: &[Mode::Int8, Mode::BF16], packs_requant: false, addr_mode: "basic" }
     }
 
     /// In which mode a layer runs for which a quantize table asks for another: every float mode means the chip's own

@@ -32,6 +32,14 @@ impl Elem {
         }
     }
 
+    /// The integer of zero; 0 of types that are not quantized.
+    pub const fn zero_point(&self) -> i64 {
+        match *self {
+            Elem::Uniform { zero_point, .. } => zero_point,
+            Elem::Plain(_) | Elem::Calibrated { .. } => 0,
+        }
+    }
+
     /// A symmetric quantized type with zero point 0.
     pub const fn symmetric(storage: DType, scale: f64) -> Elem {
         Elem::Uniform { storage, expressed: DType::F32, scale, zero_point: 0 }

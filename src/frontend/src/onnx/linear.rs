@@ -90,9 +90,7 @@ impl Importer<'_> {
         if let Some(declared) = node.ints("kernel_shape").filter(|k| *k != kernel) {
             return Err(format!("kernel_shape {declared:?} differs from that of the filter {:?}", filter.shape()));
         }
-        // [inputs, outputs of a group, taps] to [outputs of a group, inputs, taps].
-        let order: Vec<i64> = [vec![1, 0], (2..2 + spatial as i64).collect()].concat();
-        let filter = self.weight(name, &fold::transpose(&filter, Some(&order))?)?;
+        let filter = self.weight(name, &output_major(&filter, group as usize)?)?;
         let bias = match node.input(2) {
             Some(name) => self.value(name)?,
             None => self.program.none(),
@@ -144,7 +142,33 @@ impl Importer<'_> {
     }
 }
 
+/// The filter of a transposed convolution, `[inputs, outputs of a group, taps]`, with one output channel after the other:
+/// `[outputs, inputs of a group, taps]`, under the shape `[outputs of a group, inputs, taps]`.
+fn output_major(filter: &Tensor, group: usize) -> Result<Tensor, String> {
+    let (inputs, outputs, taps) = (filter.shape()[0] / group, filter.shape()[1], &filter.shape()[2..]);
+    let shaped = |tensor: &Tensor, shape: &[usize]| tensor.clone().reshaped(shape).map_err(|e| e.to_string());
+    let by_group = shaped(filter, &[&[group, inputs, outputs], taps].concat())?;
+    let order: Vec<i64> = [vec![0, 2, 1], (3..3 + taps.len() as i64).collect()].concat();
+    shaped(&fold::transpose(&by_group, Some(&order))?, &[&[outputs, group * inputs], taps].concat())
+}
+
 fn scaled(tensor: &Tensor, factor: f32) -> Result<Tensor, String> {
     let data = tensor.to_f32().into_iter().map(|v| if factor == 1.0 { v } else { v * factor }).collect();
     Tensor::f32(tensor.shape(), data).map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_of_groups_have_one_output_channel_after_the_other() {
+        // [inputs 4, outputs of a group 2, taps 3]; 100 input + 10 output + tap.
+        let values = (0..4).flat_map(|i| (0..2).flat_map(move |o| (0..3).map(move |t| (100 * i + 10 * o + t) as f32))).collect();
+        let filter = output_major(&Tensor::f32(&[4, 2, 3], values).unwrap(), 2).unwrap();
+        assert_eq!(filter.shape(), [2, 4, 3]);
+        let want = [0., 1., 2., 100., 101., 102., 10., 11., 12., 110., 111., 112., 200., 201., 202., 300., 301., 302., 210., 211., 212., 310., 311., 312.];
+        assert_eq!(filter.as_f32().unwrap(), want);
+    }
 }

@@ -27,7 +27,7 @@ pub(super) fn int8(context: &OpContext, op: &top::Deconv) -> Result<Lowered, Low
     let filter = Data::I8(weights(&filter, rshift, input_scale, output_scale));
     let filter = lowered.weight(weight(format!("{}_filter_int8", context.name), &context.tensor(1)?.shape, filter));
     let bias = bias.map(|(bias, _)| lowered.weight(weight(format!("{}_bias_int16", context.name), &[bias.len() as i64], Data::I16(bias))));
-    let form = tpu::Deconv { with_bias: bias.is_some(), rshift: Some(vec![i64::from(rshift)]), quant_mode: tpu::RequantMode::OnlyShift, ..deconv(op) };
+    let form = tpu::Deconv { with_bias: bias.is_some(), multiplier: Some(vec![1]), rshift: Some(vec![i64::from(rshift)]), quant_mode: tpu::RequantMode::OnlyShift, ..deconv(op) };
     let operands = vec![OperandRef::Operand { index: 0, elem: input }, filter, bias.unwrap_or(OperandRef::None)];
     lowered.push(form, operands, context.name, context.result_type(output));
     Ok(lowered.finish())

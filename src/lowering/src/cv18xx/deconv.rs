@@ -12,7 +12,7 @@ use tpuc_tensor::Data;
 /// `y = saturate((sum(w x) + bias) * multiplier / 2^(31 + rshift))`, rounded twice. The filter has an output channel after the
 /// other.
 pub(super) fn int8(context: &OpContext, op: &top::Deconv) -> Result<Lowered, LowerError> {
-    let Some(filter) = context.weight(1).transpose()?.filter(|_| op.kernel_shape.len() <= 2 && (op.group == 1 || context.tensor(1).is_ok_and(|f| f.shape.first() == Some(&1)))) else {
+    let Some(filter) = context.weight(1).transpose()?.filter(|_| op.kernel_shape.len() <= 2) else {
         return float::lower(context, context.chip.fallback);
     };
     let biases = bias(context)?;

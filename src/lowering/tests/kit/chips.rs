@@ -3,6 +3,7 @@
 use crate::reader::{Module, RawOp};
 use crate::{calibrated, module, shared};
 use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tpuc_lowering::{Chip, Family, Mode, QuantizeTable, lower_mixed, lower_program, top_optimize};
 use tpuc_interp::{Options, Plan};
@@ -60,6 +61,7 @@ const FLOAT: &[(&str, &[Chip])] = &[
 
 #[test]
 fn chips_lower_as_the_reference_lowers_for_them() {
+    let Some(kit) = shared("kit") else { return };
     let only = std::env::var("KIT_CASE").ok();
     let mut failures = Vec::new();
     for (&(name, chips), integer) in NETWORKS.iter().map(|n| (n, true)).chain(FLOAT.iter().map(|n| (n, false))) {
@@ -68,7 +70,7 @@ fn chips_lower_as_the_reference_lowers_for_them() {
             if only.as_ref().is_some_and(|only| *only != format!("{name}/{}", chip.name)) {
                 continue;
             }
-            match compare(&Case { name, chip, mode, table: None }) {
+            match compare(&Case { name, chip, mode, table: None, root: &kit }) {
                 Some(Ok(layers)) => println!("{name} {} {mode}: {layers} layers equal", chip.name),
                 Some(Err(list)) => failures.push(format!("{name} {} {mode}: {}", chip.name, list.join("\n    "))),
                 None => return,
@@ -95,8 +97,9 @@ fn f32_is_the_float_network() {
 /// Layers of a quantize table in floats, the others in integers.
 #[test]
 fn mixed_networks_lower_as_the_reference_lowers_them() {
+    let Some(kit) = shared("kit") else { return };
     for chip in [&Chip::BM1684X, &Chip::BM1684, &Chip::CV183X] {
-        match compare(&Case { name: "yolo_head", chip, mode: Mode::Int8, table: Some("mixed") }) {
+        match compare(&Case { name: "yolo_head", chip, mode: Mode::Int8, table: Some("mixed"), root: &kit }) {
             Some(Ok(layers)) => println!("yolo_head {} mixed: {layers} layers equal", chip.name),
             Some(Err(list)) => panic!("yolo_head {} mixed: {}", chip.name, list.join("\n    ")),
             None => return,
@@ -104,26 +107,55 @@ fn mixed_networks_lower_as_the_reference_lowers_them() {
     }
 }
 
+/// Networks that somebody made with the reference, in folders as the kit's: `TPUC_KIT_EXTRA` names the folder above them.
+#[test]
+fn further_networks_lower_as_the_reference_lowers_them() {
+    let Some(folder) = std::env::var_os("TPUC_KIT_EXTRA").map(PathBuf::from) else { return };
+    let mut failures = Vec::new();
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let made = |chip: &Chip, mode: Mode| path.join(format!("{name}_{}_{}_tpu_outputs.npz", chip.name, mode.file_suffix())).exists();
+        for (chip, mode) in Chip::ALL.iter().flat_map(|c| c.modes.iter().map(move |&m| (c, m))).filter(|&(c, m)| made(c, m)) {
+            match compare(&Case { name: &name, chip, mode, table: None, root: &folder }) {
+                Some(Ok(layers)) => println!("{name} {} {mode}: {layers} layers equal", chip.name),
+                Some(Err(list)) => failures.push(format!("{name} {} {mode}: {}", chip.name, list.join("\n    "))),
+                None => failures.push(format!("{name} {} {mode}: files are missing", chip.name)),
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
 /// A network of the kit as it is lowered for a chip.
-struct Case {
-    name: &'static str,
+struct Case<'a> {
+    /// The folder with the network's.
+    root: &'a Path,
+    name: &'a str,
     chip: &'static Chip,
     mode: Mode,
     /// The folder `<table>_<chip>` of the network has a quantize table and what the reference made with it.
-    table: Option<&'static str>,
+    table: Option<&'a str>,
 }
 
 /// How many layers are equal, or what differs; `None` without the kit.
-fn compare(&Case { name, chip, mode, table }: &Case) -> Option<Result<usize, Vec<String>>> {
-    let file = |suffix: &str| format!("kit/{name}/{name}{suffix}");
-    let top = module(&file(".mlir"))?.program();
-    let weights = WeightStore::load(&shared(&file("_top_f32_all_weight.npz"))?).unwrap();
-    let top = if mode == Mode::Int8 { calibrated(&top, &file("_cali_kl"), chip)? } else { top };
+fn compare(&Case { root, name, chip, mode, table }: &Case) -> Option<Result<usize, Vec<String>>> {
+    let file = |suffix: &str| {
+        let path = root.join(name).join(format!("{name}{suffix}"));
+        if path.exists() {
+            return Some(path);
+        }
+        println!("skipped: {} is not here", path.display());
+        None
+    };
+    let top = Module::read(&std::fs::read_to_string(file(".mlir")?).unwrap()).program();
+    let weights = WeightStore::load(&file("_top_f32_all_weight.npz")?).unwrap();
+    let top = if mode == Mode::Int8 { calibrated(&top, &file("_cali_kl")?, chip) } else { top };
     let (top, weights) = top_optimize(&top, &weights, chip).unwrap();
-    let folder = table.map(|table| format!("kit/{name}/{table}_{}", chip.name));
+    let folder = table.map(|table| root.join(name).join(format!("{table}_{}", chip.name)));
     let modes = match &folder {
         None => vec![None; top.nodes.len()],
-        Some(folder) => QuantizeTable::read(&shared(&format!("{folder}/qtable_{}", chip.name))?).unwrap().modes(&top, false).unwrap().0,
+        Some(folder) => QuantizeTable::read(&folder.join(format!("qtable_{}", chip.name))).unwrap().modes(&top, false).unwrap().0,
     };
     let (ours, our_weights) = match lower_mixed(&top, &weights, chip, mode, |node| modes[node].unwrap_or(mode)) {
         Ok(lowered) => lowered,
@@ -132,14 +164,14 @@ fn compare(&Case { name, chip, mode, table }: &Case) -> Option<Result<usize, Vec
     // The kit has the files of BM1684X once for all chips that compute alike.
     let made = |chip: &str, suffix: &str| {
         let stem = format!("{name}_{chip}_{}_{suffix}", mode.file_suffix());
-        shared(&folder.as_ref().map_or_else(|| format!("kit/{name}/{stem}"), |folder| format!("{folder}/{stem}")))
+        Some(folder.clone().unwrap_or_else(|| root.join(name)).join(stem)).filter(|p| p.exists())
     };
     let found = |suffix: &str| made(chip.name, suffix).or_else(|| made("bm1684x", suffix));
     let reference = Module::read(&std::fs::read_to_string(made(chip.name, "tpu.mlir")?).unwrap());
     let theirs = found(if table.is_some() { "tpu_qtable_weights.npz" } else { "tpu_weights.npz" })?;
     let mut problems = differences(&ours, &our_weights, &reference, &WeightStore::load(&theirs).unwrap());
     let outputs = found("tpu_outputs.npz")?;
-    let inputs = WeightStore::load(&shared(&file("_in_f32.npz"))?).unwrap();
+    let inputs = WeightStore::load(&file("_in_f32.npz")?).unwrap();
     if REWRITTEN.contains(&(name, *chip)) {
         problems.clear();
     }

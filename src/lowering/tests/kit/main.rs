@@ -9,7 +9,7 @@ mod reader;
 
 use reader::Module;
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tpuc_lowering::{CalibrationTable, Chip, Mode, OpContext, Ranges, lower_op, lower_program, top_optimize};
 use tpuc_ops::{Attr, Elem, Op, Program, Source, TensorType, ValueType};
 use tpuc_tensor::{Data, Tensor, WeightStore};
@@ -28,12 +28,12 @@ fn module(path: &str) -> Option<Module> {
 }
 
 /// A Top program with the ranges of a table.
-fn calibrated(program: &Program, table: &str, chip: &Chip) -> Option<Program> {
-    let table = CalibrationTable::read(&shared(table)?).unwrap();
+fn calibrated(program: &Program, table: &Path, chip: &Chip) -> Program {
+    let table = CalibrationTable::read(table).unwrap();
     let mut ranges = Ranges::from_table(program, &table, chip).unwrap();
     ranges.propagate(program, chip);
     assert_eq!(ranges.missing(program), [""; 0]);
-    Some(ranges.annotate(program))
+    ranges.annotate(program)
 }
 
 fn lower(top: &Program, weights: &WeightStore, chip: &'static Chip) -> (Program, WeightStore) {
@@ -110,7 +110,7 @@ fn networks_lower_as_the_reference_lowers_them() {
         let file = |suffix: &str| format!("kit/{name}/{name}{suffix}");
         let Some(top) = module(&file(".mlir")) else { return };
         let weights = WeightStore::load(&shared(&file("_top_f32_all_weight.npz")).unwrap()).unwrap();
-        let (ours, our_weights) = lower(&calibrated(&top.program(), &file("_cali_kl"), &Chip::BM1684X).unwrap(), &weights, &Chip::BM1684X);
+        let (ours, our_weights) = lower(&calibrated(&top.program(), &shared(&file("_cali_kl")).unwrap(), &Chip::BM1684X), &weights, &Chip::BM1684X);
         assert_same(&ours, &module(&file("_bm1684x_int8_sym_tpu.mlir")).unwrap(), &[]);
 
         let reference = WeightStore::load(&shared(&file("_bm1684x_int8_sym_tpu_weights.npz")).unwrap()).unwrap();
@@ -130,7 +130,7 @@ fn networks_lower_as_the_reference_lowers_them() {
 fn extrema_compare_values_of_one_scale() {
     let Some(top) = module("kit/maxmin/maxmin.mlir") else { return };
     let weights = WeightStore::load(&shared("kit/maxmin/maxmin_top_f32_all_weight.npz").unwrap()).unwrap();
-    let (mut ours, _) = lower(&calibrated(&top.program(), "kit/maxmin/maxmin_cali_kl", &Chip::BM1684X).unwrap(), &weights, &Chip::BM1684X);
+    let (mut ours, _) = lower(&calibrated(&top.program(), &shared("kit/maxmin/maxmin_cali_kl").unwrap(), &Chip::BM1684X), &weights, &Chip::BM1684X);
     let mut rescaled = HashMap::new();
     for index in 0..ours.nodes.len() {
         let node = &ours.nodes[index];
@@ -184,7 +184,7 @@ fn efficientnet_lite0_lowers_as_the_reference_lowers_it() {
     let layer = |weight: &str| program.values.iter().position(|v| v.name == weight).map(|v| program.node_name(users[v][0]).to_owned()).unwrap();
     let but: Vec<String> = MERGED.iter().map(|m| layer(&format!("{m}_filter_weight"))).collect();
 
-    let (ours, _) = lower(&calibrated(&program, "kit/efficientnet_lite0/efflite0_cali_kl", &Chip::BM1684X).unwrap(), &weights, &Chip::BM1684X);
+    let (ours, _) = lower(&calibrated(&program, &shared("kit/efficientnet_lite0/efflite0_cali_kl").unwrap(), &Chip::BM1684X), &weights, &Chip::BM1684X);
     assert_same(&ours, &module("kit/efficientnet_lite0/efflite0_bm1684x_int8_sym_tpu.mlir").unwrap(), &but.iter().map(String::as_str).collect::<Vec<_>>());
     let channels: usize = ours.nodes.iter().zip(0..).filter(|(_, i)| !but.iter().any(|b| b == ours.node_name(*i))).map(|(n, _)| match &n.op {
         Op::TpuConv2D(op) => op.multiplier.as_ref().map_or(0, Vec::len),
