@@ -27,9 +27,6 @@ pub enum LowerError {
     WeightSize { layer: String, weight: String, expected: i64, found: usize },
     #[error("layer '{layer}': weight '{weight}' holds {value} at element {index}; weights must be finite")]
     NotFinite { layer: String, weight: String, index: usize, value: f32 },
-    /// Ops that only move or compare values cannot change the scale; range propagation makes the ranges equal.
-    #[error("layer '{layer}' ({op}): input and result must have one range, found [{}, {}] and [{}, {}]", input.0, input.1, result.0, result.1)]
-    RangesDiffer { layer: String, op: &'static str, input: (f64, f64), result: (f64, f64) },
     #[error(transparent)]
     Op(#[from] OpError),
 }

@@ -35,13 +35,6 @@ pub(crate) fn moved(context: &OpContext) -> Result<Option<Op>, LowerError> {
     }))
 }
 
-/// A node of one operand; the op's further operands are absent.
-pub(crate) fn unary(context: &OpContext, op: impl Into<Op>, operand: OperandRef, elem: Elem) -> Lowered {
-    let mut lowered = Lowered::default();
-    push(context, &mut lowered, op, vec![operand], elem);
-    lowered.finish()
-}
-
 /// A node under the layer's name. Operands that are not given are absent.
 pub(crate) fn push(context: &OpContext, lowered: &mut Lowered, op: impl Into<Op>, mut operands: Vec<OperandRef>, elem: Elem) -> OperandRef {
     let op = op.into();

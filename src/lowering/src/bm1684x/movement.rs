@@ -71,9 +71,16 @@ pub(crate) fn concat(context: &OpContext, op: &top::Concat) -> Result<Lowered, L
 /// Within one scale. An upper limit stays only where saturation does not enforce it already: the result has its
 /// input's range, which may reach further (the reference drops the limit then).
 pub(crate) fn relu(context: &OpContext, op: &top::Relu) -> Result<Lowered, LowerError> {
-    let elem = context.shared_elem()?;
+    let shared = context.shared_elem()?;
+    let elem = shared.map_or_else(|| context.result_elem(), Ok)?;
     let reach = elem.scale().unwrap_or(1.0) * elem.storage().integer_range().map_or(0.0, |(_, high)| high as f64);
     let limited = op.relu_limit > 0.0 && op.relu_limit < reach * (1.0 - 1e-6);
     let relu = tpu::Relu { relu_limit: if limited { op.relu_limit } else { -1.0 }, ..Default::default() };
-    Ok(structure::unary(context, relu, OperandRef::Operand { index: 0, elem: context.operand_elem(0)? }, elem))
+    let mut lowered = Lowered::default();
+    let input = match shared {
+        Some(_) => OperandRef::Operand { index: 0, elem: context.operand_elem(0)? },
+        None => rescaled(context, &mut lowered, 0, elem)?,
+    };
+    structure::push(context, &mut lowered, relu, vec![input], elem);
+    Ok(lowered.finish())
 }

@@ -1,5 +1,6 @@
 //! Pooling: maxima need no arithmetic, means a multiplier and a shift.
 
+use super::rescale::within_one_scale;
 use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext, OperandRef};
 use tpuc_ops::attr::EnumAttribute;
@@ -23,13 +24,13 @@ pub(crate) fn average_int8(context: &OpContext, op: &top::AvgPool) -> Result<Low
     Ok(Lowered::one(pool, vec![operand], context.name, context.result_type(output)))
 }
 
-/// The maximum of the integers: input and result share their scale.
+/// The maximum of the integers, in the scale of the result.
 pub(crate) fn max_int8(context: &OpContext, op: &top::MaxPool) -> Result<Lowered, LowerError> {
     if op.kernel_shape.len() != 2 {
         return Err(context.unsupported(format!("has {} spatial dimensions, expected 2", op.kernel_shape.len())));
     }
-    let elem = context.shared_elem()?;
     let pool = maximum(context, op)?;
+    let Some(elem) = context.shared_elem()? else { return within_one_scale(context, None, |_| pool.into()) };
     let operand = OperandRef::Operand { index: 0, elem: context.operand_elem(0)? };
     Ok(Lowered::one(pool, vec![operand], context.name, context.result_type(elem)))
 }

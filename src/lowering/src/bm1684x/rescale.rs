@@ -38,8 +38,9 @@ fn fitted(context: &OpContext, scale: f64) -> Result<(i32, i32), LowerError> {
         return Ok((fitted.multiplier, fitted.shift));
     }
     match seven_bits(&[scale]) {
-        Some((multipliers, rshift)) if multipliers[0] <= 127 => Ok((multipliers[0] as i32, rshift as i32)),
-        _ => Err(context.unsupported(format!("a value reaches {scale} times as far as the result"))),
+        // Beyond 127 every integer but 0 saturates, with 127 too.
+        Some((multipliers, rshift)) => Ok((multipliers[0].min(127) as i32, rshift as i32)),
+        None => Err(context.unsupported(format!("a value reaches {scale} times as far as the result"))),
     }
 }
 

@@ -5,6 +5,7 @@
 mod chips;
 mod elementwise;
 mod onnx;
+mod property;
 mod reader;
 
 use reader::Module;

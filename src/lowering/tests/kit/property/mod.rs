@@ -1,0 +1,107 @@
+//! Random networks with random thresholds, lowered to INT8 for a chip of every family and run: each op's result must be what the
+//! op's definition gives for the operands that it had.
+
+mod network;
+mod scalar;
+mod tensor;
+
+use network::{Network, Random};
+use scalar::Case;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tensor::Values;
+use tpuc_interp::{Options, Plan};
+use tpuc_lowering::{Chip, Mode, Range, Ranges, lower_program, top_optimize};
+use tpuc_ops::{Op, Program, Source, ValueId};
+use tpuc_tensor::{Tensor, WeightStore};
+
+const CHIPS: [&Chip; 5] = [&Chip::BM1684X, &Chip::BM1688, &Chip::BM1690, &Chip::BM1684, &Chip::CV183X];
+
+/// Ops that the networks have, between them.
+const MADE: &str = "Active Add AddConst Cast Compare Concat Conv2D Deconv Depth2Space LeakyRelu Lut MatMul Max MaxConst Min MinConst Mul MulConst MulShift PReluOp Pad Permute \
+     Pool2D Reduce Relu RequantIntAxis Reshape Reverse Scale Slice Softmax Sub SubConst Tile Unsqueeze Upsample Where";
+
+/// `TPUC_RANDOM_NETWORKS` asks for another number of networks.
+#[test]
+fn every_integer_op_computes_what_its_definition_says() {
+    let count = std::env::var("TPUC_RANDOM_NETWORKS").ok().and_then(|n| n.parse().ok()).unwrap_or(150);
+    let mut checked: BTreeMap<&'static str, BTreeMap<&'static str, usize>> = BTreeMap::new();
+    let mut failures = Vec::new();
+    for seed in 0..count {
+        for chip in CHIPS {
+            let mut random = Random(seed);
+            let net = Network::random(&mut random);
+            match lowered(&net, chip, &mut random).and_then(|(program, weights)| check(&net, &program, &weights, chip)) {
+                Ok(ops) => ops.into_iter().for_each(|op| *checked.entry(op).or_default().entry(chip.name).or_default() += 1),
+                Err(e) => failures.push(format!("seed {seed}, {}: {e}", chip.name)),
+            }
+        }
+    }
+    checked.iter().for_each(|(op, chips)| println!("{op}: {chips:?}"));
+    assert!(failures.is_empty(), "{} networks:\n{}", failures.len(), failures.join("\n"));
+    // What the generator makes must have arrived as integers.
+    for op in MADE.split_whitespace() {
+        assert!(checked.contains_key(format!("tpu.{op}").as_str()), "no {op} was made");
+    }
+}
+
+/// Every tensor as it is held, by name.
+fn run(program: Program, weights: &WeightStore, inputs: &[Tensor]) -> Result<BTreeMap<String, Tensor>, String> {
+    let plan = Arc::new(Plan::new(program.clone(), weights, Options::default()).map_err(|e| e.to_string())?);
+    let mut tensors = BTreeMap::new();
+    let mut keep = |id: ValueId, view: tpuc_interp::TensorView<'_>| {
+        tensors.insert(program.value(id).name.clone(), view.to_tensor().expect("a tensor"));
+        true
+    };
+    plan.executor().map_err(|e| e.to_string())?.run(&inputs.iter().collect::<Vec<_>>(), &mut keep).map_err(|e| e.to_string())?;
+    Ok(tensors)
+}
+
+/// The network on a chip, with thresholds between a quarter and the double of what its values reach.
+fn lowered(net: &Network, chip: &Chip, random: &mut Random) -> Result<(Program, WeightStore), String> {
+    let floats = run(net.program.clone(), &net.weights, &net.inputs)?;
+    let mut ranges = Ranges::from_types(&net.program);
+    for node in &net.program.nodes {
+        let id = node.results[0];
+        let values = floats[&net.program.value(id).name].to_f32();
+        let reach = values.iter().fold(0f32, |m, v| m.max(v.abs())).max(1e-3);
+        let threshold = f64::from(reach) * f64::from(random.float(0.25, 2.0));
+        let signed = values.iter().any(|&v| v < 0.0);
+        ranges.set(id, Range::new(if signed { -threshold } else { 0.0 }, threshold));
+    }
+    ranges.propagate(&net.program, chip);
+    let (program, weights) = top_optimize(&ranges.annotate(&net.program), &net.weights, chip).map_err(|e| e.to_string())?;
+    lower_program(&program, &weights, chip, Mode::Int8).map_err(|e| e.to_string())
+}
+
+/// The ops that were checked.
+fn check(net: &Network, program: &Program, weights: &WeightStore, chip: &Chip) -> Result<Vec<&'static str>, String> {
+    let found = run(program.clone(), weights, &net.inputs)?;
+    let value = |id: ValueId| -> Option<Values> {
+        let value = program.value(id);
+        let ty = value.ty.tensor()?;
+        match value.source {
+            Source::None => None,
+            Source::Weight => Some(Values::new(weights.get(&value.name)?, &ty.dims())),
+            Source::Argument(at) => Some(Values::new(&net.inputs[at], &ty.dims())),
+            Source::Op { .. } => Some(Values::new(&found[&value.name], &ty.dims())),
+        }
+    };
+    let mut checked = Vec::new();
+    for (index, node) in program.nodes.iter().enumerate() {
+        let operands: Vec<Option<Values>> = node.operands.iter().map(|&id| value(id)).collect();
+        let types = node.operands.iter().map(|&id| program.tensor_type(id).cloned()).collect();
+        let result = program.tensor_type(node.results[0]).expect("a tensor");
+        let case = Case { op: &node.op, operands: &operands, types, result, family: chip.family };
+        if matches!(node.op, Op::TopInput(_)) {
+            continue;
+        }
+        let Some(wanted) = case.result() else { continue };
+        let own = value(node.results[0]).expect("a tensor");
+        if let Some(at) = (0..own.data.len()).find(|&i| own.data[i] != wanted.data[i]) {
+            return Err(format!("layer '{}', {:?}: element {at} is {}, by definition {}", program.node_name(index), node.op, own.data[at], wanted.data[at]));
+        }
+        checked.push(node.op.name());
+    }
+    Ok(checked)
+}
