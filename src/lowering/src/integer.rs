@@ -12,9 +12,8 @@ pub(crate) fn shared(context: &OpContext) -> Result<Option<Lowered>, LowerError>
     let family = context.chip.family;
     let lowered = match context.op {
         Op::TopInput(op) => movement::input(context, op),
-        // BM1684X casts what it views, the others cast the view.
-        Op::TopReshape(_) | Op::TopSqueeze(_) | Op::TopUnsqueeze(_) if family != Family::Bm1684x && movement::views_float(context) => {
-            float::lower(context, context.chip.fallback)
+        Op::TopReshape(_) | Op::TopSqueeze(_) | Op::TopUnsqueeze(_) if movement::views_float(context) => {
+            float::lower(context, context.operands[0].computed.storage())
         }
         Op::TopPad(_) | Op::TopReshape(_) | Op::TopPermute(_) | Op::TopSlice(_) | Op::TopSqueeze(_) | Op::TopUnsqueeze(_) | Op::TopTile(_)
         | Op::TopDepth2Space(_) | Op::TopReverse(_) | Op::TopUpsample(_) => movement::moved(context),

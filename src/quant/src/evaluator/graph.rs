@@ -18,27 +18,29 @@ use tpuc_tensor::{DType, Tensor, WeightStore};
 /// A value of one or more lowered networks. Operands have smaller numbers than what is computed from them.
 pub struct Node {
     pub id: u64,
+    /// As the lowered network calls it. A layer that is lowered to several ops may bear another name than in the Top network.
+    pub name: String,
     pub ty: TensorType,
     pub source: NodeSource,
 }
 
 pub enum NodeSource {
-    /// An input of the network: its number and name.
-    Input(usize, String),
+    /// An input of the network: its number.
+    Input(usize),
     Op { runner: Runner, operands: Vec<Option<Arc<Node>>> },
 }
 
 impl Node {
     fn layout(&self) -> Layout {
         match &self.source {
-            NodeSource::Input(..) => Layout::RowMajor,
+            NodeSource::Input(_) => Layout::RowMajor,
             NodeSource::Op { runner, .. } => runner.layout(),
         }
     }
 
     pub fn operands(&self) -> impl Iterator<Item = &Arc<Node>> {
         let list = match &self.source {
-            NodeSource::Input(..) => &[][..],
+            NodeSource::Input(_) => &[][..],
             NodeSource::Op { operands, .. } => operands,
         };
         list.iter().flatten()
@@ -47,7 +49,7 @@ impl Node {
     /// Bytes of the tensor.
     pub fn bytes(&self) -> usize {
         match &self.source {
-            NodeSource::Input(..) => self.ty.count().max(0) as usize * 4,
+            NodeSource::Input(_) => self.ty.count().max(0) as usize * 4,
             NodeSource::Op { runner, .. } => runner.bytes(),
         }
     }
@@ -194,14 +196,14 @@ impl Graphs {
         Ok(found)
     }
 
-    fn node(&mut self, key: Key, make: impl FnOnce() -> Result<(TensorType, NodeSource), QuantError>) -> Result<Arc<Node>, QuantError> {
+    fn node(&mut self, key: Key, name: &str, make: impl FnOnce() -> Result<(TensorType, NodeSource), QuantError>) -> Result<Arc<Node>, QuantError> {
         let built = self.built;
         if let Some((node, used)) = self.nodes.get_mut(&key) {
             *used = built;
             return Ok(Arc::clone(node));
         }
         let (ty, source) = make()?;
-        let node = Arc::new(Node { id: self.number(), ty, source });
+        let node = Arc::new(Node { id: self.number(), name: name.to_owned(), ty, source });
         self.nodes.insert(key, (Arc::clone(&node), built));
         Ok(node)
     }
@@ -228,8 +230,7 @@ impl Wiring<'_> {
     fn inputs(&mut self) -> Result<(), QuantError> {
         for (index, &input) in self.program.inputs.iter().enumerate() {
             let ty = self.program.tensor_type(input).cloned().unwrap_or_else(|| TensorType::f32(&[]));
-            let name = self.program.value(input).name.clone();
-            let node = self.graphs.node(Key::Input(index, format!("{ty:?}")), || Ok((ty, NodeSource::Input(index, name))))?;
+            let node = self.graphs.node(Key::Input(index, format!("{ty:?}")), &self.program.value(input).name, || Ok((ty, NodeSource::Input(index))))?;
             self.values[input.index()] = Some(node);
         }
         Ok(())
@@ -286,7 +287,7 @@ impl Wiring<'_> {
     fn op(&mut self, key: Key, name: &str, op: &Op, ty: &TensorType, operands: Operands) -> Result<Arc<Node>, QuantError> {
         let options = self.graphs.options;
         let Operands { types, constants, layouts, nodes } = operands;
-        self.graphs.node(key, || {
+        self.graphs.node(key, name, || {
             let runner = Runner::new(name, op, &types, ty, &constants, &layouts, options)?;
             Ok((ty.clone(), NodeSource::Op { runner, operands: nodes }))
         })

@@ -41,7 +41,7 @@ impl Schedule {
         }
         // What is computed from others has a larger number.
         order.sort_by_key(|n| n.id);
-        let needs_inputs = order.iter().any(|n| matches!(n.source, NodeSource::Input(..)));
+        let needs_inputs = order.iter().any(|n| matches!(n.source, NodeSource::Input(_)));
         Schedule { order, uses, targets: targets.iter().map(|t| t.id).collect(), needs_inputs }
     }
 
@@ -51,9 +51,9 @@ impl Schedule {
         let mut uses = self.uses.clone();
         for node in &self.order {
             let result = match &node.source {
-                NodeSource::Input(index, name) => {
+                NodeSource::Input(index) => {
                     let missing = || QuantError::Plan(tpuc_interp::InterpError::InputCount { expected: index + 1, found: inputs.len() });
-                    Activation::of_input(name, inputs.get(*index).ok_or_else(missing)?, &node.ty, memory)?
+                    Activation::of_input(&node.name, inputs.get(*index).ok_or_else(missing)?, &node.ty, memory)?
                 }
                 NodeSource::Op { runner, operands } => {
                     let find = |operand: &Option<Arc<Node>>| operand.as_ref().and_then(|n| alive.get(&n.id).or_else(|| kept.get(&n.id)));

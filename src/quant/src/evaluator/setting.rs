@@ -34,6 +34,13 @@ impl Setting {
         }
     }
 
+    /// The same with another threshold of a layer.
+    pub fn with_threshold(&self, layer: &str, threshold: f64) -> Setting {
+        let mut changed = self.clone();
+        changed.set_threshold(layer, threshold);
+        changed
+    }
+
     /// The nodes that are not INT8.
     pub fn floats(&self) -> impl Iterator<Item = usize> + '_ {
         self.modes.iter().enumerate().filter(|(_, mode)| **mode != Mode::Int8).map(|(node, _)| node)

@@ -128,7 +128,7 @@ pub fn selected(program: &Program, losses: &[LayerLoss], count: usize) -> Vec<us
 }
 
 /// Scales behind a Conv, Convs before a Scale.
-fn partners(program: &Program, layer: usize) -> Vec<usize> {
+pub(super) fn partners(program: &Program, layer: usize) -> Vec<usize> {
     let node = &program.nodes[layer];
     let is_scale = |n: &usize| matches!(program.nodes[*n].op, Op::TopScale(_));
     let is_conv = |n: &usize| matches!(program.nodes[*n].op, Op::TopConv(_));

@@ -10,12 +10,13 @@ pub mod journal;
 mod layers;
 pub mod python;
 pub mod qtable;
+pub mod refine;
 pub mod sensitive;
 pub mod tables;
 mod trials;
 pub mod walk;
 
-pub use layers::{LayerLoss, Table, Tried, losses, ranked, selected};
+pub use layers::{LayerLoss, Table, Tried, losses, ranked, selected, written};
 pub use trials::Trials;
 
 use crate::error::QuantError;

@@ -4,10 +4,12 @@
 //! 2. Every candidate's loss, with the thresholds of the methods ([`losses`]).
 //! 3. The worst `max_float_layers` become float. Where that is not enough, an eighth of the candidates, and if that suffices the
 //!    fewest that do.
+//! 4. Of as many layers a better set is looked for among the neighbours of this one ([`refine`]); the documents end with 3.
 //!
 //! Beyond the documents' rules, and on request only: the screening by op types of version 1.30.2.
 
 use super::layers::{LayerLoss, Table, losses, say_layers, say_ranking, selected, written};
+use super::refine::{Choice, refine};
 use super::trials::Trials;
 use super::{Outcome, python};
 use crate::error::QuantError;
@@ -84,8 +86,12 @@ pub fn search_qtable(trials: &mut Trials, tables: &[Table], options: &QtableOpti
 
     let losses = losses(trials, &mut setting, &candidates, &tables)?;
     say_ranking(trials, &losses);
-    let (layers, mixed, curve) = choose(trials, &setting, &losses, quantized.len() / 8, options)?;
-    Ok(Outcome { layers, rows: setting.rows, int8, mixed: Some(mixed), losses, curve })
+    let (layers, score, mut curve) = choose(trials, &setting, &losses, quantized.len() / 8, options)?;
+    let fixed: Vec<usize> = setting.floats().collect();
+    let choice = refine(trials, Choice { layers, setting, score }, &losses)?;
+    curve.push((choice.layers.len(), choice.score));
+    let layers = fixed.into_iter().chain(choice.layers).collect();
+    Ok(Outcome { layers, rows: choice.setting.rows, int8, mixed: Some(choice.score), losses, curve })
 }
 
 /// Op types that lose more than they should when they alone are INT8; the worst one if none does.
@@ -123,7 +129,6 @@ type Chosen = (Vec<usize>, f64, Vec<(usize, f64)>);
 
 fn choose(trials: &mut Trials, setting: &Setting, losses: &[LayerLoss], most: usize, options: &QtableOptions) -> Result<Chosen, QuantError> {
     let mut curve = Vec::new();
-    let fixed: Vec<usize> = setting.floats().collect();
     let mut attempt = |trials: &mut Trials, count: usize| -> Result<(Vec<usize>, f64), QuantError> {
         let layers = selected(trials.program(), losses, count);
         say_layers(trials, &layers);
@@ -151,6 +156,5 @@ fn choose(trials: &mut Trials, setting: &Setting, losses: &[LayerLoss], most: us
             }
         }
     }
-    let (layers, score) = best;
-    Ok((fixed.into_iter().chain(layers).collect(), score, curve))
+    Ok((best.0, best.1, curve))
 }

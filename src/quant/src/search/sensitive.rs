@@ -1,7 +1,9 @@
-//! `run_sensitive_layer`: the loss of every layer with the thresholds of MAX, Percentile9999 and KL; the worst ones become float.
+//! `run_sensitive_layer`: the loss of every layer with the thresholds of MAX, Percentile9999 and KL; the worst ones become float,
+//! or a better set of as many ([`refine`]).
 
 use super::layers::{Table, losses, say_layers, say_ranking, selected, written};
 use super::qtable::{good_enough, initial};
+use super::refine::{Choice, refine};
 use super::trials::Trials;
 use super::{Outcome, python};
 use crate::error::QuantError;
@@ -21,7 +23,7 @@ pub fn search(trials: &mut Trials, rows: &[Row], expected_cos: f64, max_float_la
     trials.say(format!("all_int8_cos={}", python::float(int8)));
     let tables = tables()?;
     let network = trials.evaluator.network(&setting)?;
-    let candidates: Vec<usize> = (0..program.nodes.len()).filter(|&n| network.layers[n].is_some() && setting.rows.iter().any(|r| r.name == trials.name(n))).collect();
+    let candidates: Vec<usize> = (0..program.nodes.len()).filter(|&n| trials.is_known_by_name(&network, n) && setting.rows.iter().any(|r| r.name == trials.name(n))).collect();
     trials.say("layer name check pass !");
     trials.say(format!("Global metrics layer is : {}", trials.compared()));
     let losses = losses(trials, &mut setting, &candidates, &tables)?;
@@ -29,6 +31,9 @@ pub fn search(trials: &mut Trials, rows: &[Row], expected_cos: f64, max_float_la
     let layers = selected(program, &losses, max_float_layers);
     say_layers(trials, &layers);
     trials.say_int8();
-    let mixed = trials.score(&setting.with(layers.iter().copied(), trials.float))?;
-    Ok(Outcome { curve: vec![(layers.len(), mixed)], layers, rows: setting.rows, int8, mixed: Some(mixed), losses })
+    let score = trials.score(&setting.with(layers.iter().copied(), trials.float))?;
+    let ranking = (layers.len(), score);
+    let choice = refine(trials, Choice { layers, setting, score }, &losses)?;
+    let curve = vec![ranking, (choice.layers.len(), choice.score)];
+    Ok(Outcome { curve, layers: choice.layers, rows: choice.setting.rows, int8, mixed: Some(choice.score), losses })
 }

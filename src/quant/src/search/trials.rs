@@ -78,10 +78,16 @@ impl<'a> Trials<'a> {
         settings.iter().all(|s| self.journal.get(&format!("{}/{samples}", s.fingerprint())).is_some())
     }
 
+    /// Whether the lowered network knows the layer by its name. One that a chip lowers to ops of other names (a softmax that is
+    /// reshaped, say) is never found to be mixed: the documents' searches leave it as it is.
+    pub fn is_known_by_name(&self, network: &Network, layer: usize) -> bool {
+        network.layers[layer].as_ref().is_some_and(|n| n.name == self.name(layer))
+    }
+
     /// The layers of a network, and those of them that are computed in 8 bits.
     pub fn int8_layers(&self, network: &Network) -> (usize, Vec<usize>) {
         let is_int8 = |node: &usize| network.layers[*node].as_ref().is_some_and(|n| matches!(n.ty.elem.storage(), DType::I8 | DType::U8));
-        let all = (0..network.layers.len()).filter(|&n| network.layers[n].is_some());
+        let all = (0..network.layers.len()).filter(|&n| self.is_known_by_name(network, n));
         (all.clone().count(), all.filter(is_int8).collect())
     }
 

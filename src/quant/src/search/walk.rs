@@ -40,8 +40,9 @@ pub fn run_qtable(trials: &mut Trials, rows: &[Row], options: &WalkOptions) -> R
     if int8 > options.expected_cos {
         return Ok(Walked { outcome: good_enough(trials, int8_setting, int8, options.expected_cos), layers: Vec::new() });
     }
-    let mut walk = Walk { readers: readers(program), floats: Vec::new(), int8: int8_setting.clone(), setting: int8_setting, given: HashMap::new(), mixed: int8, curve: Vec::new(), layers: Vec::new() };
-    let network = trials.evaluator.network(&walk.setting)?;
+    let network = trials.evaluator.network(&int8_setting)?;
+    let known: Vec<bool> = (0..program.nodes.len()).map(|layer| trials.is_known_by_name(&network, layer)).collect();
+    let mut walk = Walk { readers: readers(program), known, floats: Vec::new(), int8: int8_setting.clone(), setting: int8_setting, given: HashMap::new(), mixed: int8, curve: Vec::new(), layers: Vec::new() };
     let upstream = upstream_of_compared(trials, program);
     let most = program.nodes.len() / 4;
     for layer in 0..program.nodes.len() {
@@ -50,7 +51,7 @@ pub fn run_qtable(trials: &mut Trials, rows: &[Row], options: &WalkOptions) -> R
         let is_output = results.iter().any(|r| program.outputs.contains(r));
         let has_int8_reader = is_output || walk.readers[layer].iter().any(|r| !walk.floats.contains(r));
         let is_input = matches!(program.nodes[layer].op, Op::TopInput(_));
-        if is_input || walk.floats.contains(&layer) || !has_int8_reader || network.layers[layer].is_none() || !upstream[layer] {
+        if is_input || walk.floats.contains(&layer) || !has_int8_reader || !walk.known[layer] || !upstream[layer] {
             continue;
         }
         let similarity = walk.similarity(trials, layer)?;
@@ -67,6 +68,8 @@ pub fn run_qtable(trials: &mut Trials, rows: &[Row], options: &WalkOptions) -> R
 struct Walk {
     /// By node, the nodes that read it.
     readers: Vec<Vec<usize>>,
+    /// By node, whether the lowered network knows it by its name.
+    known: Vec<bool>,
     floats: Vec<usize>,
     /// All layers INT8; the mixed network.
     int8: Setting,
@@ -103,7 +106,7 @@ impl Walk {
     fn make_float(&mut self, trials: &mut Trials, layer: usize, int8: f64) -> Result<bool, QuantError> {
         let (floats, setting) = (self.floats.clone(), self.setting.clone());
         for added in std::iter::once(&layer).chain(&self.readers[layer]) {
-            if !self.floats.contains(added) {
+            if self.known[*added] && !self.floats.contains(added) {
                 self.floats.push(*added);
             }
         }

@@ -5,6 +5,7 @@
 mod evaluator;
 mod executor;
 mod reader;
+mod searches;
 
 use executor::PlainNetwork;
 use std::path::{Path, PathBuf};
@@ -52,6 +53,8 @@ impl Case {
         preprocess.resize_dims = [resize[0] as usize, resize[1] as usize];
         (preprocess.mean, preprocess.scale) = (single(&attributes.mean), single(&attributes.scale));
         preprocess.pixel_format = PixelFormat::Rgb;
+        preprocess.keep_aspect_ratio = attributes.keep_aspect_ratio == Some(true);
+        preprocess.pad_value = u8::try_from(attributes.pad_value.unwrap_or(0)).unwrap();
         let inputs = vec![NetInput { name: program.node_name(0).into(), shape, preprocess: Some(preprocess) }];
         let loader = Loader::new(samples, inputs.clone()).unwrap();
         Some(Case { folder, name: name.into(), network: PlainNetwork { program, weights }, inputs, loader })

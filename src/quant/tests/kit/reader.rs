@@ -29,6 +29,11 @@ pub fn read(text: &str) -> Program {
 fn read_op(line: &str, names: &HashMap<&str, String>, program: &mut Program, values: &mut HashMap<String, ValueId>) {
     let (result, rest) = line.split_once(" = ").expect("a result");
     let op = between(rest, "\"", "\"");
+    if op == "top.None" {
+        let none = program.none();
+        values.insert(result.to_owned(), none);
+        return;
+    }
     let operands = between(rest, "(", ")");
     let attributes = rest.find('{').map_or("", |start| &rest[start + 1..rest.rfind('}').expect("a closing brace")]);
     let ty = tensor_type(between(&rest[rest.rfind("-> ").expect("a result type")..], "tensor<", ">"));

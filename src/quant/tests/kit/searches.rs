@@ -1,0 +1,123 @@
+//! Losses and rankings of the searches beside those of version 1.15, from fresh runs of it over the same networks and pictures
+//! (12 samples calibrate, 10 compare): `losses_of_115.txt`, worst layer first.
+
+use crate::{Case, SAMPLES};
+use std::collections::HashMap;
+use tpuc_lowering::table::{CalibrationTable, Row};
+use tpuc_lowering::Chip;
+use tpuc_quant::evaluator::{Evaluator, EvaluatorOptions, Setting};
+use tpuc_quant::model::Target;
+use tpuc_quant::search::journal::Journal;
+use tpuc_quant::search::qtable::{QtableOptions, search_qtable};
+use tpuc_quant::search::tables::{methods, tuned, tuned_by_range};
+use tpuc_quant::search::{Outcome, Table, Trials, ranked, selected, sensitive};
+use tpuc_quant::{Request, Session, no_progress};
+
+const EXPECTED_COS: f64 = 0.99999;
+const MAX_FLOAT_LAYERS: usize = 2;
+
+/// A run of 1.15.
+struct Run {
+    net: &'static str,
+    chip: &'static str,
+    float: &'static str,
+    search: &'static str,
+    int8: f64,
+    losses: Vec<(&'static str, f64)>,
+}
+
+fn runs() -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    for line in include_str!("losses_of_115.txt").lines() {
+        let words: Vec<&'static str> = line.split(' ').collect();
+        match words[..] {
+            ["=", net, chip, float, search, int8, _] => runs.push(Run { net, chip, float, search, int8: int8.parse().unwrap(), losses: Vec::new() }),
+            [layer, loss] => runs.last_mut().unwrap().losses.push((layer, loss.parse().unwrap())),
+            _ => panic!("{line}"),
+        }
+    }
+    runs
+}
+
+/// The tables of a network that the searches choose from: KL and MSE, and those of run_sensitive_layer.
+struct Tables {
+    start: Vec<Row>,
+    qtable: Vec<Table>,
+    sensitive: Vec<Table>,
+}
+
+fn tables(case: &Case) -> Tables {
+    let (program, weights) = (&case.network.program, &case.network.weights);
+    let request = Request { dataset: case.folder.join("ds"), input_num: SAMPLES, threads: 2, ..Request::default() };
+    let session = Session::open(program, weights, case.inputs.clone(), request).unwrap();
+    let of = |tuned: Vec<tpuc_quant::search::tables::Tuned>| tuned.into_iter().map(|t| t.table).collect();
+    Tables {
+        start: CalibrationTable::read(&case.folder.join(format!("{}_cali_kl", case.name))).unwrap().rows().to_vec(),
+        qtable: of(tuned(&session, &methods("KL,MSE").unwrap(), &no_progress).unwrap().0),
+        sensitive: of(tuned_by_range(&session, &no_progress).unwrap().0),
+    }
+}
+
+fn search<'a>(case: &'a Case, tables: &Tables, run: &Run, unrounded_casts: bool) -> (Trials<'a>, Outcome) {
+    let chip = Chip::find(run.chip).unwrap();
+    let target = Target { program: &case.network.program, weights: &case.network.weights, chip };
+    let options = EvaluatorOptions { samples: 10, threads: 2, unrounded_casts, ..EvaluatorOptions::default() };
+    let evaluator = Evaluator::new(target, &case.loader, options).unwrap();
+    let float = chip.float_mode(run.float).unwrap();
+    let mut trials = Trials { evaluator, journal: Journal::in_memory(), log: &|_| {}, progress: &|_, _| {}, mlir: String::new(), float };
+    let options = QtableOptions { expected_cos: EXPECTED_COS, max_float_layers: MAX_FLOAT_LAYERS, transformer: false, screening: false, fixed: None };
+    let outcome = match run.search {
+        "search_qtable" => search_qtable(&mut trials, &tables.qtable, &options),
+        _ => sensitive::search(&mut trials, &tables.start, EXPECTED_COS, MAX_FLOAT_LAYERS, || Ok(tables.sensitive.clone())),
+    };
+    (trials, outcome.unwrap())
+}
+
+/// The largest difference of a loss, how many layers are at another place, and how far apart the losses of such are in 1.15.
+fn compare(run: &Run, trials: &Trials, outcome: &Outcome) -> (f64, usize, f64) {
+    let theirs: HashMap<&str, f64> = run.losses.iter().copied().collect();
+    let ours: Vec<(&str, f64)> = ranked(&outcome.losses).iter().map(|l| (trials.name(l.layer), l.best().loss)).collect();
+    assert_eq!(ours.len(), run.losses.len(), "{} {}: layers", run.net, run.chip);
+    let worst = ours.iter().map(|(name, loss)| (loss - theirs[name]).abs()).fold(0.0, f64::max);
+    let moved: Vec<f64> = ours.iter().zip(&run.losses).filter(|(a, b)| a.0 != b.0).map(|(a, b)| (theirs[a.0] - b.1).abs()).collect();
+    (worst, moved.len(), moved.iter().copied().fold(0.0, f64::max))
+}
+
+/// With the casts of 1.15 losses are equal and layers rank as there, but for losses that are equal but for noise. With ours, which
+/// round as the chip does, they are near. The set that is written is as large as the one of the ranking, and not worse.
+fn losses_are_those_of_115(net: &str) {
+    let Some(case) = Case::open(net) else { return };
+    let tables = tables(&case);
+    for run in runs().iter().filter(|r| r.net == net) {
+        let what = format!("{net} {} {} {}", run.chip, run.float, run.search);
+        for (unrounded, within) in [(true, 1e-6), (false, 1e-4)] {
+            let (mut trials, outcome) = search(&case, &tables, run, unrounded);
+            assert!((outcome.int8 - run.int8).abs() < if unrounded { 1e-6 } else { 1e-5 }, "{what}: INT8 {} instead of {}", outcome.int8, run.int8);
+            let (worst, moved, apart) = compare(run, &trials, &outcome);
+            println!("{what}, casts {}: losses within {worst:.1e}, {moved} layers at other places", if unrounded { "of 1.15" } else { "rounded" });
+            assert!(worst < within, "{what}: {worst}");
+            assert!(apart <= 2.0 * worst, "{what}: {moved} layers at other places, up to {apart}");
+            let (count, mixed) = (outcome.layers.len(), outcome.mixed.unwrap());
+            let plain = selected(trials.program(), &outcome.losses, count);
+            let mut setting = Setting::all(trials.program(), outcome.rows.clone(), tpuc_lowering::Mode::Int8);
+            outcome.losses.iter().for_each(|l| setting.set_threshold(trials.name(l.layer), l.best().threshold));
+            let of_ranking = trials.score(&setting.with(plain.iter().copied(), trials.float)).unwrap();
+            assert!(plain.len() == count && mixed >= of_ranking, "{what}: {mixed}, the ranking's {of_ranking}");
+        }
+    }
+}
+
+#[test]
+fn residual_network() {
+    losses_are_those_of_115("cnn_res");
+}
+
+#[test]
+fn small_mobilenet() {
+    losses_are_those_of_115("mbv2_tiny");
+}
+
+#[test]
+fn two_heads() {
+    losses_are_those_of_115("yolo_head");
+}
