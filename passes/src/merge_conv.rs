@@ -43,14 +43,12 @@ fn merge(editor: &mut Editor, node: usize, second: &top::Conv) -> Result<bool, S
     weights.par_chunks_mut(input * area).zip(carried.par_iter_mut()).enumerate().for_each(|(o, (filter, carried))| {
         // One run over the inputs a tap, so that the sums run along memory.
         let mut taps = vec![0f32; input * area];
-        for m in 0..middle {
-            for tap in 0..area {
-                let factor = w2[(o * middle + m) * area + tap];
-                add_scaled(&mut taps[tap * input..(tap + 1) * input], &w1[m * input..(m + 1) * input], factor);
-                if let Some(b1) = &b1 {
-                    *carried += factor * b1[m];
-                }
-            }
+        let factors = &w2[o * middle * area..(o + 1) * middle * area];
+        for (tap, sums) in taps.chunks_exact_mut(input).enumerate() {
+            add_scaled(sums, &w1, &factors[tap..], area);
+        }
+        if let Some(b1) = &b1 {
+            *carried = factors.iter().enumerate().fold(0.0, |sum, (at, factor)| sum + factor * b1[at / area]);
         }
         for (i, weight) in filter.iter_mut().enumerate() {
             *weight = taps[(i % area) * input + i / area];
@@ -68,19 +66,39 @@ fn merge(editor: &mut Editor, node: usize, second: &top::Conv) -> Result<bool, S
     Ok(true)
 }
 
-/// `sums += values * factor`, product and sum each rounded: the reference's order and roundings.
-fn add_scaled(sums: &mut [f32], values: &[f32], factor: f32) {
+/// `sums += row * factor` of one row after the other, product and sum each rounded: the reference's order and roundings.
+/// Row `r` is `rows[r * sums.len()..]`, its factor `factors[r * step]`.
+fn add_scaled(sums: &mut [f32], rows: &[f32], factors: &[f32], step: usize) {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") {
         // SAFETY: the processor has AVX2.
-        unsafe { add_scaled_avx2(sums, values, factor) };
+        unsafe { add_scaled_avx2(sums, rows, factors, step) };
         return;
     }
-    sums.iter_mut().zip(values).for_each(|(s, v)| *s += v * factor);
+    add_scaled_plain(sums, rows, factors, step);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-unsafe fn add_scaled_avx2(sums: &mut [f32], values: &[f32], factor: f32) {
-    sums.iter_mut().zip(values).for_each(|(s, v)| *s += v * factor);
+unsafe fn add_scaled_avx2(sums: &mut [f32], rows: &[f32], factors: &[f32], step: usize) {
+    add_scaled_plain(sums, rows, factors, step);
+}
+
+/// Four rows at a time, so that a sum is loaded and stored once for four.
+#[inline(always)]
+fn add_scaled_plain(sums: &mut [f32], rows: &[f32], factors: &[f32], step: usize) {
+    let length = sums.len();
+    let mut factors = factors.iter().step_by(step);
+    let mut fours = rows.chunks_exact(4 * length);
+    for four in &mut fours {
+        let (front, back) = four.split_at(2 * length);
+        let ((a, b), (c, d)) = (front.split_at(length), back.split_at(length));
+        let [fa, fb, fc, fd] = std::array::from_fn(|_| factors.next().copied().unwrap_or(0.0));
+        for ((((sum, a), b), c), d) in sums.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+            *sum = (((*sum + a * fa) + b * fb) + c * fc) + d * fd;
+        }
+    }
+    for (row, factor) in fours.remainder().chunks_exact(length).zip(factors) {
+        sums.iter_mut().zip(row).for_each(|(sum, v)| *sum += v * factor);
+    }
 }

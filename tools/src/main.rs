@@ -61,6 +61,10 @@ const COMMANDS: &[Command] = &[
     Command { name: "tpu_perf.precision_benchmark", summary: "not in this version yet", run: later::run, describe: None },
 ];
 
+/// Tensors come and go by the megabyte: this one keeps their pages and asks for large ones.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // The children that host the vendor's runtime and try bytecode are this same binary.
     tpuc_runtime::child_main_if_requested();

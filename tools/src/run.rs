@@ -36,7 +36,11 @@ pub struct PlanRunner {
 
 impl PlanRunner {
     pub fn new(network: &Network) -> Result<PlanRunner, Failure> {
-        let options = Options { threads: tpuc_quant::default_threads(), ..Options::default() };
+        PlanRunner::with_threads(network, tpuc_quant::default_threads())
+    }
+
+    pub fn with_threads(network: &Network, threads: usize) -> Result<PlanRunner, Failure> {
+        let options = Options { threads, ..Options::default() };
         let plan = Arc::new(Plan::new(network.program.clone(), &network.weights, options)?);
         let program = plan.program();
         let info = |&id: &ValueId| {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use tpuc_dialects::Module;
 use tpuc_frontend::{ImportOptions, Imported, Preprocessing};
 use tpuc_imageio::samples::NetInput;
 use tpuc_imageio::preprocess::{ChannelFormat, KeepRatioMode, PadType, PixelFormat};
@@ -136,20 +137,14 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
     let module = canonical(&context, &imported)?;
     let network = Network::of(&module)?;
     check_pixel_format(&arguments, &network)?;
-    let tested = if arguments.test_input.is_empty() { None } else { Some(test(&arguments, &imported, &network, tolerance)?) };
     let mut files = Files::default();
     let batch = tpuc_tensor::file::Batch::begin();
-    if arguments.debug {
-        let origin = tpuc_dialects::context();
-        let text = tpuc_dialects::Module::from_program(&origin, &imported.program, imported.weights.clone())?.text();
-        let path = arguments.mlir.with_extension("");
-        let path = path.with_file_name(format!("{}_origin.mlir", path.file_name().unwrap_or_default().display()));
-        tpuc_tensor::file::write(&path, text.as_bytes())?;
-        files.0.push(path);
-    }
-    module.write(&arguments.mlir)?;
-    files.0.push(arguments.mlir.clone());
-    files.0.push(beside(&arguments.mlir, attribute(&network.program, "module.weight_file")));
+    // The files of the module are written, beside their places, while the test runs.
+    let tested = std::thread::scope(|scope| {
+        let test = scope.spawn(|| (!arguments.test_input.is_empty()).then(|| test(&arguments, &imported, &network, tolerance)).transpose());
+        write_module(&arguments, &imported, &module, &network, &mut files)?;
+        test.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })?;
     if let Some(tested) = &tested {
         files.write(beside(&arguments.mlir, &format!("{}_in_f32.npz", arguments.model_name)), &tested.given)?;
         if let Some(result) = arguments.test_result.as_ref().filter(|_| !arguments.not_inference) {
@@ -162,6 +157,22 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
     batch.commit()?;
     arguments.talk.say(format_args!("{}: {} layers -> {}", arguments.model_def.display(), network.program.nodes.len(), arguments.mlir.display()));
     arguments.talk.result("model_transform", true, result(&arguments, &network, tested.as_ref(), &files));
+    Ok(())
+}
+
+/// The module and its weights, and with --debug the module as imported.
+fn write_module(arguments: &Arguments, imported: &Imported, module: &Module, network: &Network, files: &mut Files) -> Result<(), Failure> {
+    if arguments.debug {
+        let origin = tpuc_dialects::context();
+        let text = Module::from_program(&origin, &imported.program, imported.weights.clone())?.text();
+        let path = arguments.mlir.with_extension("");
+        let path = path.with_file_name(format!("{}_origin.mlir", path.file_name().unwrap_or_default().display()));
+        tpuc_tensor::file::write(&path, text.as_bytes())?;
+        files.0.push(path);
+    }
+    module.write(&arguments.mlir)?;
+    files.0.push(arguments.mlir.clone());
+    files.0.push(beside(&arguments.mlir, attribute(&network.program, "module.weight_file")));
     Ok(())
 }
 
@@ -242,8 +253,11 @@ fn test(arguments: &Arguments, imported: &Imported, network: &Network, tolerance
     if arguments.not_inference {
         return Ok(Tested { given, all: Vec::new(), imported: Vec::new(), summary: None });
     }
-    let all = PlanRunner::new(network)?.run_all(&given)?;
-    let origin = PlanRunner::new(&runnable(imported)?)?.run_all(&given)?;
+    // Side by side with half of the threads each: preparing a network is work for one.
+    let threads = tpuc_quant::default_threads().div_ceil(2);
+    let run = |network: &Network| PlanRunner::with_threads(network, threads)?.run_all(&given);
+    let (all, origin) = rayon::join(|| run(network), || run(&runnable(imported)?));
+    let (all, origin) = (all?, origin?);
     let excepts = cli::list(&arguments.excepts);
     cli::warn_of_unknown(arguments.talk, "--excepts", &excepts, all.iter().chain(&origin).map(|(n, _)| n.as_str()));
     let reference: HashMap<&str, _> = origin.iter().map(|(n, t)| (n.as_str(), t)).collect();

@@ -1,7 +1,7 @@
 //! Files appear whole or not at all: written beside their place, then renamed.
 
 use std::cell::RefCell;
-use std::io::{self, Write};
+use std::io::{self, Cursor, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -110,13 +110,15 @@ impl Drop for Batch {
 }
 
 /// Writes `path` through a temporary neighbour, so that nobody ever sees half a file. A link stays one: the file behind it is
-/// replaced. What is not a regular file (a device, a pipe) is written directly.
-pub fn write_atomically(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), FileError> {
+/// replaced. What is not a regular file (a device, a pipe) is written directly, at the end.
+pub fn write_atomically(path: &Path, fill: impl FnOnce(&mut dyn Place) -> io::Result<()>) -> Result<(), FileError> {
     let fail = |e: io::Error| FileError::new(path, format!("cannot write: {}", io_reason(&e)));
     path.file_name().ok_or_else(|| FileError::new(path, "not a file name"))?;
     let found = std::fs::metadata(path);
     if found.as_ref().is_ok_and(|m| !m.is_file() && !m.is_dir()) {
-        return std::fs::OpenOptions::new().write(true).open(path).and_then(|file| filled(file, fill)).map_err(fail);
+        let mut bytes = Cursor::new(Vec::new());
+        fill(&mut bytes).map_err(fail)?;
+        return std::fs::OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(bytes.get_ref())).map_err(fail);
     }
     let place = if found.is_ok() { std::fs::canonicalize(path).map_err(fail)? } else { path.to_path_buf() };
     let (temporary, file) = Temporary::beside(&place).map_err(fail)?;
@@ -131,7 +133,12 @@ pub fn write_atomically(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Re
     kept.map_or(Ok(()), |(temporary, place)| std::fs::rename(&temporary.0, &place).map_err(fail))
 }
 
-fn filled(file: std::fs::File, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+/// What a file is written into: headers can be put right afterwards.
+pub trait Place: Write + Seek {}
+
+impl<T: Write + Seek> Place for T {}
+
+fn filled(file: std::fs::File, fill: impl FnOnce(&mut dyn Place) -> io::Result<()>) -> io::Result<()> {
     let mut writer = io::BufWriter::with_capacity(1 << 20, file);
     fill(&mut writer)?;
     writer.flush()

@@ -6,9 +6,9 @@
 
 use crate::dtype::DType;
 use crate::file::{self, FileError};
-use crate::tensor::{Data, Tensor};
+use crate::tensor::Tensor;
 use std::borrow::Cow;
-use std::io::{Cursor, Read, Write};
+use std::io::{self, Cursor, Read, Seek, Write};
 use std::path::Path;
 
 /// What every npy file starts with.
@@ -200,8 +200,8 @@ fn descr_of(dtype: DType) -> &'static str {
     }
 }
 
-/// One array in `.npy` form, version 1.0, data aligned to 64 bytes.
-pub fn format_npy(tensor: &Tensor) -> Vec<u8> {
+/// What stands before the elements of a `.npy` file, version 1.0; its length is a multiple of 64 bytes.
+fn npy_header(tensor: &Tensor) -> Vec<u8> {
     let shape = match tensor.shape() {
         [one] => format!("({one},)"),
         more => format!("({})", more.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
@@ -210,40 +210,50 @@ pub fn format_npy(tensor: &Tensor) -> Vec<u8> {
     let padding = (64 - (10 + header.len() + 1) % 64) % 64;
     header.extend(std::iter::repeat_n(' ', padding));
     header.push('\n');
-    let mut bytes = Vec::with_capacity(10 + header.len() + tensor.len() * tensor.dtype().size());
-    bytes.extend_from_slice(MAGIC);
-    bytes.extend_from_slice(&[1, 0]);
-    bytes.extend_from_slice(&(header.len() as u16).to_le_bytes());
-    bytes.extend_from_slice(header.as_bytes());
-    match tensor.data() {
-        Data::U8(v) => bytes.extend_from_slice(v),
-        _ => bytes.extend(tensor.to_le_bytes()),
-    }
+    let mut bytes = Vec::from(*MAGIC);
+    bytes.extend([1, 0]);
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.bytes());
     bytes
+}
+
+/// One array in `.npy` form, version 1.0, data aligned to 64 bytes.
+pub fn format_npy(tensor: &Tensor) -> Vec<u8> {
+    [&npy_header(tensor), &*tensor.le_bytes()].concat()
 }
 
 /// Writes one `.npy` file (whole or not at all).
 pub fn write_npy(path: &Path, tensor: &Tensor) -> Result<(), FileError> {
-    file::write(path, &format_npy(tensor))
+    file::write_atomically(path, |w| {
+        w.write_all(&npy_header(tensor))?;
+        w.write_all(&tensor.le_bytes())
+    })
 }
 
-/// Writes an `.npz` file (whole or not at all), members in the order given.
+/// Writes an `.npz` file (whole or not at all), members in the order given and stored uncompressed.
 pub fn write_npz<'a>(path: &Path, arrays: impl IntoIterator<Item = (&'a str, &'a Tensor)>) -> Result<(), FileError> {
-    let bytes = format_npz(arrays).map_err(|e| FileError::new(path, e))?;
-    file::write(path, &bytes)
+    file::write_atomically(path, |w| write_archive(w, arrays))
 }
 
-/// The bytes of an npz archive, members stored uncompressed.
+/// The bytes of an npz archive, as [`write_npz`] writes them.
 pub fn format_npz<'a>(arrays: impl IntoIterator<Item = (&'a str, &'a Tensor)>) -> Result<Vec<u8>, String> {
-    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let mut bytes = Cursor::new(Vec::new());
+    write_archive(&mut bytes, arrays).map_err(|e| e.to_string())?;
+    Ok(bytes.into_inner())
+}
+
+fn write_archive<'a>(place: impl Write + Seek, arrays: impl IntoIterator<Item = (&'a str, &'a Tensor)>) -> io::Result<()> {
+    let mut archive = zip::ZipWriter::new(place);
     let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     for (name, tensor) in arrays {
-        let bytes = format_npy(tensor);
-        let options = options.large_file(bytes.len() > u32::MAX as usize);
-        archive.start_file(format!("{name}.npy"), options).map_err(|e| e.to_string())?;
-        archive.write_all(&bytes).map_err(|e| e.to_string())?;
+        let (header, elements) = (npy_header(tensor), tensor.le_bytes());
+        let options = options.large_file(header.len() + elements.len() > u32::MAX as usize);
+        archive.start_file(format!("{name}.npy"), options)?;
+        archive.write_all(&header)?;
+        archive.write_all(&elements)?;
     }
-    Ok(archive.finish().map_err(|e| e.to_string())?.into_inner())
+    archive.finish()?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::dtype::DType;
 use half::{bf16, f16};
+use std::borrow::Cow;
 
 /// The elements of a tensor, row-major.
 #[derive(Debug, Clone, PartialEq)]
@@ -184,23 +185,20 @@ impl Tensor {
         })
     }
 
-    /// The elements as little-endian bytes.
+    /// The elements as little-endian bytes, copied.
     pub fn to_le_bytes(&self) -> Vec<u8> {
-        match &self.data {
-            Data::F64(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            Data::F32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            Data::F16(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            Data::BF16(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            Data::I64(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            Data::U64(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            Data::I32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            Data::U32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            Data::I16(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            Data::U16(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            Data::I8(v) => v.iter().map(|&x| x as u8).collect(),
-            Data::U8(v) => v.clone(),
-            Data::Bool(v) => v.iter().map(|&x| u8::from(x)).collect(),
+        self.le_bytes().into_owned()
+    }
+
+    /// The elements as little-endian bytes, where they lie if the machine keeps them so.
+    pub fn le_bytes(&self) -> Cow<'_, [u8]> {
+        let bytes: &[u8] = each!(&self.data, v => bytemuck::cast_slice(v));
+        if cfg!(target_endian = "little") {
+            return Cow::Borrowed(bytes);
         }
+        let mut swapped = bytes.to_vec();
+        swapped.chunks_exact_mut(self.dtype().size()).for_each(<[u8]>::reverse);
+        Cow::Owned(swapped)
     }
 
     /// A tensor from little-endian bytes. The byte count must be `product(shape) * dtype.size()`.

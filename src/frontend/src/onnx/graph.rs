@@ -82,7 +82,7 @@ fn initializer(name: &str, tensor: &Tensor, shape: Option<&[i64]>) -> TensorProt
     let own: Vec<i64> = tensor.shape().iter().map(|&d| d as i64).collect();
     let fits = |shape: &&[i64]| shape.iter().try_fold(1i64, |a, &d| a.checked_mul(d)) == Some(tensor.len() as i64);
     let dims = shape.filter(fits).map_or(own, <[i64]>::to_vec);
-    TensorProto { dims, data_type: code(tensor.dtype()), name: name.to_owned(), raw_data: tensor.to_le_bytes(), ..Default::default() }
+    TensorProto { dims, data_type: code(tensor.dtype()), name: name.to_owned(), raw_data: tensor.to_le_bytes().into(), ..Default::default() }
 }
 
 fn ints(name: &str, ints: Vec<i64>) -> AttributeProto {

@@ -22,6 +22,7 @@ mod tensor;
 use crate::{ImportError, ImportOptions, Imported, UnsupportedOp};
 use node::OnnxNode;
 use prost::Message as _;
+use prost::bytes::Bytes;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -30,10 +31,9 @@ use tpuc_tensor::{Tensor, WeightStore};
 
 /// Reads an ONNX file as a Top program.
 pub fn import(path: &Path, options: &ImportOptions) -> Result<Imported, ImportError> {
-    let bytes = tpuc_tensor::file::read(path)?;
+    let bytes = Bytes::from(tpuc_tensor::file::read(path)?);
     let malformed = |reason: String| ImportError::Malformed { path: path.to_path_buf(), reason };
-    let mut model = proto::ModelProto::decode(bytes.as_slice()).map_err(|e| malformed(e.to_string()))?;
-    drop(bytes);
+    let mut model = proto::ModelProto::decode(bytes).map_err(|e| malformed(e.to_string()))?;
     let graph = model.graph.as_mut().ok_or_else(|| malformed("it holds no graph".into()))?;
     if graph.node.is_empty() {
         return Err(malformed("its graph has no nodes".into()));

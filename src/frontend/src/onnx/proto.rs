@@ -1,6 +1,8 @@
 //! The messages of ONNX files that the importer reads and `graph` writes. Field numbers are those of the public onnx.proto; fields that
 //! nobody reads are left out (protobuf skips them).
 
+use prost::bytes::Bytes;
+
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ModelProto {
     #[prost(int64, tag = "1")]
@@ -87,8 +89,9 @@ pub struct TensorProto {
     pub int64_data: Vec<i64>,
     #[prost(string, tag = "8")]
     pub name: String,
-    #[prost(bytes = "vec", tag = "9")]
-    pub raw_data: Vec<u8>,
+    /// A part of the file's bytes, not a copy.
+    #[prost(bytes = "bytes", tag = "9")]
+    pub raw_data: Bytes,
     #[prost(double, repeated, tag = "10")]
     pub double_data: Vec<f64>,
     #[prost(int32, tag = "14")]
