@@ -79,21 +79,49 @@ impl Unfolded {
     /// The window of one output pixel, `[C, taps]`.
     fn unfold(&self, x: &[f32], pixel: usize, out: &mut [f32]) {
         let s = &self.shape;
+        if s.filter[2..] == [3, 3] {
+            return self.unfold_3x3(x, pixel, out);
+        }
+        self.taps(x, pixel, |tap, from| {
+            let to = out[tap..].iter_mut().step_by(s.filter[2] * s.filter[3]);
+            match from {
+                Some(from) => to.zip(from).for_each(|(o, v)| *o = *v),
+                None => to.for_each(|o| *o = 0.0),
+            }
+        });
+    }
+
+    /// The same in one run along the channels.
+    fn unfold_3x3(&self, x: &[f32], pixel: usize, out: &mut [f32]) {
+        let channels = self.shape.input[1];
+        let mut from = [None; 9];
+        self.taps(x, pixel, |tap, slice| from[tap] = slice);
+        let out = &mut out.as_chunks_mut::<9>().0[..channels];
+        if from.iter().all(Option::is_some) {
+            let from = from.map(Option::unwrap_or_default).map(|slice| &slice[..channels]);
+            for (c, out) in out.iter_mut().enumerate() {
+                *out = std::array::from_fn(|tap| from[tap][c]);
+            }
+            return;
+        }
+        for (c, out) in out.iter_mut().enumerate() {
+            *out = std::array::from_fn(|tap| from[tap].map_or(0.0, |from| from[c]));
+        }
+    }
+
+    /// The channels that each tap of an output pixel's window sees; none in the padding.
+    #[inline(always)]
+    fn taps<'x>(&self, x: &'x [f32], pixel: usize, mut take: impl FnMut(usize, Option<&'x [f32]>)) {
+        let s = &self.shape;
         let (channels, height, width) = (s.input[1], s.input[2], s.input[3]);
         let (n, at) = (pixel / (s.output[2] * s.output[3]), pixel % (s.output[2] * s.output[3]));
         let (top, left) = (at / s.output[3] * s.strides[0], at % s.output[3] * s.strides[1]);
-        let taps = s.filter[2] * s.filter[3];
         for ky in 0..s.filter[2] {
             let row = (top + ky * s.dilations[0]).wrapping_sub(s.before[0]);
             for kx in 0..s.filter[3] {
                 let column = (left + kx * s.dilations[1]).wrapping_sub(s.before[1]);
-                let to = out[ky * s.filter[3] + kx..].iter_mut().step_by(taps);
-                if row < height && column < width {
-                    let from = &x[((n * height + row) * width + column) * channels..][..channels];
-                    to.zip(from).for_each(|(o, v)| *o = *v);
-                } else {
-                    to.for_each(|o| *o = 0.0);
-                }
+                let from = (row < height && column < width).then(|| &x[((n * height + row) * width + column) * channels..][..channels]);
+                take(ky * s.filter[3] + kx, from);
             }
         }
     }

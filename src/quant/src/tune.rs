@@ -17,7 +17,7 @@ use crate::simd;
 use crate::source::{Progress, SampleSource};
 use rayon::prelude::*;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tpuc_lowering::table::Row;
 use tpuc_ops::{Program, ValueId};
 use tpuc_tensor::{DType, Data, Tensor};
@@ -62,7 +62,7 @@ pub fn tune(
         let live = (0..samples).into_par_iter().map(|sample| inputs_of(source, program, sample)).collect::<Result<Vec<_>, _>>()?;
         let what = (0..samples).map(|sample| source.describe(sample)).collect();
         let quantized = if options.quantized_inputs { live.clone() } else { Vec::new() };
-        Tuner { network, program, options, rows: rows(program, absmax, thresholds), live, quantized, what }.run(thresholds, progress)
+        Tuner { network, program, options, rows: rows(program, absmax, thresholds), live, quantized, what, idle: Mutex::default() }.run(thresholds, progress)
     })
 }
 
@@ -122,6 +122,8 @@ struct Tuner<'a, N> {
     quantized: Vec<Live>,
     /// By sample: its name in errors.
     what: Vec<String>,
+    /// Memory that no trial uses just now.
+    idle: Mutex<Vec<Scratch>>,
 }
 
 impl<N: Network> Tuner<'_, N> {
@@ -137,6 +139,10 @@ impl<N: Network> Tuner<'_, N> {
         }
         progress(1.0, "tuning");
         Ok(())
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Scratch>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The activations of one sample among a node's operands.
@@ -219,15 +225,18 @@ impl<N: Network> Tuner<'_, N> {
         let is_input: Vec<bool> = self.program.nodes[node].operands.iter().map(|id| inputs.contains(id)).collect();
         loop {
             let candidates: Vec<f64> = search.grid().iter().collect();
-            let distance = |scratch: &mut Scratch, task: usize| {
+            let distance = |task: usize| {
+                let mut scratch = self.idle().pop().unwrap_or_default();
                 let (candidate, sample) = (candidates[task / samples], task % samples);
                 let fail = |source| QuantError::Run { sample, what: self.what[sample].clone(), source };
                 let thresholds: Vec<Option<f64>> = is_input.iter().map(|is_input| is_input.then_some(candidate)).collect();
                 let results = scratch.run(&*op, &self.operands(node, &from[sample]), &thresholds).map_err(fail)?;
-                Ok(references[sample].distance(results.iter().filter_map(Tensor::as_f32)))
+                let distance = references[sample].distance(results.iter().filter_map(Tensor::as_f32));
+                self.idle().push(scratch);
+                Ok(distance)
             };
             let tasks = (0..candidates.len() * samples).into_par_iter();
-            let distances = tasks.map_init(Scratch::default, distance).collect::<Result<Vec<f64>, QuantError>>()?;
+            let distances = tasks.map(distance).collect::<Result<Vec<f64>, QuantError>>()?;
             if !search.take(&means(&distances, samples)) {
                 return Ok(search.best());
             }
