@@ -124,6 +124,15 @@ def yolo_steps(photos, count):
     return {"model_transform": import_step(YOLO, model, "[[1,3,416,416]]", YOLO_PREPROCESS, photos), **calibration_steps(YOLO, photos, count)}
 
 
+def chosen(all_steps, names):
+    """The steps of these names, all where no names are given."""
+    wanted = names.split(",") if names else list(all_steps)
+    unknown = [name for name in wanted if name not in all_steps]
+    if unknown:
+        sys.exit(f"compare: unknown step '{unknown[0]}', expected some of {', '.join(all_steps)}")
+    return {name: all_steps[name] for name in wanted}
+
+
 def measure(all_steps, goals, sides, runs):
     """Runs every step on every side in turn and prints a line for each."""
     ours = sides[0].name
@@ -176,6 +185,7 @@ def main():
     parser.add_argument("--photos", help="photographs to calibrate on")
     parser.add_argument("--model", help="the ONNX file")
     parser.add_argument("--samples", type=int, default=100, help="how many photographs calibrate (default 100)")
+    parser.add_argument("--steps", help="only these steps, comma separated; each needs the files of those before it")
     parser.add_argument("--networks", default=f"{NAME},{YOLO}", help="which networks are measured (default: both)")
     arguments = parser.parse_args()
     networks = arguments.networks.split(",")
@@ -210,11 +220,13 @@ def main():
     print(f"{'step':<26}{'tpuc':>11}{'reference':>12}{'ratio':>9}{'goal':>8}{'memory':>10}{'reference':>12}")
     if YOLO in networks:
         print(f"-- {YOLO} with random weights, 416 x 416")
-        measure(yolo_steps(photos, count), YOLO_GOALS, sides, arguments.runs)
+        measure(chosen(yolo_steps(photos, count), arguments.steps), YOLO_GOALS, sides, arguments.runs)
     if NAME not in networks:
         return
     print(f"-- {NAME}")
-    measure(steps(model, photos, count), GOALS, sides, arguments.runs)
+    measure(chosen(steps(model, photos, count), arguments.steps), GOALS, sides, arguments.runs)
+    if arguments.steps:
+        return
 
     mine, theirs = float_inference(ours, reference, model, len(allowed), arguments.runs)
     line = f"{'float, one image':<26}{mine:>8.2f} ms"

@@ -61,7 +61,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "tpu_perf.precision_benchmark", summary: "not in this version yet", run: later::run, describe: None },
 ];
 
-/// Tensors come and go by the megabyte: this one keeps their pages and asks for large ones.
+/// Tensors come and go by the megabyte: this one keeps their pages.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
