@@ -2,6 +2,7 @@
 
 use crate::buffer::Element;
 use crate::threads;
+use crate::tile::{self, SIDE};
 use crate::{KernelError, expect_length};
 
 /// The order in which the elements of a tensor stand in memory.
@@ -75,8 +76,16 @@ pub fn transpose<T: Element>(x: &[T], rows: usize, columns: usize, y: &mut [T]) 
     });
 }
 
-/// A square tile, by way of an array that fits into the fastest cache. `x` and `y` start at the tile.
+/// A square tile. `x` and `y` start at the tile.
 fn whole_tile<T: Element, const TILE: usize>(x: &[T], x_stride: usize, y: &mut [T], y_stride: usize) {
+    if let (Some(x), Some(y)) = (tile::words(x), tile::words_mut(y)) {
+        for (r, c) in (0..TILE).step_by(SIDE).flat_map(|r| (0..TILE).step_by(SIDE).map(move |c| (r, c))) {
+            let rows = std::array::from_fn(|row| x[(r + row) * x_stride + c..].first_chunk().unwrap_or(&[0; SIDE]));
+            tile::transpose(rows, &mut y[c * y_stride + r..], y_stride);
+        }
+        return;
+    }
+    // By way of an array that fits into the fastest cache.
     let mut tile = [[T::default(); TILE]; TILE];
     for (row, x) in tile.iter_mut().zip(x.chunks(x_stride)) {
         row.copy_from_slice(&x[..TILE]);

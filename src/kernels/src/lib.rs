@@ -32,6 +32,7 @@ pub mod softmax;
 pub mod table16;
 pub mod strided;
 pub mod threads;
+mod tile;
 pub mod unary;
 mod unfold;
 

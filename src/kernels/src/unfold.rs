@@ -6,10 +6,14 @@
 use crate::buffer::{Buffer, bytes, bytes_mut};
 use crate::conv::ConvShape;
 use crate::onednn::{Activation, BIAS, DST, Desc, Primitive, SRC, Type, WEIGHTS, Workspace};
+use crate::tile::{self, SIDE};
 use crate::{KernelError, expect_length, threads};
 
 /// Unfolded rows of one product stay within this many bytes, a part of the second-level cache.
 const BLOCK_BYTES: usize = 512 * 1024;
+
+/// The same where the weights are larger than that: they are read once a block, so there should be few blocks.
+const WIDE_BLOCK_BYTES: usize = 3 * BLOCK_BYTES;
 
 /// A prepared dense convolution over two spatial dimensions.
 pub(crate) struct Unfolded {
@@ -32,7 +36,8 @@ impl Unfolded {
         let (outputs, depth) = (shape.filter[0], shape.filter[1..].iter().product::<usize>());
         let pixels = shape.output[0] * shape.output[2] * shape.output[3];
         expect_length("filter elements", outputs * depth, weights.len())?;
-        let rows = (BLOCK_BYTES / (depth * 4)).max(16).min(pixels);
+        let block_bytes = if outputs * depth * 4 > BLOCK_BYTES { WIDE_BLOCK_BYTES } else { BLOCK_BYTES };
+        let rows = (block_bytes / (depth * 4)).max(16).min(pixels);
         let filter = [outputs as i64, depth as i64, 1, 1];
         let product = |rows: usize| {
             let described = |channels: usize| Desc::channels_last(&[1, channels as i64, 1, rows as i64], Type::F32);
@@ -58,9 +63,7 @@ impl Unfolded {
             let rows = y.len() / outputs;
             let unfolded = scratch.grown::<f32>(rows * depth);
             threads::for_parts(unfolded, depth, |start, part| {
-                for (row, out) in part.chunks_exact_mut(depth).enumerate() {
-                    self.unfold(x, index * self.rows + start / depth + row, out);
-                }
+                self.unfold(x, index * self.rows + start / depth, part);
             });
             let (primitive, weights) = match (&self.last, &self.last_weights) {
                 (Some(last), Some(weights)) if rows < self.rows => (last, weights),
@@ -76,53 +79,91 @@ impl Unfolded {
         done
     }
 
-    /// The window of one output pixel, `[C, taps]`.
-    fn unfold(&self, x: &[f32], pixel: usize, out: &mut [f32]) {
-        let s = &self.shape;
-        if s.filter[2..] == [3, 3] {
-            return self.unfold_3x3(x, pixel, out);
+    /// The windows of the output pixels from `first` on, `[C, taps]` each.
+    fn unfold(&self, x: &[f32], first: usize, out: &mut [f32]) {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has AVX2.
+            return unsafe { self.unfold_avx2(x, first, out) };
         }
-        self.taps(x, pixel, |tap, from| {
-            let to = out[tap..].iter_mut().step_by(s.filter[2] * s.filter[3]);
-            match from {
-                Some(from) => to.zip(from).for_each(|(o, v)| *o = *v),
-                None => to.for_each(|o| *o = 0.0),
-            }
-        });
+        self.unfold_by(x, first, out, |rows, out| tile::plain(rows, out, TAPS));
     }
 
-    /// The same in one run along the channels.
-    fn unfold_3x3(&self, x: &[f32], pixel: usize, out: &mut [f32]) {
-        let channels = self.shape.input[1];
-        let mut from = [None; 9];
-        self.taps(x, pixel, |tap, slice| from[tap] = slice);
-        let out = &mut out.as_chunks_mut::<9>().0[..channels];
-        if from.iter().all(Option::is_some) {
-            let from = from.map(Option::unwrap_or_default).map(|slice| &slice[..channels]);
-            for (c, out) in out.iter_mut().enumerate() {
-                *out = std::array::from_fn(|tap| from[tap][c]);
-            }
-            return;
-        }
-        for (c, out) in out.iter_mut().enumerate() {
-            *out = std::array::from_fn(|tap| from[tap].map_or(0.0, |from| from[c]));
-        }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn unfold_avx2(&self, x: &[f32], first: usize, out: &mut [f32]) {
+        self.unfold_by(x, first, out, |rows, out| tile::avx2(rows, out, TAPS));
     }
 
-    /// The channels that each tap of an output pixel's window sees; none in the padding.
+    /// `square` writes what eight taps see of eight channels.
     #[inline(always)]
-    fn taps<'x>(&self, x: &'x [f32], pixel: usize, mut take: impl FnMut(usize, Option<&'x [f32]>)) {
+    fn unfold_by(&self, x: &[f32], first: usize, out: &mut [f32], square: impl Fn([&[u32; SIDE]; SIDE], &mut [u32])) {
         let s = &self.shape;
-        let (channels, height, width) = (s.input[1], s.input[2], s.input[3]);
-        let (n, at) = (pixel / (s.output[2] * s.output[3]), pixel % (s.output[2] * s.output[3]));
-        let (top, left) = (at / s.output[3] * s.strides[0], at % s.output[3] * s.strides[1]);
-        for ky in 0..s.filter[2] {
-            let row = (top + ky * s.dilations[0]).wrapping_sub(s.before[0]);
-            for kx in 0..s.filter[3] {
-                let column = (left + kx * s.dilations[1]).wrapping_sub(s.before[1]);
-                let from = (row < height && column < width).then(|| &x[((n * height + row) * width + column) * channels..][..channels]);
-                take(ky * s.filter[3] + kx, from);
+        let (channels, height, width, taps) = (s.input[1], s.input[2], s.input[3], s.filter[2] * s.filter[3]);
+        let (mut n, at) = (first / (s.output[2] * s.output[3]), first % (s.output[2] * s.output[3]));
+        let (mut oy, mut ox) = (at / s.output[3], at % s.output[3]);
+        let is_3x3 = s.filter[2..] == [3, 3] && s.dilations == [1, 1];
+        for out in out.chunks_exact_mut(channels * taps) {
+            let (top, left) = ((oy * s.strides[0]).wrapping_sub(s.before[0]), (ox * s.strides[1]).wrapping_sub(s.before[1]));
+            let is_inside = top < height && left < width && top + 2 < height && left + 2 < width;
+            if is_3x3 && is_inside {
+                let row = |ky: usize| &x[((n * height + top + ky) * width + left) * channels..][..3 * channels];
+                unfold_3x3([row(0), row(1), row(2)], channels, out, &square);
+            } else {
+                self.unfold_any(&x[n * height * width * channels..][..height * width * channels], top, left, out);
+            }
+            ox += 1;
+            if ox == s.output[3] {
+                (oy, ox) = (oy + 1, 0);
+            }
+            if oy == s.output[2] {
+                (n, oy) = (n + 1, 0);
             }
         }
+    }
+
+    /// One window of one image, which may reach into the padding.
+    fn unfold_any(&self, x: &[f32], top: usize, left: usize, out: &mut [f32]) {
+        let s = &self.shape;
+        let (channels, height, width, taps) = (s.input[1], s.input[2], s.input[3], s.filter[2] * s.filter[3]);
+        for ky in 0..s.filter[2] {
+            let row = top.wrapping_add(ky * s.dilations[0]);
+            for kx in 0..s.filter[3] {
+                let column = left.wrapping_add(kx * s.dilations[1]);
+                let to = out[ky * s.filter[3] + kx..].iter_mut().step_by(taps);
+                if row < height && column < width {
+                    to.zip(&x[(row * width + column) * channels..][..channels]).for_each(|(o, v)| *o = *v);
+                } else {
+                    to.for_each(|o| *o = 0.0);
+                }
+            }
+        }
+    }
+}
+
+/// Taps of a 3x3 window.
+const TAPS: usize = 9;
+
+/// A window of 3x3 pixels: `rows` are its rows, `[3, C]`.
+#[inline(always)]
+fn unfold_3x3(rows: [&[f32]; 3], channels: usize, out: &mut [f32], square: &impl Fn([&[u32; SIDE]; SIDE], &mut [u32])) {
+    if let ([Some(rows0), Some(rows1), Some(rows2)], 3, Some(out)) = (rows.map(<[f32]>::first_chunk::<9>), channels, out.first_chunk_mut::<27>()) {
+        // Pictures.
+        *out = std::array::from_fn(|i| [rows0, rows1, rows2][i / 3 % 3][i % 3 * 3 + i / TAPS]);
+        return;
+    }
+    let rows: [&[u32]; 3] = rows.map(bytemuck::cast_slice);
+    let words: [&[u32]; TAPS] = std::array::from_fn(|tap| &rows[tap / 3][tap % 3 * channels..][..channels]);
+    let out: &mut [u32] = bytemuck::cast_slice_mut(out);
+    for (block, out) in out.chunks_exact_mut(SIDE * TAPS).enumerate() {
+        // The last tap does not fit into the square.
+        let c = block * SIDE;
+        square(std::array::from_fn(|tap| words[tap][c..].first_chunk().unwrap_or(&[0; SIDE])), out);
+        for (out, &word) in out.iter_mut().skip(SIDE).step_by(TAPS).zip(&words[SIDE][c..]) {
+            *out = word;
+        }
+    }
+    for (c, out) in out.as_chunks_mut::<TAPS>().0.iter_mut().enumerate().skip(channels / SIDE * SIDE) {
+        *out = words.map(|tap| tap[c]);
     }
 }
