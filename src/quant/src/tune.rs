@@ -19,7 +19,7 @@ use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tpuc_lowering::table::Row;
-use tpuc_ops::{Program, ValueId};
+use tpuc_ops::{Op, Program, ValueId};
 use tpuc_tensor::{DType, Data, Tensor};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -214,6 +214,25 @@ impl<N: Network> Tuner<'_, N> {
         Ok(())
     }
 
+    /// By sample: a node's results, where quantizing these is the same as quantizing the operands; `None` for other nodes.
+    fn picked(&self, node: usize, is_input: &[bool], op: &dyn PreparedOp) -> Result<Option<Vec<Vec<Arc<Tensor>>>>, QuantError> {
+        let results = &self.program.nodes[node].results;
+        let activations = self.program.nodes[node].operands.iter().zip(is_input).filter(|(id, _)| self.program.value(**id).ty.tensor().is_some());
+        if !picks_elements(&self.program.nodes[node].op) || activations.clone().count() != 1 || !activations.clone().all(|(_, is_input)| *is_input) {
+            return Ok(None);
+        }
+        if self.quantized.is_empty() {
+            return Ok(Some(self.live.iter().map(|live| results.iter().filter_map(|id| live[id.index()].clone()).collect()).collect()));
+        }
+        let run = |(sample, live): (usize, &Live)| {
+            let mut results = Vec::new();
+            let fail = |source| QuantError::Run { sample, what: self.what[sample].clone(), source };
+            op.run(&self.operands(node, live), &mut results).map_err(fail)?;
+            Ok(results.into_iter().map(Arc::new).collect())
+        };
+        self.quantized.par_iter().enumerate().map(run).collect::<Result<Vec<_>, QuantError>>().map(Some)
+    }
+
     /// The threshold with which a node's results come nearest to the float ones over the samples, all of `inputs` quantized
     /// with it.
     fn best(&self, node: usize, inputs: &[ValueId], mut search: Search) -> Result<f64, QuantError> {
@@ -223,14 +242,19 @@ impl<N: Network> Tuner<'_, N> {
         let samples = self.live.len();
         let from = if self.quantized.is_empty() { &self.live } else { &self.quantized };
         let is_input: Vec<bool> = self.program.nodes[node].operands.iter().map(|id| inputs.contains(id)).collect();
+        let picked = self.picked(node, &is_input, &*op)?;
         loop {
             let candidates: Vec<f64> = search.grid().iter().collect();
             let distance = |task: usize| {
                 let mut scratch = self.idle().pop().unwrap_or_default();
                 let (candidate, sample) = (candidates[task / samples], task % samples);
                 let fail = |source| QuantError::Run { sample, what: self.what[sample].clone(), source };
-                let thresholds: Vec<Option<f64>> = is_input.iter().map(|is_input| is_input.then_some(candidate)).collect();
-                let results = scratch.run(&*op, &self.operands(node, &from[sample]), &thresholds).map_err(fail)?;
+                let results = if let Some(picked) = &picked {
+                    scratch.quantize(&picked[sample], candidate).map_err(fail)?
+                } else {
+                    let thresholds: Vec<Option<f64>> = is_input.iter().map(|is_input| is_input.then_some(candidate)).collect();
+                    scratch.run(&*op, &self.operands(node, &from[sample]), &thresholds).map_err(fail)?
+                };
                 let distance = references[sample].distance(results.iter().filter_map(Tensor::as_f32));
                 self.idle().push(scratch);
                 Ok(distance)
@@ -241,6 +265,17 @@ impl<N: Network> Tuner<'_, N> {
                 return Ok(search.best());
             }
         }
+    }
+}
+
+/// Whether an op only picks elements of its operands, by their order at most. Rounding to 8 bits never changes an order, so
+/// that it may come behind such an op as well as before it.
+fn picks_elements(op: &Op) -> bool {
+    match op {
+        Op::TopMaxPool(pool) => pool.relu_limit <= 0.0,
+        Op::TopRelu(relu) => relu.relu_limit <= 0.0,
+        Op::TopPermute(_) | Op::TopReshape(_) | Op::TopSlice(_) => true,
+        _ => false,
     }
 }
 
@@ -272,19 +307,33 @@ impl Scratch {
         self.quantized.resize(operands.len(), None);
         for ((quantized, operand), threshold) in self.quantized.iter_mut().zip(operands).zip(thresholds) {
             let Some((threshold, (tensor, x))) = threshold.zip(operand.and_then(|t| Some((t, t.as_f32()?)))) else { continue };
-            let mut values = match quantized.take().map(Tensor::into_data) {
-                Some(Data::F32(values)) => values,
-                _ => Vec::new(),
-            };
-            values.resize(x.len(), 0.0);
-            simd::fake_quantize(x, (127.0 / threshold) as f32, &mut values);
-            *quantized = Some(Tensor::f32(tensor.shape(), values)?);
+            *quantized = Some(fake_quantized(tensor, x, threshold, quantized.take())?);
         }
         let pick = |((quantized, operand), threshold): ((_, &Option<_>), &Option<f64>)| if threshold.is_some() { Option::as_ref(quantized) } else { *operand };
         let operands: Vec<Option<&Tensor>> = self.quantized.iter().zip(operands).zip(thresholds).map(pick).collect();
         op.run(&operands, &mut self.results)?;
         Ok(&self.results)
     }
+
+    /// Fake-quantized versions of tensors; of floats only.
+    fn quantize(&mut self, tensors: &[Arc<Tensor>], threshold: f64) -> Result<&[Tensor], NetworkError> {
+        let mut reused = std::mem::take(&mut self.results).into_iter();
+        for (tensor, x) in tensors.iter().filter_map(|t| Some((t, t.as_f32()?))) {
+            self.results.push(fake_quantized(tensor, x, threshold, reused.next())?);
+        }
+        Ok(&self.results)
+    }
+}
+
+/// The elements `x` of a tensor, rounded to 8 bits and back; in the memory of `reused`.
+fn fake_quantized(tensor: &Tensor, x: &[f32], threshold: f64, reused: Option<Tensor>) -> Result<Tensor, NetworkError> {
+    let mut values = match reused.map(Tensor::into_data) {
+        Some(Data::F32(values)) => values,
+        _ => Vec::new(),
+    };
+    values.resize(x.len(), 0.0);
+    simd::fake_quantize(x, (127.0 / threshold) as f32, &mut values);
+    Ok(Tensor::f32(tensor.shape(), values)?)
 }
 
 #[cfg(test)]
