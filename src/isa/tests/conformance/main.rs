@@ -511,6 +511,15 @@ fn special(pair: &mut Pair, report: &mut Report) {
             let inst = Sfu { function, shape, result_addr, result_precision: Precision::F32, source_addr, source_precision: Precision::F32, table_addr, terms, iterations: 0 };
             report.tiu(pair, function.name().to_string(), Tiu::Sfu(inst));
         }
+        for iterations in 0..4 {
+            let shape = shape(pair);
+            let mut places = Places::new(lane(pair));
+            let source_addr = places.place(shape, DType::F32, Layout::Aligned);
+            pair.fill(source_addr, shape, DType::F32, Layout::Aligned, Values::Plain);
+            let result_addr = places.place(shape, DType::F32, Layout::Aligned);
+            let inst = Sfu { function: SfuFunction::Rsqrt, shape, result_addr, result_precision: Precision::F32, source_addr, source_precision: Precision::F32, table_addr: 0, terms: 0, iterations };
+            report.tiu(pair, format!("{} {iterations}", SfuFunction::Rsqrt.name()), Tiu::Sfu(inst));
+        }
         for function in [LinFunction::Mac, LinFunction::SquareSum, LinFunction::SquareDiff] {
             let shape = shape(pair);
             let mut places = Places::new(lane(pair));

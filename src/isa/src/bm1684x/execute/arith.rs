@@ -296,15 +296,22 @@ fn flush(x: f32) -> f32 {
     if x.abs() < f32::MIN_POSITIVE { 0f32.copysign(x) } else { x }
 }
 
-/// `x / y` as the chip divides: `x * r * r`, where `r` approximates `1 / sqrt(|y|)` by Newton's method, begun at the
-/// well-known difference of bit patterns. Zeros, infinities and NaN have no rule of their own.
+/// `1 / sqrt(y)` by Newton's method, begun at the well-known difference of bit patterns. Negative numbers, zeros, infinities
+/// and NaN have no rule of their own.
 #[inline(always)]
-fn divide(x: f32, y: f32, steps: u8) -> f32 {
-    let half = flush(flush(y.abs()) * 0.5);
-    let mut r = f32::from_bits(0x5f37_59df - (y.abs().to_bits() >> 1));
+pub fn reciprocal_root(y: f32, steps: u8) -> f32 {
+    let half = flush(flush(y) * 0.5);
+    let mut r = f32::from_bits(0x5f37_59dfi32.wrapping_sub(y.to_bits() as i32 >> 1) as u32);
     for _ in 0..steps {
         r = flush(r * flush(1.5 - flush(flush(half * r) * r)));
     }
+    r
+}
+
+/// `x / y` as the chip divides: `x * r * r`, where `r` approximates `1 / sqrt(|y|)`.
+#[inline(always)]
+fn divide(x: f32, y: f32, steps: u8) -> f32 {
+    let r = reciprocal_root(y.abs(), steps);
     let x = f32::from_bits(x.to_bits() ^ (y.to_bits() & 1 << 31));
     let quotient = flush(flush(x) * flush(r * r));
     // NaN are the operands', made quiet; an operation without a value gives the one below.

@@ -1,5 +1,6 @@
 //! Special functions (SFU) and linear functions of channels (LIN), f32.
 
+use super::arith::reciprocal_root;
 use super::unsupported;
 use super::view::{LaneJob, RUN, View, channels_of, for_lanes, joined, read_floats, same_lane, write_floats};
 use crate::bm1684x::memory::{ExecuteError, LANE, LANES, Memory, Result};
@@ -12,11 +13,13 @@ struct SfuJob {
     result: View,
     table: usize,
     terms: usize,
+    /// Of the root.
+    steps: u8,
 }
 
 pub fn run_sfu(memory: &mut Memory, inst: &Sfu) -> Result<()> {
     let name = inst.function.name();
-    if inst.source_precision != Precision::F32 || inst.result_precision != Precision::F32 || matches!(inst.function, SfuFunction::Rsqrt | SfuFunction::Normalize) {
+    if inst.source_precision != Precision::F32 || inst.result_precision != Precision::F32 || inst.function == SfuFunction::Normalize {
         return unsupported(&format!("{name} of {} into {}", inst.source_precision.name(), inst.result_precision.name()));
     }
     let shape = inst.shape;
@@ -26,13 +29,13 @@ pub fn run_sfu(memory: &mut Memory, inst: &Sfu) -> Result<()> {
     let source = View::new(inst.source_addr, shape, DType::F32, Layout::Aligned, "the source")?;
     let result = View::new(inst.result_addr, shape, DType::F32, Layout::Aligned, "the result")?;
     same_lane(name, [&source, &result])?;
-    let taylor = inst.function != SfuFunction::Normalize;
+    let taylor = matches!(inst.function, SfuFunction::Taylor | SfuFunction::Taylor4x);
     let end = u64::from(offset_of(inst.table_addr)) + 4 * u64::from(inst.terms);
     if taylor && (end > LANE as u64 || inst.terms == 0 || lane_of(inst.table_addr) as usize != result.lane) {
         return Err(ExecuteError::Local { what: "the coefficients", end });
     }
     let shape = joined(shape, &[&source, &result]);
-    let job = SfuJob { function: inst.function, shape, source, result, table: offset_of(inst.table_addr) as usize, terms: inst.terms as usize };
+    let job = SfuJob { function: inst.function, shape, source, result, table: offset_of(inst.table_addr) as usize, terms: if taylor { inst.terms as usize } else { 0 }, steps: (inst.iterations & 3) + 1 };
     for_lanes(memory, result.lane, shape.c as usize, shape.elements() * u64::from(inst.terms.max(1)), &job);
     Ok(())
 }
@@ -43,13 +46,14 @@ impl LaneJob for SfuJob {
         let mut x = [0f32; RUN];
         let mut y = [0f32; RUN];
         let mut table = vec![0f32; self.terms];
-        if self.function != SfuFunction::Normalize {
+        if self.terms > 0 {
             read_floats(bytes, self.table, 4, Precision::F32, &mut table);
         }
         each_run(lane, self.result.lane, self.shape, |[n, block, h], from, count| {
             let (x, y) = (&mut x[..count], &mut y[..count]);
             read_floats(bytes, self.source.row(n, block, h) + 4 * from, 4, Precision::F32, x);
             match self.function {
+                SfuFunction::Rsqrt => y.iter_mut().zip(&*x).for_each(|(y, x)| *y = reciprocal_root(*x, self.steps)),
                 SfuFunction::Normalize => y.iter_mut().zip(&*x).for_each(|(y, x)| *y = f32::from_bits(x.to_bits() & 0xff80_0000)),
                 _ => {
                     // Lowest order first.
