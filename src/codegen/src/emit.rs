@@ -515,6 +515,38 @@ impl Emitter {
         }));
     }
 
+    /// 1 / sqrt(x) of f32.
+    pub fn reciprocal_root(&mut self, x: Local, result: Local) {
+        self.tiu(Tiu::Sfu(Sfu {
+            function: SfuFunction::Rsqrt,
+            shape: shape_of(&x),
+            result_addr: result.offset as u32,
+            result_precision: Precision::F32,
+            source_addr: x.offset as u32,
+            source_precision: Precision::F32,
+            table_addr: 0,
+            terms: 0,
+            iterations: 3,
+        }));
+    }
+
+    /// Bits of i32 elements that are set in a constant, too.
+    pub fn and_integer(&mut self, input: Local, mask: i32, result: Local) {
+        let mask = Operand::Const { bits: mask as u32, dtype: IsaType::I32 };
+        self.arithmetic(ArFunction::And, &result, Operand::Tensor(tensor(&input)), Some(mask), None);
+    }
+
+    /// i32 elements divided by 2^shift, towards minus infinity.
+    pub fn shift_right(&mut self, input: Local, shift: i8, result: Local) {
+        let shift = Operand::Const { bits: u32::from((-shift) as u8), dtype: IsaType::I8 };
+        self.rounded(ArFunction::ArithShift, &result, Operand::Tensor(tensor(&input)), Some(shift), None, Rounding::Down);
+    }
+
+    /// Floats rounded to whole numbers, as floats.
+    pub fn round_whole(&mut self, input: Local, rounding: Rounding, result: Local) {
+        self.rounded(ArFunction::Cast, &result, Operand::Tensor(tensor(&input)), None, None, rounding);
+    }
+
     /// Multiplies i32 elements by a constant.
     pub fn multiply_integer(&mut self, input: Local, factor: i32, result: Local) {
         let factor = Operand::Const { bits: factor as u32, dtype: IsaType::I32 };

@@ -5,6 +5,7 @@
 //! In: a lowered [`Program`](tpuc_ops::Program) and its weights. Out: [`Compiled`], from which [`Compiled::model`] makes a
 //! bmodel and [`report`] the cycles per layer.
 
+mod active;
 mod broadcast;
 mod cast;
 mod container;
@@ -14,6 +15,7 @@ mod copies;
 mod elementwise;
 mod emit;
 mod float;
+mod functions;
 mod global;
 mod local;
 mod lut;
@@ -96,6 +98,7 @@ impl Context<'_> {
             Op::TpuMatMul(op) => matmul::generate(self, index, op),
             Op::TpuPad(op) => pad::generate(self, index, op),
             Op::TpuSoftmax(op) => softmax::generate(self, index, op),
+            Op::TpuActive(op) if self.is_float_node(index) => active::generate(self, index, op),
             _ if self.is_float_node(index) => float::generate(self, index),
             Op::TpuAdd(op) => elementwise::generate_add(self, index, op),
             Op::TpuRelu(op) => elementwise::generate_relu(self, index, op),
@@ -186,6 +189,7 @@ fn check_supported(program: &Program) -> Result<(), CodegenError> {
             Op::TpuMatMul(op) => one_kind().or_else(|| matmul::refuse(program, index, op)),
             Op::TpuConv2D(_) => one_kind(),
             Op::TpuSoftmax(op) => one_kind().or_else(|| softmax::refuse(program, index, op)),
+            Op::TpuActive(op) if float => one_kind().or_else(|| active::refuse(op)),
             _ if float => float::refuse(program, index),
             Op::TpuAdd(_) => elementwise::refuse_add(program, index),
             Op::TpuRelu(_) => one_kind(),

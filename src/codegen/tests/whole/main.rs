@@ -2,6 +2,7 @@
 //! TPUC_BMRT_DIR says where its libraries are) against ours.
 #![allow(clippy::unwrap_used)]
 
+mod active;
 mod kit;
 mod movement;
 mod network;

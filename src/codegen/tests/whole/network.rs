@@ -133,6 +133,11 @@ impl Network {
             let theirs = Bmrt::open(&path, &options).and_then(|mut r| r.run(&self.inputs)).unwrap();
             for ((name, a), (_, b)) in theirs.iter().zip(&mine) {
                 let off = different(a, b);
+                if off > 0 {
+                    let (a, b) = (a.to_f32(), b.to_f32());
+                    let first = (0..a.len()).find(|&i| a[i].to_bits() != b[i].to_bits()).unwrap_or(0);
+                    println!("first at {first}: {} from the vendor's simulator, {} from ours", a[first], b[first]);
+                }
                 assert_eq!(off, 0, "{}: '{name}': vendor and simulator differ in {off} of {}: {:?}", self.program.name, a.len(), self.node(name));
             }
         }

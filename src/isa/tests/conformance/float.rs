@@ -179,6 +179,12 @@ fn product(pair: &mut Pair, report: &mut Report, dtype: DType) {
 fn arithmetic(pair: &mut Pair, report: &mut Report) {
     use ArFunction as F;
     let even = Rounding::HalfToEven;
+    for dtype in FLOATS {
+        for f in [F::Mul, F::Add, F::Sub, F::Max, F::Min] {
+            let case = ar_case(pair, f, [Some(dtype), Some(dtype), None], [Values::Tiny; 3], dtype.precision, false, even);
+            report.tiu(pair, format!("{} {} tiny", f.name(), name(dtype)), Tiu::Ar(case));
+        }
+    }
     for values in [Values::Plain, Values::Extreme] {
         for dtype in FLOATS {
             for f in [F::Mul, F::Add, F::Sub, F::Max, F::Min] {

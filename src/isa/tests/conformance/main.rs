@@ -55,7 +55,7 @@ impl Report {
     }
 
     fn print(&self, verbose: bool) -> usize {
-        let mut bad = 0;
+    let mut bad = 0;
         for (key, (agreed, different, text)) in &self.lines {
             if *different > 0 {
                 bad += 1;
@@ -502,7 +502,8 @@ fn special(pair: &mut Pair, report: &mut Report) {
             let shape = shape(pair);
             let mut places = Places::new(0);
             let source_addr = places.place(shape, DType::F32, Layout::Aligned);
-            pair.fill(source_addr, shape, DType::F32, Layout::Aligned, Values::Plain);
+            let values = pair.random.pick(&[Values::Plain, Values::Tiny]);
+            pair.fill(source_addr, shape, DType::F32, Layout::Aligned, values);
             let terms = pair.random.range(2, 12) as u32;
             let table = Shape::new(1, 64, 1, terms);
             let table_addr = places.place(table, DType::F32, Layout::Aligned);
@@ -515,7 +516,8 @@ fn special(pair: &mut Pair, report: &mut Report) {
             let shape = shape(pair);
             let mut places = Places::new(lane(pair));
             let source_addr = places.place(shape, DType::F32, Layout::Aligned);
-            pair.fill(source_addr, shape, DType::F32, Layout::Aligned, Values::Plain);
+            let values = pair.random.pick(&[Values::Plain, Values::Tiny]);
+            pair.fill(source_addr, shape, DType::F32, Layout::Aligned, values);
             let result_addr = places.place(shape, DType::F32, Layout::Aligned);
             let inst = Sfu { function: SfuFunction::Rsqrt, shape, result_addr, result_precision: Precision::F32, source_addr, source_precision: Precision::F32, table_addr: 0, terms: 0, iterations };
             report.tiu(pair, format!("{} {iterations}", SfuFunction::Rsqrt.name()), Tiu::Sfu(inst));
@@ -524,7 +526,8 @@ fn special(pair: &mut Pair, report: &mut Report) {
             let shape = shape(pair);
             let mut places = Places::new(lane(pair));
             let opd0_addr = places.place(shape, DType::F32, Layout::Aligned);
-            pair.fill(opd0_addr, shape, DType::F32, Layout::Aligned, Values::Plain);
+            let values = pair.random.pick(&[Values::Plain, Values::Tiny]);
+            pair.fill(opd0_addr, shape, DType::F32, Layout::Aligned, values);
             let mut parameter = |pair: &mut Pair| {
                 if pair.random.bool() {
                     return Source::Const(pair.value(DType::F32, Values::Plain));

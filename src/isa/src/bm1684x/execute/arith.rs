@@ -189,8 +189,8 @@ impl Job {
                 if self.function == F::Mac {
                     super::view::read_floats(bytes, out, step, precision, r);
                 }
-                if self.function == F::Min && precision == Precision::F16 {
-                    // Of two zeros the second one, unlike in other types.
+                if self.function == F::Min {
+                    // Of two zeros the second one.
                     std::mem::swap(&mut p, &mut q);
                 }
                 float_row(self.function, p, q, r, self.iterations);
@@ -292,7 +292,7 @@ pub fn float_to_int(from: &[f32], to: &mut [i64], rounding: Rounding, (low, high
 
 /// Subnormal numbers are zeros to the chip.
 #[inline(always)]
-fn flush(x: f32) -> f32 {
+pub fn flush(x: f32) -> f32 {
     if x.abs() < f32::MIN_POSITIVE { 0f32.copysign(x) } else { x }
 }
 
@@ -301,7 +301,7 @@ fn flush(x: f32) -> f32 {
 #[inline(always)]
 pub fn reciprocal_root(y: f32, steps: u8) -> f32 {
     let half = flush(flush(y) * 0.5);
-    let mut r = f32::from_bits(0x5f37_59dfi32.wrapping_sub(y.to_bits() as i32 >> 1) as u32);
+    let mut r = flush(f32::from_bits(0x5f37_59dfi32.wrapping_sub(y.to_bits() as i32 >> 1) as u32));
     for _ in 0..steps {
         r = flush(r * flush(1.5 - flush(flush(half * r) * r)));
     }
@@ -338,22 +338,22 @@ fn float_row(function: F, x: &mut [f32], y: &[f32], z: &[f32], iterations: u8) {
         };
     }
     match function {
-        F::Add | F::AddSaturate => each!(x, y, _z, x + y),
-        F::Sub | F::SubSaturate => each!(x, y, _z, x - y),
-        F::Mul | F::MulSaturate => each!(x, y, _z, x * y),
+        F::Add | F::AddSaturate => each!(x, y, _z, flush(flush(x) + flush(y))),
+        F::Sub | F::SubSaturate => each!(x, y, _z, flush(flush(x) - flush(y))),
+        F::Mul | F::MulSaturate => each!(x, y, _z, flush(flush(x) * flush(y))),
         F::Div => {
             // The field has two bits.
             let steps = (iterations & 3) + 1;
             each!(x, y, _z, divide(x, y, steps))
         }
-        F::Max => each!(x, y, _z, if x > y { x } else { y }),
-        F::Min => each!(x, y, _z, if y < x { y } else { x }),
+        F::Max => each!(x, y, _z, if flush(x) > flush(y) { flush(x) } else { flush(y) }),
+        F::Min => each!(x, y, _z, if flush(y) < flush(x) { flush(y) } else { flush(x) }),
         F::Abs => each!(x, _y, _z, x.abs()),
-        F::AbsDifference => each!(x, y, _z, (x - y).abs()),
-        F::SelectGreater => each!(x, y, z, if x > y { x } else { z }),
-        F::SelectEqual => each!(x, y, z, if x == y { x } else { z }),
-        F::SelectLess => each!(x, y, z, if x < y { x } else { z }),
-        F::Mac => each!(x, y, z, x * y + z),
+        F::AbsDifference => each!(x, y, _z, flush(flush(x) - flush(y)).abs()),
+        F::SelectGreater => each!(x, y, z, if flush(x) > flush(y) { x } else { z }),
+        F::SelectEqual => each!(x, y, z, if flush(x) == flush(y) { x } else { z }),
+        F::SelectLess => each!(x, y, z, if flush(x) < flush(y) { x } else { z }),
+        F::Mac => each!(x, y, z, flush(flush(flush(x) * flush(y)) + flush(z))),
         // A cast has nothing to compute; all else is refused by `is_known`.
         _ => {}
     }

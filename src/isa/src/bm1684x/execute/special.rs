@@ -1,6 +1,6 @@
 //! Special functions (SFU) and linear functions of channels (LIN), f32.
 
-use super::arith::reciprocal_root;
+use super::arith::{flush, reciprocal_root};
 use super::unsupported;
 use super::view::{LaneJob, RUN, View, channels_of, for_lanes, joined, read_floats, same_lane, write_floats};
 use crate::bm1684x::memory::{ExecuteError, LANE, LANES, Memory, Result};
@@ -59,7 +59,8 @@ impl LaneJob for SfuJob {
                     // Lowest order first.
                     y.fill(0.0);
                     for c in table.iter().rev() {
-                        y.iter_mut().zip(&*x).for_each(|(y, x)| *y = *y * x + c);
+                        let c = flush(*c);
+                        y.iter_mut().zip(&*x).for_each(|(y, x)| *y = flush(flush(*y * flush(*x)) + c));
                     }
                 }
             }
@@ -141,12 +142,13 @@ impl LaneJob for LinJob {
                     one[0]
                 }
             };
-            let (b, c) = (value(self.b, bytes), value(self.c, bytes));
+            let (b, c) = (flush(value(self.b, bytes)), flush(value(self.c, bytes)));
+            let square = |x: f32| flush(x * x);
             read_floats(bytes, self.source.row(n, block, h) + 4 * from, 4, Precision::F32, x);
             match self.function {
-                LinFunction::Mac => x.iter_mut().for_each(|x| *x = *x * b + c),
-                LinFunction::SquareSum => x.iter_mut().for_each(|x| *x = (*x + b) * (*x + b)),
-                LinFunction::SquareDiff => x.iter_mut().for_each(|x| *x = (*x - b) * (*x - b)),
+                LinFunction::Mac => x.iter_mut().for_each(|x| *x = flush(flush(flush(*x) * b) + c)),
+                LinFunction::SquareSum => x.iter_mut().for_each(|x| *x = square(flush(flush(*x) + b))),
+                LinFunction::SquareDiff => x.iter_mut().for_each(|x| *x = square(flush(flush(*x) - b))),
             }
             write_floats(bytes, self.result.row(n, block, h) + 4 * from, 4, Precision::F32, x);
         });
