@@ -24,7 +24,7 @@ pub fn refuse(program: &Program, node: usize) -> Option<String> {
 }
 
 /// A constant as the float type holds it.
-fn rounded(v: f32, dtype: DType) -> f32 {
+pub fn rounded(v: f32, dtype: DType) -> f32 {
     match dtype {
         DType::F16 => half::f16::from_f32(v).to_f32(),
         DType::BF16 => half::bf16::from_f32(v).to_f32(),

@@ -21,11 +21,14 @@ mod local;
 mod lut;
 mod matmul;
 mod movement;
+mod norm;
 mod pad;
 mod pairs;
 mod place;
 mod pool;
+mod reduce;
 mod report;
+mod resize;
 mod softmax;
 mod tile;
 
@@ -99,6 +102,9 @@ impl Context<'_> {
             Op::TpuPad(op) => pad::generate(self, index, op),
             Op::TpuSoftmax(op) => softmax::generate(self, index, op),
             Op::TpuActive(op) if self.is_float_node(index) => active::generate(self, index, op),
+            Op::TpuReduce(op) => reduce::generate(self, index, op),
+            Op::TpuLayerNorm(_) | Op::TpuGroupNorm(_) | Op::TpuInstanceNorm(_) => norm::generate(self, index),
+            Op::TpuInterp(op) => resize::generate(self, index, op),
             _ if self.is_float_node(index) => float::generate(self, index),
             Op::TpuAdd(op) => elementwise::generate_add(self, index, op),
             Op::TpuRelu(op) => elementwise::generate_relu(self, index, op),
@@ -190,6 +196,10 @@ fn check_supported(program: &Program) -> Result<(), CodegenError> {
             Op::TpuConv2D(_) => one_kind(),
             Op::TpuSoftmax(op) => one_kind().or_else(|| softmax::refuse(program, index, op)),
             Op::TpuActive(op) if float => one_kind().or_else(|| active::refuse(op)),
+            Op::TpuReduce(op) if float => one_kind().or_else(|| reduce::refuse(program, index, op)),
+            Op::TpuLayerNorm(_) | Op::TpuGroupNorm(_) | Op::TpuInstanceNorm(_) if float => one_kind().or_else(|| norm::refuse(program, index)),
+            Op::TpuInterp(_) if float => one_kind().or_else(|| resize::refuse(program, index)),
+            Op::TpuReduce(_) | Op::TpuInterp(_) => Some("of integers".into()),
             _ if float => float::refuse(program, index),
             Op::TpuAdd(_) => elementwise::refuse_add(program, index),
             Op::TpuRelu(_) => one_kind(),

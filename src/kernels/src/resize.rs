@@ -41,7 +41,7 @@ impl Coordinates {
     }
 
     /// The two pixels around each position and how far it is from the first.
-    fn neighbours(self, input: usize, output: usize) -> Vec<(usize, usize, f32)> {
+    pub fn neighbours(self, input: usize, output: usize) -> Vec<(usize, usize, f32)> {
         let one = |v: f32| {
             let v = v.max(0.0);
             let low = (v as usize).min(input - 1);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod active;
+mod floats;
 mod kit;
 mod movement;
 mod network;
