@@ -6,7 +6,7 @@
 //! reads where other dimensions fill the lanes, else by a transfer that exchanges lanes and columns.
 
 use crate::conv::steps;
-use crate::emit::{Ddr, Emitter};
+use crate::emit::{Ddr, Emitter, MOST_PITCH};
 use crate::local::{Arena, LANE_BYTES, LANES, Layout, aligned_bytes, half};
 use crate::tile::largest;
 use tpuc_tensor::DType;
@@ -30,8 +30,6 @@ pub struct Copy {
 
 /// Extents of a transfer have 16 bits; longer dimensions are taken apart into runs of this many.
 const RUN: u64 = 1 << 15;
-/// Bytes between the elements of a row in a transfer.
-const MOST_PITCH: u64 = 128;
 /// From so many elements on, the lanes exchanged with columns are worth a transfer of their own.
 const WIDE: u64 = 32;
 

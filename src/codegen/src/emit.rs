@@ -81,7 +81,7 @@ pub struct Depthwise {
 }
 
 /// Bytes between neighbouring elements of a row that a DMA command can hold.
-const MOST_PITCH: u64 = 128;
+pub const MOST_PITCH: u64 = 128;
 
 /// Arithmetic of two floats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

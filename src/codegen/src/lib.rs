@@ -28,6 +28,7 @@ mod place;
 mod pool;
 mod reduce;
 mod report;
+mod requant;
 mod resize;
 mod softmax;
 mod tile;
@@ -102,6 +103,8 @@ impl Context<'_> {
             Op::TpuPad(op) => pad::generate(self, index, op),
             Op::TpuSoftmax(op) => softmax::generate(self, index, op),
             Op::TpuActive(op) if self.is_float_node(index) => active::generate(self, index, op),
+            Op::TpuDeconv(op) => conv::generate_transposed(self, index, op),
+            Op::TpuRequantIntAxis(_) => requant::generate(self, index),
             Op::TpuReduce(op) => reduce::generate(self, index, op),
             Op::TpuLayerNorm(_) | Op::TpuGroupNorm(_) | Op::TpuInstanceNorm(_) => norm::generate(self, index),
             Op::TpuInterp(op) => resize::generate(self, index, op),
@@ -196,6 +199,8 @@ fn check_supported(program: &Program) -> Result<(), CodegenError> {
             Op::TpuConv2D(_) => one_kind(),
             Op::TpuSoftmax(op) => one_kind().or_else(|| softmax::refuse(program, index, op)),
             Op::TpuActive(op) if float => one_kind().or_else(|| active::refuse(op)),
+            Op::TpuDeconv(op) => conv::refuse_transposed(program, index, op),
+            Op::TpuRequantIntAxis(op) => requant::refuse(program, index, op),
             Op::TpuReduce(op) if float => one_kind().or_else(|| reduce::refuse(program, index, op)),
             Op::TpuLayerNorm(_) | Op::TpuGroupNorm(_) | Op::TpuInstanceNorm(_) if float => one_kind().or_else(|| norm::refuse(program, index)),
             Op::TpuInterp(_) if float => one_kind().or_else(|| resize::refuse(program, index)),

@@ -8,7 +8,7 @@ use super::{Layer, part_of, steps};
 use crate::Context;
 use crate::coeff::Lanes;
 use crate::emit::{Conv, Window};
-use crate::local::{Arena, LANE_BYTES, LANES, Local, aligned_bytes};
+use crate::local::{Arena, LANE_BYTES, LANES, Layout, Local, aligned_bytes};
 use crate::tile::{ConvShape, ConvTile, Rows, cube, parameter_bytes};
 use tpuc_tensor::DType;
 
@@ -82,11 +82,11 @@ fn chunk(context: &mut Context, layer: &Layer, chunk: &Chunk) -> Result<(), Stri
                         }
                     };
                     // Floats begin with the bias, integers get it in the end.
-                    let bias = (layer.requant.is_none() && layer.bias.is_some() && pass == 0).then_some(parameters_at + oc.div_ceil(LANES) * 64);
+                    let bias = (!layer.is_integer() && layer.bias.is_some() && pass == 0).then_some(parameters_at + oc.div_ceil(LANES) * 64);
                     let part = Part { bias, image, channel: chunk.first * chunk.input_channels + first_ic, channels: ic, row: first_row, input: step.input, weights, sums, accumulate: pass > 0 };
                     if layer.fits_fields() { part.convolve(context, layer)? } else { part.convolve_by_tap(context, layer, shape.tap_bytes(oc, ic)) }
                 }
-                if layer.bias.is_some() && layer.requant.is_some() {
+                if layer.bias.is_some() && layer.is_integer() {
                     context.emit.add_channel_bias(sums, parameters_at + oc.div_ceil(LANES) * 64);
                 }
                 let result = Local::aligned(step.result, sums.shape, layer.output_dtype);
@@ -136,10 +136,18 @@ impl Part {
                 context.emit.fill(input, 0);
             }
             if down.count * across.count > 0 {
-                let met = input.part([0, 0, down.first, across.first], [1, self.channels, down.count, across.count]);
+                let mut met = input.part([0, 0, down.first, across.first], [1, self.channels, down.count, across.count]);
                 let mut source = part_of(layer.input, layer.input_at, [self.image, self.channel, down.source, across.source], layer.input_dtype);
-                source.strides[2] *= layer.strides[0];
-                source.strides[3] *= layer.strides[1];
+                match (layer.transposed, &mut met.layout) {
+                    (true, Layout::Free(strides)) => {
+                        strides[2] *= layer.strides[0] as u32;
+                        strides[3] *= layer.strides[1] as u32;
+                    }
+                    _ => {
+                        source.strides[2] *= layer.strides[0];
+                        source.strides[3] *= layer.strides[1];
+                    }
+                }
                 context.emit.load(met, source);
             }
             let weights = self.weights + tap * tap_bytes;
@@ -160,7 +168,17 @@ struct Meet {
 impl Meet {
     /// Among the outputs `start..start + count` of dimension `d` (0: H, 1: W); `first` is relative to `start`.
     fn new(layer: &Layer, d: usize, tap: u64, start: u64, count: u64) -> Meet {
-        Meet::along(layer.input[d + 2], layer.strides[d], (tap * layer.dilations[d]) as i64 - layer.pads[d] as i64, start, count)
+        let along = if layer.transposed { Meet::among } else { Meet::along };
+        along(layer.input[d + 2], layer.strides[d], (tap * layer.dilations[d]) as i64 - layer.pads[d] as i64, start, count)
+    }
+
+    /// Input `i` meets output `i * stride + shift`: those met are `stride` apart.
+    fn among(input: u64, stride: u64, shift: i64, start: u64, count: u64) -> Meet {
+        let at = |i: u64| (i * stride) as i64 + shift;
+        let inside = |i: &u64| (start as i64..(start + count) as i64).contains(&at(*i));
+        let Some(source) = (0..input).find(inside) else { return Meet { first: 0, count: 0, source: 0 } };
+        let met = (source..input).take_while(inside).count() as u64;
+        Meet { first: (at(source) - start as i64) as u64, count: met, source }
     }
 
     /// Output `o` meets input `o * stride + shift`.
@@ -270,5 +288,8 @@ mod tests {
         assert_eq!(Meet::along(9, 1, 4, 0, 9), meet(0, 5, 4));
         assert_eq!(Meet::along(40, 16, -3, 0, 3), meet(1, 2, 13));
         assert_eq!(Meet::along(5, 1, 7, 0, 4), meet(0, 0, 0));
+        // Transposed, stride 2: inputs 1, 2, 3 at outputs 1, 3, 5.
+        assert_eq!(Meet::among(4, 2, -1, 0, 6), meet(1, 3, 1));
+        assert_eq!(Meet::among(4, 2, 1, 4, 2), meet(1, 1, 2));
     }
 }

@@ -12,7 +12,7 @@ use crate::coeff::Lanes;
 use crate::emit::{Ddr, Window};
 use crate::local::{LANES, Local};
 use crate::tile::Rows;
-use tpuc_ops::{TensorType, tpu};
+use tpuc_ops::{Program, TensorType, tpu};
 use tpuc_tensor::DType;
 
 /// What the instructions' fields hold: strides and paddings up to this, dilations up to one more.
@@ -33,6 +33,8 @@ struct Layer {
     /// Top, left, bottom, right.
     pads: [u64; 4],
     dilations: [u64; 2],
+    /// A transposed convolution: its strides are those of the input's elements among the results.
+    transposed: bool,
     do_relu: bool,
     relu_limit: f64,
     /// In the input's type (integers: of either sign), as bytes.
@@ -40,12 +42,13 @@ struct Layer {
     weight_signed: bool,
     /// i32 or f32, by output channel.
     bias: Option<Vec<[u8; 4]>>,
-    /// Multipliers and right shifts of integers, for all channels or one each.
+    /// Multipliers and right shifts of integers, for all channels or one each; without them the result is of sums.
     requant: Option<(Vec<i64>, Vec<i64>)>,
 }
 
 impl Layer {
-    fn new(context: &Context, node: usize, op: &tpu::Conv2D) -> Result<Layer, String> {
+    /// Of sums where the result's type is i32.
+    fn new(context: &Context, node: usize, op: &tpu::Conv2D, transposed: bool) -> Result<Layer, String> {
         let (input, filter, bias, output) = (context.operand(node, 0), context.operand(node, 1), context.operand(node, 2), context.result(node));
         if op.inserts.as_ref().is_some_and(|v| v.iter().any(|&i| i != 0)) || op.kernel_zp != 0 {
             return Err("zero insertion and kernel zero points are not generated".into());
@@ -74,6 +77,8 @@ impl Layer {
         let dilations = op.dilations.as_ref().map_or(Ok([1, 1]), |d| pair(d, "dilations"))?;
         let reach_w = (kernel[1] - 1) * dilations[1] + 1;
         let need = |list: &Option<Vec<i64>>, name: &str| list.clone().ok_or_else(|| format!("attribute '{name}' is missing"));
+        let sums = output_type.elem.storage() == DType::I32;
+        let stride = |d: usize| effective_stride(strides[d], output_shape[d + 2], d == 0 || reach_w == input_shape[3] + (pads[1] + pads[3]) as u64);
         Ok(Layer {
             input: input_shape,
             output: output_shape,
@@ -83,7 +88,8 @@ impl Layer {
             output_at: context.placement.offset(output)?,
             groups: op.group as u64,
             kernel,
-            strides: [0, 1].map(|d| effective_stride(strides[d], output_shape[d + 2], d == 0 || reach_w == input_shape[3] + (pads[1] + pads[3]) as u64)),
+            strides: if transposed { strides } else { [0, 1].map(stride) },
+            transposed,
             pads: pads.map(|p| p as u64),
             dilations,
             do_relu: op.do_relu,
@@ -91,7 +97,7 @@ impl Layer {
             weights,
             weight_signed,
             bias,
-            requant: if float { None } else { Some((need(&op.multiplier, "multiplier")?, need(&op.rshift, "rshift")?)) },
+            requant: if float || sums { None } else { Some((need(&op.multiplier, "multiplier")?, need(&op.rshift, "rshift")?)) },
         })
     }
 
@@ -102,7 +108,7 @@ impl Layer {
     /// Whether an instruction can hold the window.
     fn fits_fields(&self) -> bool {
         let small = |list: &[u64], most: u64| list.iter().all(|&v| v <= most);
-        small(&self.strides, MOST_STEP) && small(&self.pads, MOST_STEP) && small(&self.dilations, MOST_STEP + 1)
+        !self.transposed && small(&self.strides, MOST_STEP) && small(&self.pads, MOST_STEP) && small(&self.dilations, MOST_STEP + 1)
     }
 
     fn rows(&self) -> Rows {
@@ -149,7 +155,11 @@ impl Layer {
 
     /// The type of sums.
     fn sum_dtype(&self) -> DType {
-        if self.requant.is_some() { DType::I32 } else { DType::F32 }
+        if self.is_integer() { DType::I32 } else { DType::F32 }
+    }
+
+    fn is_integer(&self) -> bool {
+        !crate::is_float_type(self.input_dtype)
     }
 
     /// Requantization or rounding, and Relu of sums; then the result is stored, from `channel` and `row` on.
@@ -158,6 +168,11 @@ impl Layer {
         if self.requant.is_some() {
             context.emit.requant_channels(sums, parameters, result);
             if self.do_relu && self.output_dtype.is_signed() {
+                context.emit.max_constant(result, result, 0);
+            }
+        } else if self.is_integer() {
+            result = sums;
+            if self.do_relu {
                 context.emit.max_constant(result, result, 0);
             }
         } else {
@@ -174,6 +189,41 @@ impl Layer {
     }
 }
 
+/// A transposed convolution is summed tap by tap: each is a 1x1 convolution of the input's elements, which DMA brings to where
+/// their results are.
+pub fn generate_transposed(context: &mut Context, node: usize, op: &tpu::Deconv) -> Result<(), String> {
+    let op = op.clone();
+    let form = tpu::Conv2D {
+        kernel_shape: op.kernel_shape,
+        strides: op.strides,
+        pads: op.pads,
+        group: op.group,
+        dilations: op.dilations,
+        do_relu: op.do_relu,
+        relu_limit: op.relu_limit,
+        ..Default::default()
+    };
+    let layer = Layer::new(context, node, &form, true)?;
+    dense::generate(context, &layer)
+}
+
+/// Sums of 8-bit integers, or floats.
+pub fn refuse_transposed(program: &Program, node: usize, op: &tpu::Deconv) -> Option<String> {
+    let node = &program.nodes[node];
+    let (x, y) = (program.tensor_type(node.operands[0])?, program.tensor_type(node.results[0])?);
+    let sums = crate::is_int8(x) && y.elem.storage() == DType::I32;
+    if !sums && !(crate::is_float(x) && crate::is_float(y)) {
+        return Some("integer sums or floats are generated".into());
+    }
+    // The bytes between neighbours that a transfer can leave.
+    let most = crate::emit::MOST_PITCH as i64 / x.elem.storage().size() as i64;
+    match (op.kernel_shape.len(), op.strides.iter().max()) {
+        (1 | 2, Some(&stride)) if stride <= most => None,
+        (1 | 2, _) => Some(format!("strides {:?} beyond {most}", op.strides)),
+        (spatial, _) => Some(format!("{spatial} spatial dimensions")),
+    }
+}
+
 /// The elements of a weight of four bytes each.
 fn words_of(tensor: &tpuc_tensor::Tensor, dtype: DType) -> Result<Vec<[u8; 4]>, String> {
     if tensor.dtype() != dtype {
@@ -183,7 +233,7 @@ fn words_of(tensor: &tpuc_tensor::Tensor, dtype: DType) -> Result<Vec<[u8; 4]>, 
 }
 
 pub fn generate(context: &mut Context, node: usize, op: &tpu::Conv2D) -> Result<(), String> {
-    let layer = Layer::new(context, node, op)?;
+    let layer = Layer::new(context, node, op, false)?;
     let channels = (layer.input[1], layer.output[1]);
     if layer.groups > 1 && layer.groups == channels.0 && channels.0 == channels.1 && layer.fits_fields() {
         return depthwise::generate(context, &layer);

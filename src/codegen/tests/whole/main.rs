@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod active;
+mod deconv;
 mod floats;
 mod kit;
 mod movement;
