@@ -10,7 +10,7 @@ help:
 	@echo "make demo         build, then the whole journey: photographs to a bmodel and its report"
 	@echo "make test         build and run all tests"
 	@echo "make build        build the commands into build/bin"
-	@echo "make bench        side by side with the reference (set TPUC_REFERENCE to its virtual environment)"
+	@echo "make bench        side by side with the reference (set TPUC_REFERENCE to its virtual environment, TPUC_REFERENCE_115 to that of version 1.15)"
 	@echo "make conformance  only the tests that compare with the vendor's runtime"
 	@echo "make install      copy the commands to PREFIX/bin ($(PREFIX))"
 	@echo "make clean        remove everything that was built"

@@ -3,9 +3,10 @@
 weights; the same files, the same processors.
 
 The reference is a virtual environment with tpu-mlir 1.30.2, named by TPUC_REFERENCE; without it only our figures are
-printed. Both sides take turns, the median counts. Memory is the largest resident set of the command's processes.
+printed. The searches of mixed precision are measured beside version 1.15, which the documents describe: TPUC_REFERENCE_115 names
+its virtual environment. Both sides take turns, the median counts. Memory is the largest resident set of the command's processes.
 
-usage: compare.py [--runs N] [--cpus N] [--photos FOLDER] [--samples N] [--model NET.onnx] [--networks NAMES]
+usage: compare.py [--runs N] [--cpus N] [--photos FOLDER] [--samples N] [--model NET.onnx] [--networks NAMES] [--parts NAMES] [--steps NAMES]
 """
 
 import argparse
@@ -29,6 +30,8 @@ GOALS = {"model_transform": 20, "run_calibration": 8, "calibration mse": 15, "ca
 YOLO = "yolov3_tiny"
 YOLO_PREPROCESS = ["--resize_dims", "416,416", "--keep_aspect_ratio", "--pad_value", "128", "--scale", "0.0039216,0.0039216,0.0039216", "--pixel_format", "rgb"]
 YOLO_GOALS = {"run_calibration": 6, "calibration mse": 10}
+SEARCH_GOALS = {"search_qtable": 30, "run_sensitive_layer": 40, "run_qtable": 15}
+YOLO_SEARCH_GOALS = dict.fromkeys(SEARCH_GOALS, 15)
 # What a step finds there is removed before it runs: the reference's search keeps a table that exists.
 OUTPUTS = {"search_threshold": "search_table"}
 
@@ -89,6 +92,17 @@ def first_existing(what, *paths):
     sys.exit(f"compare: no {what}: run `make demo` first, or name one")
 
 
+def reference_side(name, variable):
+    """The side of a virtual environment that an environment variable names; none where it names none."""
+    named = os.environ.get(variable)
+    if not named:
+        return None
+    side = Side(name, pathlib.Path(named).resolve() / "bin")
+    if not (side.commands / "model_transform.py").exists():
+        sys.exit(f"compare: {side.commands} has no model_transform.py: {variable} should be a virtual environment with tpu-mlir")
+    return side
+
+
 def import_step(name, model, shape, preprocess, photos):
     return ["model_transform.py", "--model_name", name, "--model_def", model, "--input_shapes", shape, *preprocess,
             "--test_input", sorted(photos.iterdir())[0], "--test_result", f"{name}_top_outputs.npz", "--mlir", f"{name}.mlir"]
@@ -133,9 +147,37 @@ def chosen(all_steps, names):
     return {name: all_steps[name] for name in wanted}
 
 
+def search_steps(name, photos, count):
+    """What the searches start from, and the searches."""
+    calibrates, compares = str(min(32, count)), str(min(10, count))
+    samples = ["--dataset", photos, "--expected_cos", "0.9999", "--chip", "bm1684x"]
+    start = {"calibration": ["run_calibration.py", f"{name}.mlir", "--dataset", photos, "--input_num", calibrates, "-o", "start_table"]}
+    searches = {
+        "search_qtable": ["run_calibration.py", f"{name}.mlir", *samples, "--input_num", calibrates, "--inference_num", compares, "--search", "search_qtable",
+                          "--quantize_method_list", "KL,MSE", "--transformer", "False", "--quantize_table", "searched_qtable", "-o", "searched_table"],
+        "run_sensitive_layer": ["run_sensitive_layer.py", f"{name}.mlir", *samples, "--input_num", calibrates, "--inference_num", compares,
+                                "--calibration_table", "start_table", "-o", "sensitive_qtable"],
+        "run_qtable": ["run_qtable.py", f"{name}.mlir", *samples, "--input_num", compares, "--min_layer_cos", "0.999", "--calibration_table", "start_table", "-o", "walked_qtable"],
+    }
+    return start, searches
+
+
+def measure_searches(name, import_command, photos, count, goals, sides, runs):
+    """The searches of one network, on a network that each side has imported and calibrated itself."""
+    start, searches = search_steps(name, photos, count)
+    try:
+        for side in sides:
+            for command in [import_command, *start.values()]:
+                side.run(side.command(*command))
+    except Failed as failure:
+        print(f"{'searches':<26}{failure}", flush=True)
+        return
+    measure(searches, goals, sides, runs)
+
+
 def measure(all_steps, goals, sides, runs):
     """Runs every step on every side in turn and prints a line for each."""
-    ours = sides[0].name
+    ours, theirs = sides[0].name, sides[-1].name
     for step, command in all_steps.items():
         figures = {side.name: [] for side in sides}
         try:
@@ -151,10 +193,10 @@ def measure(all_steps, goals, sides, runs):
         line = f"{step:<26}{seconds[ours]:>9.3f} s"
         if len(sides) > 1:
             goal = f"{goals[step]}x" if step in goals else ""
-            line += f"{seconds['reference']:>10.3f} s{seconds['reference'] / seconds[ours]:>8.1f}x{goal:>8}"
+            line += f"{seconds[theirs]:>10.3f} s{seconds[theirs] / seconds[ours]:>8.1f}x{goal:>8}"
         else:
             line += " " * 29
-        line += f"{memory[ours]:>7.0f} MB" + (f"{memory['reference']:>9.0f} MB" if len(sides) > 1 else "")
+        line += f"{memory[ours]:>7.0f} MB" + (f"{memory[theirs]:>9.0f} MB" if len(sides) > 1 else "")
         print(line, flush=True)
 
 
@@ -187,11 +229,17 @@ def main():
     parser.add_argument("--samples", type=int, default=100, help="how many photographs calibrate (default 100)")
     parser.add_argument("--steps", help="only these steps, comma separated; each needs the files of those before it")
     parser.add_argument("--networks", default=f"{NAME},{YOLO}", help="which networks are measured (default: both)")
+    parser.add_argument("--parts", default="calibration,searches", help="what is measured: calibration (with import and deployment), searches (default: both)")
     arguments = parser.parse_args()
     networks = arguments.networks.split(",")
     unknown = [name for name in networks if name not in (NAME, YOLO)]
     if unknown:
         sys.exit(f"compare: unknown network '{unknown[0]}', expected {NAME} or {YOLO}")
+
+    parts = ["calibration"] if arguments.steps else arguments.parts.split(",")
+    unknown = [part for part in parts if part not in ("calibration", "searches")]
+    if unknown:
+        sys.exit(f"compare: unknown part '{unknown[0]}', expected calibration or searches")
 
     allowed = sorted(os.sched_getaffinity(0))
     if arguments.cpus:
@@ -203,13 +251,10 @@ def main():
 
     ours = Side("tpuc", ROOT / "build" / "bin")
     sides = [ours]
-    reference = None
-    if os.environ.get("TPUC_REFERENCE"):
-        reference = Side("reference", pathlib.Path(os.environ["TPUC_REFERENCE"]).resolve() / "bin")
-        if not (reference.commands / "model_transform.py").exists():
-            sys.exit(f"compare: {reference.commands} has no model_transform.py: TPUC_REFERENCE should be a virtual environment with tpu-mlir")
-        sides.append(reference)
-    for side in sides:
+    reference = reference_side("reference", "TPUC_REFERENCE")
+    sides += [reference] if reference else []
+    documented = reference_side("reference 1.15", "TPUC_REFERENCE_115")
+    for side in [*sides, documented] if documented else sides:
         shutil.rmtree(side.folder, ignore_errors=True)
         side.folder.mkdir(parents=True)
 
@@ -217,14 +262,26 @@ def main():
     print(f"{count} photographs, {len(allowed)} processors, medians of {arguments.runs}; load before: {load:.1f}", flush=True)
     if not reference:
         print("no reference (TPUC_REFERENCE is not set): only our own figures")
+    if not documented:
+        print("no reference 1.15 (TPUC_REFERENCE_115 is not set): only our own figures for the searches")
+    searching = [ours, documented] if documented else [ours]
     print(f"{'step':<26}{'tpuc':>11}{'reference':>12}{'ratio':>9}{'goal':>8}{'memory':>10}{'reference':>12}")
     if YOLO in networks:
         print(f"-- {YOLO} with random weights, 416 x 416")
-        measure(chosen(yolo_steps(photos, count), arguments.steps), YOLO_GOALS, sides, arguments.runs)
+        all_steps = yolo_steps(photos, count)
+        if "calibration" in parts:
+            measure(chosen(all_steps, arguments.steps), YOLO_GOALS, sides, arguments.runs)
+        if "searches" in parts:
+            measure_searches(YOLO, all_steps["model_transform"], photos, count, YOLO_SEARCH_GOALS, searching, arguments.runs)
     if NAME not in networks:
         return
     print(f"-- {NAME}")
-    measure(chosen(steps(model, photos, count), arguments.steps), GOALS, sides, arguments.runs)
+    all_steps = steps(model, photos, count)
+    if "searches" in parts:
+        measure_searches(NAME, all_steps["model_transform"], photos, count, SEARCH_GOALS, searching, arguments.runs)
+    if "calibration" not in parts:
+        return
+    measure(chosen(all_steps, arguments.steps), GOALS, sides, arguments.runs)
     if arguments.steps:
         return
 
