@@ -26,7 +26,7 @@ NAME = "efficientnet_lite0"
 PREPROCESS = ["--resize_dims", "256,256", "--mean", "127,127,127", "--scale", "0.0078125,0.0078125,0.0078125", "--pixel_format", "rgb"]
 # What the issue asks of each step: how many times faster.
 GOALS = {"model_transform": 20, "run_calibration": 8, "calibration mse": 15, "calibration max": 8, "search_threshold": 15, "model_deploy": 4,
-         "bmodel inference": 5}
+         "bmodel inference": 5, "lowering": 10, "INT8, one image": 5}
 YOLO = "yolov3_tiny"
 YOLO_PREPROCESS = ["--resize_dims", "416,416", "--keep_aspect_ratio", "--pad_value", "128", "--scale", "0.0039216,0.0039216,0.0039216", "--pixel_format", "rgb"]
 YOLO_GOALS = {"run_calibration": 6, "calibration mse": 10}
@@ -50,6 +50,32 @@ for _ in range(int(sys.argv[4])):
     times.append((time.perf_counter() - start) * 1e3)
 print(f"median {statistics.median(times):.3f} ms")
 """
+
+
+# One image through the reference's interpreter of lowered networks.
+PYMLIR = """
+import statistics, sys, time
+import numpy, tpu_mlir
+sys.path.insert(0, tpu_mlir.__path__[0] + "/python")
+import pymlir
+module = pymlir.module()
+module.load(sys.argv[1])
+name = module.input_names[0]
+data = numpy.load(sys.argv[2])[name]
+times = []
+for run in range(int(sys.argv[3]) + 1):
+    start = time.perf_counter()
+    module.set_tensor(name, data, data.shape)
+    module.invoke()
+    times.append((time.perf_counter() - start) * 1e3)
+print(f"median {statistics.median(times[1:]):.3f} ms")
+"""
+
+# Passes from the calibrated float network to the one for the chip.
+LOWERING = ["--processor-assign=chip=bm1684x mode=INT8 num_device=1 num_core=1 addr_mode=auto high_precision=False",
+            "--import-calibration-table=file=cali_table asymmetric=False", "--processor-top-optimize",
+            "--convert-top-to-tpu=weightFileName=lowered_weights.npz asymmetric=False doWinograd=False q_group_size=0 q_symmetric=False "
+            "matmul_perchannel=False gelu_mode=normal"]
 
 
 class Failed(Exception):
@@ -215,6 +241,28 @@ def float_inference(ours, reference, model, cpus, runs):
     return statistics.median(mine), statistics.median(theirs) if theirs else None
 
 
+def pass_ms(text):
+    """Milliseconds of all passes in a report of --mlir-timing: without reading and writing text."""
+    rows = re.findall(r"^\s+([\d.]+) \(\s*[\d.]+%\)\s+(\S+)$", text, re.MULTILINE)
+    return sum(float(seconds) for seconds, name in rows if name not in ("Parser", "Output", "Rest", "Total", "Init", "Deinit")) * 1e3
+
+
+def lowering(side, runs):
+    """Milliseconds of lowering to INT8; the lowered network stays in `lowered.mlir`."""
+    command = side.command("tpuc-opt", f"{NAME}.mlir", *LOWERING, "--mlir-timing", "-o", "lowered.mlir")
+    return statistics.median(pass_ms(side.run(command)[2]) for _ in range(runs))
+
+
+def int8_inference(ours, side, runs):
+    """Milliseconds of one image in the lowered network, without loading."""
+    given = ours.folder / f"{NAME}_in_f32.npz"
+    if side is ours:
+        command = ours.command("measure", "--model", "lowered.mlir", "--input", given, "--repeat", "30")
+    else:
+        command = [side.commands / "python", "-c", PYMLIR, "lowered.mlir", given, "5"]
+    return statistics.median(median_ms(side.run(command)[2]) for _ in range(runs))
+
+
 def cycles(ours, side):
     text = ours.run(ours.command("measure", "--model", side.folder / f"{NAME}.bmodel"))[2]
     return int(re.search(r"cycles (\d+)", text)[1])
@@ -290,6 +338,16 @@ def main():
     if theirs:
         line += f"{theirs:>9.2f} ms{theirs / mine:>8.2f}x{1 / 1.3:>7.2f}x   (onnxruntime)"
     print(line)
+    for what, figure in [("lowering", lowering), ("INT8, one image", lambda side, runs: int8_inference(ours, side, runs))]:
+        try:
+            figures = [figure(side, arguments.runs) for side in sides]
+        except Failed as failure:
+            print(f"{what:<26}{failure}", flush=True)
+            continue
+        line = f"{what:<26}{figures[0]:>8.2f} ms"
+        if reference:
+            line += f"{figures[1]:>9.2f} ms{figures[1] / figures[0]:>8.1f}x{GOALS[what]:>7}x"
+        print(line, flush=True)
     line = f"{'estimated cycles':<26}{cycles(ours, ours):>11,}"
     if reference:
         line += f"{cycles(ours, reference):>12,}{cycles(ours, reference) / cycles(ours, ours):>8.2f}x"

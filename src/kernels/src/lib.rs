@@ -25,6 +25,7 @@ pub mod norm;
 mod onednn;
 pub mod pad;
 pub mod pool;
+pub mod quantize;
 pub mod reduce;
 pub mod requant;
 pub mod resize;

@@ -4,7 +4,9 @@ use crate::chip::{Chip, Mode};
 use crate::error::{LowerError, UnsupportedOp};
 use crate::quantize::quantized_elem;
 use crate::ranges::Range;
+use std::borrow::Cow;
 use std::sync::Arc;
+use tpuc_kernels::quantize::all_finite;
 use tpuc_ops::{Attr, Elem, Op, Program, Source, TensorType, ValueType};
 use tpuc_tensor::{DType, Tensor, WeightStore};
 
@@ -139,13 +141,15 @@ impl<'a> OpContext<'a> {
     }
 
     /// The data of an operand that is a weight, as finite f32.
-    pub(crate) fn weight(&self, index: usize) -> Option<Result<Vec<f32>, LowerError>> {
+    pub(crate) fn weight(&self, index: usize) -> Option<Result<Cow<'_, [f32]>, LowerError>> {
         let operand = self.operands.get(index)?;
-        let data = operand.weight.as_ref()?.to_f32();
-        Some(match data.iter().position(|v| !v.is_finite()) {
-            None => Ok(data),
-            Some(at) => Err(LowerError::NotFinite { layer: self.name.to_owned(), weight: operand.name.clone(), index: at, value: data[at] }),
-        })
+        let tensor = operand.weight.as_ref()?;
+        let data = tensor.as_f32().map_or_else(|| Cow::Owned(tensor.to_f32()), Cow::Borrowed);
+        if all_finite(&data) {
+            return Some(Ok(data));
+        }
+        let found = data.iter().position(|v| !v.is_finite()).map(|at| (at, data[at]));
+        found.map(|(index, value)| Err(LowerError::NotFinite { layer: self.name.to_owned(), weight: operand.name.clone(), index, value }))
     }
 
     pub(crate) fn is_weight(&self, index: usize) -> bool {

@@ -3,23 +3,24 @@
 use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext, OperandRef};
 use crate::quantize::constant;
+use std::borrow::Cow;
 use tpuc_ops::attr::EnumAttribute;
 use tpuc_ops::{top, tpu};
 
 /// The constants of a convolution.
-pub(crate) struct ConvWeights {
+pub(crate) struct ConvWeights<'a> {
     /// `[O, I / group, kernel...]`, all output channels one after the other.
-    pub filter: Vec<f32>,
+    pub filter: Cow<'a, [f32]>,
     pub filter_shape: Vec<i64>,
     /// One value per output channel.
-    pub bias: Option<Vec<f32>>,
+    pub bias: Option<Cow<'a, [f32]>>,
     /// Output channels, at least 1; they divide the filter evenly.
     pub channels: usize,
 }
 
-impl ConvWeights {
+impl<'a> ConvWeights<'a> {
     /// The weights of an op whose operands are input, filter and bias. An error where they are computed or do not fit.
-    pub fn of(context: &OpContext) -> Result<ConvWeights, LowerError> {
+    pub fn of(context: &'a OpContext) -> Result<ConvWeights<'a>, LowerError> {
         let filter = context.weight(1).transpose()?.ok_or_else(|| context.unsupported("the filter is not a weight"))?;
         let bias = bias(context)?;
         let filter_shape = context.tensor(1)?.shape.clone();
@@ -37,7 +38,7 @@ impl ConvWeights {
 }
 
 /// Operand 2 as a constant, `None` if it is absent.
-pub(crate) fn bias(context: &OpContext) -> Result<Option<Vec<f32>>, LowerError> {
+pub(crate) fn bias<'a>(context: &'a OpContext) -> Result<Option<Cow<'a, [f32]>>, LowerError> {
     let bias = context.weight(2).transpose()?;
     if bias.is_none() && !context.is_absent(2) {
         return Err(context.unsupported("the bias is not a weight"));

@@ -178,14 +178,15 @@ impl Emitter {
         Emitter { program, weights: WeightStore::new(), weight_values: HashMap::new(), names: HashSet::new(), moved, cast, behind, early: HashMap::new() }
     }
 
-    fn emit(&mut self, top: &Program, lowered: Vec<Lowered>, casts: &Casts) {
+    fn emit(&mut self, top: &Program, mut lowered: Vec<Lowered>, casts: &Casts) {
+        let mut weights: Vec<Vec<NewWeight>> = lowered.iter_mut().map(|l| std::mem::take(&mut l.weights)).collect();
         for &input in &top.inputs {
             self.emit_casts(input, casts);
             self.emit_behind(input, top, &lowered);
         }
         for (index, new) in lowered.iter().enumerate() {
             let node = &top.nodes[index];
-            let weights: Vec<ValueId> = new.weights.iter().map(|w| self.weight(w.clone())).collect();
+            let weights: Vec<ValueId> = std::mem::take(&mut weights[index]).into_iter().map(|w| self.weight(w)).collect();
             let mut results = Vec::with_capacity(new.nodes.len());
             for (position, new_node) in new.nodes.iter().enumerate() {
                 if let Some(&early) = self.early.get(&(index, position)) {

@@ -27,10 +27,7 @@ pub fn cast_suffix(elem: &Elem) -> &'static str {
     elem.storage().name()
 }
 
-/// Largest absolute value; 0 of nothing.
-pub(crate) fn max_abs(values: &[f32]) -> f32 {
-    values.iter().fold(0.0, |max, v| max.max(v.abs()))
-}
+pub(crate) use tpuc_kernels::quantize::{by_rows, max_abs, to_8_bits};
 
 /// `round_half_away(value / scale)`, saturated to i8; 0 of what is no number.
 pub(crate) fn to_i8(value: impl Into<f64>, scale: f64) -> i8 {
@@ -56,8 +53,8 @@ pub(crate) fn constant(name: &str, shape: &[i64], values: &[f32]) -> (NewWeight,
         (largest, false) => f64::from(largest / 255.0),
     };
     let constant = match signed {
-        true => weight(format!("{name}_i8"), shape, Data::I8(values.iter().map(|&v| to_i8(v, scale)).collect())),
-        false => weight(format!("{name}_u8"), shape, Data::U8(values.iter().map(|&v| to_u8(v, scale)).collect())),
+        true => weight(format!("{name}_i8"), shape, Data::I8(to_8_bits(values, scale))),
+        false => weight(format!("{name}_u8"), shape, Data::U8(to_8_bits(values, scale))),
     };
     (constant, scale)
 }

@@ -77,7 +77,7 @@ fn product(context: &OpContext, op: &top::MatMul, dtype: DType, bits: u32, [colu
     let stored = (rows * bits as usize / 8) as i64;
     let right = lowered.weight(weight(format!("{name}_uint"), &[columns as i64, stored], Data::U8(integers)));
     let per_group = [columns as i64, groups as i64];
-    let scale = lowered.weight(float::float_weight(&format!("{name}_scale"), &per_group, scales, dtype));
+    let scale = lowered.weight(float::float_weight(&format!("{name}_scale"), &per_group, &scales, dtype));
     let zero_point = lowered.weight(weight(format!("{name}_zp"), &per_group, Data::U8(zero_points)));
     let product = tpu::A16MatMul { sign: true, w_transpose: true, weight_bits: i64::from(bits), q_group_size: context.groups.size, dq_type: "NONE".into() };
     let ty = TensorType::new(&context.result.shape, Elem::Plain(dtype));

@@ -84,24 +84,48 @@ pub struct MultiplierShift {
     pub shift: i32,
 }
 
+/// `2^shift` of an exponent that normal floats have.
+fn power_of_two(shift: i32) -> f32 {
+    f32::from_bits(((shift + 127) as u32) << 23)
+}
+
+/// As [`half_away_f32`], without a call where the processor has no such instruction.
+#[inline(always)]
+fn half_away_inline(x: f32) -> f32 {
+    // From 2^23 on every float is whole; and NaN stays.
+    if !(x.abs() < 8_388_608.0) {
+        return x;
+    }
+    let whole = (x as i32) as f32;
+    if (x - whole).abs() >= 0.5 { whole + 1f32.copysign(x) } else { whole }
+}
+
 /// The multiplier and shift nearest to a scale (`spec/lowering.md` section 3, "fit").
 ///
 /// Candidates are `m = round_half_away(scale * 2^n)` for every shift `n` of `shifts`; those with `|m|` below
 /// `2^(bits-1) - 1` count, and the smallest `n` with the smallest `|m / 2^n - scale|` (in f32) wins.
 pub fn fit(scale: f32, bits: u32, shifts: std::ops::RangeInclusive<i32>) -> MultiplierShift {
-    let limit = (1i64 << (bits - 1)) - 1;
+    let limit = ((1i64 << (bits - 1)) - 1) as f32;
     let mut best = MultiplierShift { multiplier: 0, shift: 0 };
     let mut best_distance = f32::INFINITY;
-    for shift in shifts {
-        let power = (shift as f32).exp2();
-        let candidate = (scale * power).round();
-        if !candidate.is_finite() || candidate.abs() >= limit as f32 {
+    let (first, last) = (*shifts.start(), *shifts.end());
+    // Up to here the multiplier is 0, and equally far for every shift: the first stands for all.
+    let exponent = (scale.to_bits() >> 23 & 0xff) as i32 - 127;
+    let from = if scale.is_normal() { (-exponent - 2).clamp(first, last) } else { first };
+    for shift in (first < from).then_some(first).into_iter().chain(from..=last) {
+        let power = power_of_two(shift);
+        let candidate = half_away_inline(scale * power);
+        if !candidate.is_finite() || candidate.abs() >= limit {
             continue;
         }
         let distance = (candidate / power - scale).abs();
         if distance < best_distance {
             best_distance = distance;
             best = MultiplierShift { multiplier: candidate as i32, shift };
+            // None is nearer.
+            if distance == 0.0 {
+                break;
+            }
         }
     }
     best
@@ -129,6 +153,30 @@ mod tests {
         assert_eq!(shift_half_up(i64::MAX, 80), 0);
         assert_eq!([-2.5f32, -0.5, 0.5, 1.5].map(half_even_f32), [-2.0, -0.0, 0.0, 2.0]);
         assert_eq!([-2.5f32, -0.5, 0.5, 1.5].map(half_away_f32), [-3.0, -1.0, 1.0, 2.0]);
+    }
+
+    #[test]
+    fn fit_is_the_first_of_the_nearest_of_all_shifts() {
+        let plain = |scale: f32, bits: u32, shifts: std::ops::RangeInclusive<i32>| {
+            let mut best = (f32::INFINITY, MultiplierShift { multiplier: 0, shift: 0 });
+            for shift in shifts {
+                let m = (scale * (shift as f32).exp2()).round();
+                let distance = (m / (shift as f32).exp2() - scale).abs();
+                if m.is_finite() && m.abs() < ((1i64 << (bits - 1)) - 1) as f32 && distance < best.0 {
+                    best = (distance, MultiplierShift { multiplier: m as i32, shift });
+                }
+            }
+            best.1
+        };
+        let mut state = 7u32;
+        for _ in 0..200_000 {
+            state = state.wrapping_mul(1664525).wrapping_add(1013904223);
+            // Any f32 now and then, mostly such as scales are.
+            let scale = if state & 15 == 0 { f32::from_bits(state.rotate_left(9)) } else { f32::from_bits(state >> 5 & 0x7f_ffff | ((state >> 28) * 3 + 95) << 23) };
+            for (bits, shifts) in [(8, -32..=30), (32, -32..=30), (8, 0..=30)] {
+                assert_eq!(fit(scale, bits, shifts.clone()), plain(scale, bits, shifts), "{scale:e} {bits}");
+            }
+        }
     }
 
     #[test]

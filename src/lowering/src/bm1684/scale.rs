@@ -17,14 +17,14 @@ pub(super) fn int8(context: &OpContext, op: &top::Scale) -> Result<Lowered, Lowe
         return float::lower(context, context.chip.fallback);
     };
     let channels = channels.max(0) as usize;
-    let offsets = bias(context)?.unwrap_or_else(|| vec![0.0; channels]);
+    let offsets = bias(context)?.unwrap_or_else(|| vec![0.0; channels].into());
     if factors.len() != channels || offsets.len() != channels {
         return Err(context.unsupported(format!("has {} factors and {} offsets, expected {channels} (channels)", factors.len(), offsets.len())));
     }
     let (input, output) = (context.operand_elem(0)?, context.result_elem()?);
     let (input_scale, output_scale) = (input.scale().unwrap_or(1.0), output.scale().unwrap_or(1.0));
     let (mut scales, mut biases, mut shifts) = (Vec::new(), Vec::new(), Vec::new());
-    for (&factor, &offset) in factors.iter().zip(&offsets) {
+    for (&factor, &offset) in factors.iter().zip(offsets.iter()) {
         let bias = |shift: i32| (f64::from(offset) / output_scale * f64::from(shift).exp2() + (f64::from(shift).exp2() / 2.0).floor()).round();
         let mut shift = right_shift(factor.abs(), input_scale, output_scale).clamp(0, 15);
         while shift > 0 && !(-32768.0..=32767.0).contains(&bias(shift)) {

@@ -3,7 +3,7 @@
 use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext, OperandRef};
 use crate::parts::{ConvWeights, conv2d};
-use crate::quantize::{integer_times, max_abs, to_i8, to_i32, to_u8, weight};
+use crate::quantize::{by_rows, integer_times, max_abs, to_i32, weight};
 use tpuc_ops::{top, tpu};
 use tpuc_tensor::Data;
 use tpuc_tensor::round::fit_any;
@@ -30,32 +30,25 @@ pub(super) fn int8(context: &OpContext, op: &top::Conv) -> Result<Lowered, Lower
     let exact = integer_times(filter, signed);
     let largest: f32 = if signed { 127.0 } else { 255.0 };
 
+    let mut scales = Vec::with_capacity(channels);
     let mut requant = (Vec::with_capacity(channels), Vec::with_capacity(channels));
-    let mut signed_filter = Vec::new();
-    let mut unsigned_filter = Vec::new();
-    let mut quantized_bias = Vec::new();
-    for (channel, weights) in parts.by_channel().enumerate() {
+    for weights in parts.by_channel() {
         let scale = match exact {
             Some(times) => 1.0 / f64::from(times),
             None => f64::from((max_abs(weights) / largest).max(SMALLEST_SCALE)),
         };
+        scales.push(scale);
         let fitted = fit_any((scale * input_scale / output_scale) as f32, 32);
         requant.0.push(i64::from(fitted.multiplier));
         requant.1.push(i64::from(fitted.shift));
-        if signed {
-            signed_filter.extend(weights.iter().map(|&w| to_i8(w, scale)));
-        } else {
-            unsigned_filter.extend(weights.iter().map(|&w| to_u8(w, scale)));
-        }
-        if let Some(bias) = bias {
-            quantized_bias.push(to_i32(bias[channel], scale * input_scale));
-        }
     }
+    let quantized_bias = bias.iter().flat_map(|b| b.iter()).zip(&scales).map(|(&b, scale)| to_i32(b, scale * input_scale)).collect();
 
     let mut lowered = Lowered::default();
+    let row = filter.len() / channels;
     let filter = match signed {
-        true => weight(format!("{}_filter_i8", context.name), filter_shape, Data::I8(signed_filter)),
-        false => weight(format!("{}_filter_u8", context.name), filter_shape, Data::U8(unsigned_filter)),
+        true => weight(format!("{}_filter_i8", context.name), filter_shape, Data::I8(by_rows(filter, row, |channel| scales[channel]))),
+        false => weight(format!("{}_filter_u8", context.name), filter_shape, Data::U8(by_rows(filter, row, |channel| scales[channel]))),
     };
     let filter = lowered.weight(filter);
     let bias = bias.as_ref().map(|_| {

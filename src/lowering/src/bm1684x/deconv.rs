@@ -5,7 +5,7 @@ use crate::error::LowerError;
 use crate::float;
 use crate::lowered::{Lowered, OpContext, OperandRef};
 use crate::parts::{bias, deconv};
-use crate::quantize::{max_abs, to_i8, to_i32, weight};
+use crate::quantize::{max_abs, to_8_bits, to_i32, weight};
 use tpuc_ops::{Elem, top, tpu};
 use tpuc_tensor::round::{MultiplierShift, fit_any};
 use tpuc_tensor::{DType, Data};
@@ -29,7 +29,7 @@ pub(super) fn int8(context: &OpContext, op: &top::Deconv) -> Result<Lowered, Low
         let scale = f64::from((max_abs(values) / 127.0).max(1e-5));
         let fitted = fit_any((scale * input_scale / output_scale) as f32, 32);
         rows.extend(requant_row(context.chip, fitted));
-        integers.extend(values.iter().map(|&w| to_i8(w, scale)));
+        integers.extend(to_8_bits::<i8>(values, scale));
         if let Some(bias) = &bias {
             quantized_bias.push(to_i32(bias[channel], scale * input_scale));
         }

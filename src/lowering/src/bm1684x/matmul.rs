@@ -3,7 +3,7 @@
 use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext, OperandRef};
 use crate::parts::{bias, matmul};
-use crate::quantize::{max_abs, to_i8, to_i32, weight};
+use crate::quantize::{max_abs, to_8_bits, to_i32, weight};
 use tpuc_ops::{top, tpu};
 use tpuc_tensor::Data;
 use tpuc_tensor::round::fit_any;
@@ -25,7 +25,7 @@ pub(super) fn int8(context: &OpContext, op: &top::MatMul) -> Result<Lowered, Low
                 0.0 => 1e-5,
                 largest => largest / 127.0,
             };
-            let data = values.iter().map(|&w| to_i8(w, scale)).collect();
+            let data = to_8_bits(&values, scale);
             let quantized = weight(format!("{}_filter_int8", context.name), &context.tensor(1)?.shape, Data::I8(data));
             (lowered.weight(quantized), scale)
         }

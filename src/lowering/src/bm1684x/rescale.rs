@@ -4,7 +4,7 @@ use crate::chip::Family;
 use crate::cv18xx::scale::seven_bits;
 use crate::error::LowerError;
 use crate::lowered::{Lowered, NewWeight, OpContext, OperandRef};
-use crate::quantize::{to_i8, to_u8, weight};
+use crate::quantize::{to_8_bits, weight};
 use tpuc_ops::{Elem, Op, TensorType, tpu};
 use tpuc_tensor::round::fit_positive;
 use tpuc_tensor::{DType, Data};
@@ -17,8 +17,8 @@ pub(crate) fn rescaled(context: &OpContext, lowered: &mut Lowered, index: usize,
     let shape = &context.tensor(index)?.shape;
     if let Some(values) = context.weight(index).transpose()? {
         let quantized = match to.storage() {
-            DType::I8 => weight(format!("{}_{}_i8", operand.name, context.name), shape, Data::I8(values.iter().map(|&v| to_i8(v, scale)).collect())),
-            _ => weight(format!("{}_{}_u8", operand.name, context.name), shape, Data::U8(values.iter().map(|&v| to_u8(v, scale)).collect())),
+            DType::I8 => weight(format!("{}_{}_i8", operand.name, context.name), shape, Data::I8(to_8_bits(&values, scale))),
+            _ => weight(format!("{}_{}_u8", operand.name, context.name), shape, Data::U8(to_8_bits(&values, scale))),
         };
         return Ok(lowered.weight(quantized));
     }

@@ -77,11 +77,11 @@ pub(crate) fn float_type(context: &OpContext, dtype: DType) -> TensorType {
 }
 
 /// A float weight under its own name in f32, else `<name>_f16` or `<name>_bf16`, each value rounded to the nearest.
-pub(crate) fn float_weight(name: &str, shape: &[i64], values: Vec<f32>, dtype: DType) -> NewWeight {
+pub(crate) fn float_weight(name: &str, shape: &[i64], values: &[f32], dtype: DType) -> NewWeight {
     match dtype {
-        DType::F16 => weight(format!("{name}_f16"), shape, Data::F16(values.into_iter().map(f16::from_f32).collect())),
-        DType::BF16 => weight(format!("{name}_bf16"), shape, Data::BF16(values.into_iter().map(bf16::from_f32).collect())),
-        _ => weight(name.to_owned(), shape, Data::F32(values)),
+        DType::F16 => weight(format!("{name}_f16"), shape, Data::F16(values.iter().copied().map(f16::from_f32).collect())),
+        DType::BF16 => weight(format!("{name}_bf16"), shape, Data::BF16(values.iter().copied().map(bf16::from_f32).collect())),
+        _ => weight(name.to_owned(), shape, Data::F32(values.to_vec())),
     }
 }
 
@@ -94,7 +94,7 @@ pub(crate) fn operand(context: &OpContext, lowered: &mut Lowered, index: usize, 
         None => Ok(OperandRef::Operand { index, elem: elem(dtype) }),
         Some(values) => {
             let shape = &context.tensor(index)?.shape;
-            Ok(lowered.weight(float_weight(&context.operands[index].name, shape, values, dtype)))
+            Ok(lowered.weight(float_weight(&context.operands[index].name, shape, &values, dtype)))
         }
     }
 }

@@ -50,8 +50,8 @@ pub(super) fn pow3(context: &OpContext) -> Result<Lowered, LowerError> {
     let mut chain = Chain { context, lowered: Lowered::default() };
     let log = match context.weight(0).transpose()? {
         Some(base) => {
-            let log = base.iter().map(|b| b.ln()).collect();
-            let weight = float_weight(&format!("{}_log_folder", context.name), &context.tensor(0)?.shape, log, DType::F32);
+            let log: Vec<f32> = base.iter().map(|b| b.ln()).collect();
+            let weight = float_weight(&format!("{}_log_folder", context.name), &context.tensor(0)?.shape, &log, DType::F32);
             chain.lowered.weight(weight)
         }
         None => {

@@ -89,7 +89,7 @@ pub(super) fn deconv(context: &OpContext, op: &top::Deconv, dtype: DType) -> Res
     let input = operand(context, &mut lowered, 0, dtype)?;
     let bias = operand(context, &mut lowered, 2, DType::F32)?;
     let filter = match context.weight(1).transpose()? {
-        Some(values) => lowered.weight(float_weight(&context.operands[1].name, &context.tensor(1)?.shape, values, dtype)),
+        Some(values) => lowered.weight(float_weight(&context.operands[1].name, &context.tensor(1)?.shape, &values, dtype)),
         None => return Err(context.unsupported("the filter is not a weight")),
     };
     let deconv = tpu::Deconv { relu_limit: op.relu_limit, with_bias: bias != OperandRef::None, ..parts::deconv(op) };
