@@ -169,6 +169,94 @@ def FpForward : ModulePass<"fp-forward"> {
   ];
 }
 
+//===-- Mixed precision -----------------------------------------------------------------------------------------===//
+
+def SearchQtable : ModulePass<"search-qtable"> {
+  let summary = "Find the layers that should stay float, and a threshold for each of the others";
+  let description = [{
+    Calibrates by the methods of `quantize-method-list`, lets every layer alone run in INT8 with the threshold of each, and lets the worst run
+    in float: `quantize_mode` on them, ranges in the types of all. Ops that have a mode keep it. Lowered for the chip, the module
+    is the network whose similarity was measured. The command: `run_calibration --search search_qtable`.
+  }];
+  let options = [
+    Option<"dataset", "dataset", "std::string", "", "Folder of samples: images, npy or npz">,
+    Option<"dataList", "data-list", "std::string", "", "File that lists the samples">,
+    Option<"inputNum", "input-num", "int64_t", "0", "How many samples calibrate; 0: all">,
+    Option<"inferenceNum", "inference-num", "int64_t", "30", "How many samples compare networks">,
+    Option<"tuneNum", "tune-num", "int64_t", "5", "How many samples tune the thresholds; 0: none">,
+    Option<"tuneList", "tune-list", "std::string", "", "File that lists the samples that tune">,
+    Option<"debugCmd", "debug-cmd", "std::string", "", "key;key=value: tuning rules">,
+    Option<"histogramBinNum", "histogram-bin-num", "int64_t", "2048", "Bins of a histogram">,
+    Option<"quantizeMethodList", "quantize-method-list", "std::string", "\"MSE\"", "Methods whose thresholds are tried: of KL, MSE, MAX, Percentile9999">,
+    Option<"maxFloatLayers", "max-float-layers", "int64_t", "5", "How many layers become float">,
+    Option<"transformer", "transformer", "bool", "false", "Leave layers alone that only move data in transformers">,
+    Option<"opTypeScreening", "op-type-screening", "bool", "false", "Search only layers of op types that lose by themselves">,
+    Option<"preQtable", "pre-qtable", "std::string", "", "Quantize table whose layers keep their modes">,
+    Option<"expectedCos", "expected-cos", "double", "0.99", "Outputs that are more similar to the float ones than this are good enough">,
+    Option<"globalCompareLayers", "global-compare-layers", "std::string", "", "Tensors that are compared instead of the outputs: a,b or a:0.3,b:0.7">,
+    Option<"postProcess", "post-process", "std::string", "", "What is done to outputs before they are compared: a Python file, yolov3, yolov5, yolox or nanodet">,
+    Option<"postProcessTimeout", "post-process-timeout", "int64_t", "120", "Seconds that one call of it may take">,
+    Option<"chip", "chip", "std::string", "", "The chip; without it the module's">,
+    Option<"fpType", "fp-type", "std::string", "\"auto\"", "F32, F16 or BF16; auto: the chip's own">,
+    Option<"memory", "memory", "std::string", "", "Memory for samples and kept tensors, such as 800M; half of what is free without it">,
+    Option<"threads", "threads", "int64_t", "0", "Worker threads; 0: one a processor">,
+    Option<"quiet", "quiet", "bool", "false", "Do not say what was found">
+  ];
+}
+
+def SensitiveLayers : ModulePass<"sensitive-layers"> {
+  let summary = "Let the layers that lose most in INT8 run in float";
+  let description = [{
+    Begins with the thresholds of `calibration-table`, or those of the result types, and tries MAX, Percentile9999 and KL for every layer. The
+    worst `max-float-layers` get the attribute `quantize_mode`. The command: `run_sensitive_layer`.
+  }];
+  let options = [
+    Option<"dataset", "dataset", "std::string", "", "Folder of samples: images, npy or npz">,
+    Option<"dataList", "data-list", "std::string", "", "File that lists the samples">,
+    Option<"inputNum", "input-num", "int64_t", "10", "How many samples calibrate; 0: all">,
+    Option<"inferenceNum", "inference-num", "int64_t", "10", "How many samples compare networks">,
+    Option<"tuneNum", "tune-num", "int64_t", "5", "How many samples tune the thresholds; 0: none">,
+    Option<"tuneList", "tune-list", "std::string", "", "File that lists the samples that tune">,
+    Option<"debugCmd", "debug-cmd", "std::string", "", "key;key=value: tuning rules">,
+    Option<"histogramBinNum", "histogram-bin-num", "int64_t", "2048", "Bins of a histogram">,
+    Option<"calibrationTable", "calibration-table", "std::string", "", "Calibration table; without it the thresholds of the types">,
+    Option<"maxFloatLayers", "max-float-layers", "int64_t", "5", "How many layers become float">,
+    Option<"expectedCos", "expected-cos", "double", "0.99", "Outputs that are more similar to the float ones than this are good enough">,
+    Option<"globalCompareLayers", "global-compare-layers", "std::string", "", "Tensors that are compared instead of the outputs: a,b or a:0.3,b:0.7">,
+    Option<"postProcess", "post-process", "std::string", "", "What is done to outputs before they are compared: a Python file, yolov3, yolov5, yolox or nanodet">,
+    Option<"postProcessTimeout", "post-process-timeout", "int64_t", "120", "Seconds that one call of it may take">,
+    Option<"chip", "chip", "std::string", "", "The chip; without it the module's">,
+    Option<"fpType", "fp-type", "std::string", "\"auto\"", "F32, F16 or BF16; auto: the chip's own">,
+    Option<"memory", "memory", "std::string", "", "Memory for samples and kept tensors, such as 800M; half of what is free without it">,
+    Option<"threads", "threads", "int64_t", "0", "Worker threads; 0: one a processor">,
+    Option<"quiet", "quiet", "bool", "false", "Do not say what was found">
+  ];
+}
+
+def QtableBySimilarity : ModulePass<"qtable-by-similarity"> {
+  let summary = "Let layers that are far from the float network run in float, from the inputs on";
+  let description = [{
+    A layer that is less similar to the float network's than `min-layer-cos` becomes float with those that read it, until the outputs are good
+    enough: the attribute `quantize_mode`. Thresholds are those of `calibration-table` or of the result types. The command: `run_qtable`.
+  }];
+  let options = [
+    Option<"dataset", "dataset", "std::string", "", "Folder of samples: images, npy or npz">,
+    Option<"dataList", "data-list", "std::string", "", "File that lists the samples">,
+    Option<"inputNum", "input-num", "int64_t", "10", "How many samples compare networks">,
+    Option<"calibrationTable", "calibration-table", "std::string", "", "Calibration table; without it the thresholds of the types">,
+    Option<"minLayerCos", "min-layer-cos", "double", "0.99", "Layers less similar than this become float">,
+    Option<"expectedCos", "expected-cos", "double", "0.99", "Outputs that are more similar to the float ones than this are good enough">,
+    Option<"globalCompareLayers", "global-compare-layers", "std::string", "", "Tensors that are compared instead of the outputs: a,b or a:0.3,b:0.7">,
+    Option<"postProcess", "post-process", "std::string", "", "What is done to outputs before they are compared: a Python file, yolov3, yolov5, yolox or nanodet">,
+    Option<"postProcessTimeout", "post-process-timeout", "int64_t", "120", "Seconds that one call of it may take">,
+    Option<"chip", "chip", "std::string", "", "The chip; without it the module's">,
+    Option<"fpType", "fp-type", "std::string", "\"auto\"", "F32, F16 or BF16; auto: the chip's own">,
+    Option<"memory", "memory", "std::string", "", "Memory for samples and kept tensors, such as 800M; half of what is free without it">,
+    Option<"threads", "threads", "int64_t", "0", "Worker threads; 0: one a processor">,
+    Option<"quiet", "quiet", "bool", "false", "Do not say what was found">
+  ];
+}
+
 //===-- New weights -------------------------------------------------------------------------------------------------===//
 
 def EqualizeWeights : ModulePass<"top-equalize-weights"> {

@@ -66,9 +66,10 @@ const COMMANDS: &[Command] = &[
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // The children that host the vendor's runtime and try bytecode are this same binary.
+    // The children that host the vendor's runtime, try bytecode and run a user's post-process are this same binary.
     tpuc_runtime::child_main_if_requested();
     tpuc_dialects::probe::child_main_if_requested();
+    tpuc_quant::post_process::library::child_main_if_requested();
     let mut arguments: Vec<String> = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
     if arguments.is_empty() {
         arguments.push("tpuc".into());

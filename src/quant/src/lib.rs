@@ -35,6 +35,7 @@ pub mod kurtosis;
 pub mod loss;
 pub mod max;
 pub mod measure;
+pub mod memory;
 pub mod method;
 pub mod model;
 pub mod network;

@@ -265,6 +265,9 @@ impl<'a> Evaluator<'a> {
     }
 
     fn similarity(&self, float: &[Named], own: &[Named]) -> f64 {
+        if let Some(cosine) = self.options.post_process.and_then(|p| p.cosine(float, own)) {
+            return 0.5 + 0.5 * cosine;
+        }
         // What post-processing returns need not be what was compared: then all count alike.
         let weight = |i: usize| if self.options.post_process.is_none() { self.compared.get(i).map_or(1.0, |c| c.1) } else { 1.0 };
         let mut sum = 0.0;

@@ -1,8 +1,6 @@
 """Applies PostProcess of a user's file to networks' outputs, until its standard input ends.
 
-Messages in both directions: a 32-bit count of arrays; of each array its name (32-bit length, UTF-8), the number of dimensions
-(32 bits), the dimensions (64 bits each) and its elements (f32). All little-endian. Answers begin with a byte: 0, arrays follow; 1, a text
-(32-bit length) that says what went wrong.
+process.rs says what goes through its standard streams.
 """
 import os
 import struct

@@ -1,0 +1,36 @@
+//! `qtable-by-similarity`: from the inputs on, layers that are far from the float network become float with those that read them.
+
+use crate::QtableBySimilarityOptions;
+use crate::mixed::{Subject, Words, check_no_modes, rows};
+use crate::samples::SampleChoice;
+use tpuc_dialects::pass::PassModule;
+use tpuc_quant::search::check_cos;
+use tpuc_quant::search::journal::Journal;
+use tpuc_quant::search::walk::{WalkOptions, run_qtable};
+
+pub fn run(module: &PassModule, options: &QtableBySimilarityOptions) -> Result<(), String> {
+    let program = module.program().map_err(crate::text)?;
+    let weights = module.weights().map_err(crate::text)?;
+    let words = Words {
+        chip: &options.chip,
+        fp_type: &options.fp_type,
+        layers: &options.global_compare_layers,
+        inference_num: options.input_num,
+        post_process: &options.post_process,
+        post_process_timeout: options.post_process_timeout,
+        memory: &options.memory,
+        threads: options.threads,
+    };
+    let comparison = words.comparison(&program)?;
+    for (name, value) in [("expected-cos", options.expected_cos), ("min-layer-cos", options.min_layer_cos)] {
+        check_cos(name, value).map_err(|e| format!("option {e}"))?;
+    }
+    check_no_modes(&program)?;
+    let rows = rows(&program, &options.calibration_table)?;
+    let loader = SampleChoice::new(&options.dataset, &options.data_list, options.input_num)?.loader(&program)?;
+    let walk = WalkOptions { expected_cos: options.expected_cos, min_layer_cos: options.min_layer_cos };
+    let subject = Subject { program: &program, weights: &weights, mlir: &program.name };
+    let walked = comparison.search(subject, &loader, Journal::in_memory(), &|_| (), |trials| run_qtable(trials, &rows, &walk)).map_err(crate::text)?;
+    crate::mixed::say("qtable-by-similarity", &program, &walked.outcome, options.quiet);
+    module.set_program(&comparison.annotated(&program, &walked.outcome, &[])?).map_err(crate::text)
+}
