@@ -2,6 +2,7 @@
 # FileCheck and not are taken from LLVM's folder (LLVM_TOOLS_DIR, or beside lit, or where Debian has them).
 import os
 import shutil
+import subprocess
 import sys
 
 import lit.formats
@@ -41,6 +42,13 @@ config.substitutions.append(("%npz", "%s %s" % (sys.executable, os.path.join(roo
 config.substitutions.append(("%onnx", "%s %s" % (sys.executable, os.path.join(root, "test", "Inputs", "onnx.py"))))
 config.substitutions.append(("%{python}", sys.executable))
 config.substitutions.append(("%inputs", os.path.join(root, "test", "Inputs")))
+
+config.substitutions.append(("%include", os.path.join(root, "include")))
+# What users bring for their own post-processes.
+if shutil.which("cc"):
+    config.available_features.add("cc")
+if subprocess.run(["python3", "-c", "import numpy"], stderr=subprocess.DEVNULL).returncode == 0:
+    config.available_features.add("numpy")
 
 # Reference data, where the checkout has it beside it.
 shared = os.path.join(os.path.dirname(root), "shared")

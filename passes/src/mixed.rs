@@ -33,6 +33,8 @@ pub struct Comparison {
     /// Bytes for samples and tensors that are kept.
     pub memory: usize,
     pub threads: usize,
+    /// Layers whose modes are given and stay.
+    pub fixed: Option<QuantizeTable>,
 }
 
 /// The network that is searched.
@@ -65,22 +67,29 @@ impl Comparison {
     }
 
     /// The program with the modes and the thresholds of a result: lowered for the chip, it is the network that was scored.
-    pub fn annotated(&self, program: &Program, outcome: &Outcome, kept: &[Option<Mode>]) -> Result<Program, String> {
+    pub fn annotated(&self, program: &Program, outcome: &Outcome) -> Result<Program, String> {
         let table = CalibrationTable::new(Default::default(), outcome.rows.iter().map(Row::as_written));
         let mut ranges = Ranges::from_table(program, &table, self.chip).map_err(crate::text)?;
         ranges.propagate(program, self.chip);
         let mut annotated = ranges.annotate(program);
         for &layer in &outcome.layers {
-            let mode = kept.get(layer).copied().flatten().unwrap_or(self.float);
+            let mode = self.mode(program.node_name(layer));
             annotated.nodes[layer].op.set_quantize_mode(Some(mode.name().to_owned()));
         }
         Ok(annotated)
+    }
+
+    /// The mode of a layer that is not INT8.
+    fn mode(&self, layer: &str) -> Mode {
+        let fixed = self.fixed.iter().flat_map(|t| &t.rows).find(|row| row.name == layer);
+        fixed.map_or(self.float, |row| row.mode)
     }
 
     /// The quantize table of a result, as the documents show it.
     pub fn table(&self, program: &Program, outcome: &Outcome, samples: usize) -> QuantizeTable {
         let names = outcome.layers.iter().map(|&l| program.node_name(l).to_owned());
         let mut table = QuantizeTable::documented(&crate::timestamp(), Some(samples), self.chip, self.float, names);
+        table.rows.iter_mut().for_each(|row| row.mode = self.mode(&row.name));
         if outcome.mixed.is_none() {
             table.comments.push(format!("INT8 is good enough: outputs_cos {:.6}", outcome.int8));
         }
@@ -114,6 +123,7 @@ impl Words<'_> {
             post_process: (!self.post_process.is_empty()).then(|| Ok::<_, String>((self.post_process.to_owned(), Duration::from_secs(count("post-process-timeout", self.post_process_timeout, 1)? as u64)))).transpose()?,
             memory: memory::budget(self.memory).map_err(|e| format!("option memory: {e}"))?,
             threads: crate::samples::threads(self.threads)?,
+            fixed: None,
         })
     }
 }
@@ -143,7 +153,7 @@ pub(crate) fn rows(program: &Program, file: &str) -> Result<Vec<Row>, String> {
         let rows = crate::export_calibration_table::rows(program);
         return if rows.is_empty() { Err("no thresholds: run top-calibrate before, or give the option calibration-table".into()) } else { Ok(rows) };
     }
-    let table = CalibrationTable::read(std::path::Path::new(file)).map_err(|e| format!("{file}: {e}"))?;
+    let table = CalibrationTable::read(std::path::Path::new(file)).map_err(crate::text)?;
     table.check_layers(program.names().keys().copied()).map_err(|e| format!("{file}: {e}"))?;
     Ok(table.rows().to_vec())
 }

@@ -32,5 +32,5 @@ pub fn run(module: &PassModule, options: &QtableBySimilarityOptions) -> Result<(
     let subject = Subject { program: &program, weights: &weights, mlir: &program.name };
     let walked = comparison.search(subject, &loader, Journal::in_memory(), &|_| (), |trials| run_qtable(trials, &rows, &walk)).map_err(crate::text)?;
     crate::mixed::say("qtable-by-similarity", &program, &walked.outcome, options.quiet);
-    module.set_program(&comparison.annotated(&program, &walked.outcome, &[])?).map_err(crate::text)
+    module.set_program(&comparison.annotated(&program, &walked.outcome)?).map_err(crate::text)
 }

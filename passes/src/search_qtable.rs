@@ -27,16 +27,16 @@ pub fn run(module: &PassModule, options: &SearchQtableOptions) -> Result<(), Str
         memory: &options.memory,
         threads: options.threads,
     };
-    let comparison = words.comparison(&program)?;
+    let mut comparison = words.comparison(&program)?;
     let names = methods(&options.quantize_method_list).map_err(|e| format!("option quantize-method-list: {e}"))?;
     check_cos("expected-cos", options.expected_cos).map_err(|e| format!("option {e}"))?;
-    let kept = kept(&program, options)?;
+    comparison.fixed = fixed(&program, options)?;
     let search = QtableOptions {
         expected_cos: options.expected_cos,
         max_float_layers: count("max-float-layers", options.max_float_layers, 0)?,
         transformer: options.transformer,
         screening: options.op_type_screening,
-        fixed: table_of(&program, &kept),
+        fixed: comparison.fixed.clone(),
     };
     let session = crate::calibrate::open(&program, &weights, request(options, &comparison)?)?;
     let (tables, _) = tuned(&session, &names, &|done, what| crate::tell_progress(done * 0.2, what)).map_err(crate::text)?;
@@ -44,7 +44,7 @@ pub fn run(module: &PassModule, options: &SearchQtableOptions) -> Result<(), Str
     let subject = Subject { program: &program, weights: &weights, mlir: &program.name };
     let found = comparison.search(subject, session.loader(), Journal::in_memory(), &|_| (), |trials| search_qtable(trials, &tables, &search)).map_err(crate::text)?;
     crate::mixed::say("search-qtable", &program, &found, options.quiet);
-    module.set_program(&comparison.annotated(&program, &found, &kept)?).map_err(crate::text)
+    module.set_program(&comparison.annotated(&program, &found)?).map_err(crate::text)
 }
 
 fn request(options: &SearchQtableOptions, comparison: &Comparison) -> Result<Request, String> {
@@ -62,7 +62,7 @@ fn request(options: &SearchQtableOptions, comparison: &Comparison) -> Result<Req
 }
 
 /// The modes that stay: those of the ops, and those of a table.
-fn kept(program: &Program, options: &SearchQtableOptions) -> Result<Vec<Option<Mode>>, String> {
+fn fixed(program: &Program, options: &SearchQtableOptions) -> Result<Option<QuantizeTable>, String> {
     let mut kept = modes(program)?;
     if !options.pre_qtable.is_empty() {
         let fail = |e: &dyn std::fmt::Display| format!("{}: {e}", options.pre_qtable);
@@ -70,11 +70,7 @@ fn kept(program: &Program, options: &SearchQtableOptions) -> Result<Vec<Option<M
         let (modes, _) = table.modes(program, false).map_err(|e| fail(&e))?;
         kept.iter_mut().zip(modes).for_each(|(mode, given)| *mode = given.or(*mode));
     }
-    Ok(kept)
-}
-
-fn table_of(program: &Program, kept: &[Option<Mode>]) -> Option<QuantizeTable> {
-    let row = |(node, mode): (usize, &Option<Mode>)| mode.map(|mode| QuantizeRow { name: program.node_name(node).to_owned(), mode, line: 0 });
-    let rows: Vec<QuantizeRow> = kept.iter().enumerate().filter_map(row).collect();
-    (!rows.is_empty()).then(|| QuantizeTable { comments: Vec::new(), rows })
+    let row = |(node, mode): (usize, Option<Mode>)| mode.map(|mode| QuantizeRow { name: program.node_name(node).to_owned(), mode, line: 0 });
+    let rows: Vec<QuantizeRow> = kept.into_iter().enumerate().filter_map(row).collect();
+    Ok((!rows.is_empty()).then(|| QuantizeTable { comments: Vec::new(), rows }))
 }

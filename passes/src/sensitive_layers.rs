@@ -46,5 +46,5 @@ pub fn run(module: &PassModule, options: &SensitiveLayersOptions) -> Result<(), 
     let subject = Subject { program: &program, weights: &weights, mlir: &program.name };
     let found = comparison.search(subject, session.loader(), Journal::in_memory(), &|_| (), |trials| sensitive::search(trials, &rows, options.expected_cos, most, tables)).map_err(crate::text)?;
     crate::mixed::say("sensitive-layers", &program, &found, options.quiet);
-    module.set_program(&comparison.annotated(&program, &found, &[])?).map_err(crate::text)
+    module.set_program(&comparison.annotated(&program, &found)?).map_err(crate::text)
 }

@@ -36,7 +36,8 @@ pub struct Arguments {
     #[arg(long, default_value = "kl")]
     cali_method: String,
     /// search_threshold: calibrate with several methods and keep the one whose INT8 network is nearest to the float one;
-    /// search_qtable: find the layers that should stay float
+    /// search_qtable: find the layers that should stay float; fast_search: the same in rounds of one sample, with the thresholds
+    /// of the table
     #[arg(long, default_value = "False")]
     pub search: String,
     /// How many samples compare the networks of a search
@@ -101,7 +102,7 @@ pub struct Arguments {
     /// input_calibration_table, print_debug_info, use_pil_resize, Observer_type, dump_list
     #[arg(long, default_value = "")]
     debug_cmd: String,
-    /// Also write a page with the histogram of every tensor and the thresholds of all methods
+    /// Also write a page with the histogram of every tensor and the thresholds of all methods, or what a search of layers found
     #[arg(long)]
     pub report: Option<PathBuf>,
     /// Worker threads; 0: one a processor
@@ -144,6 +145,7 @@ pub enum Task {
     Calibrate,
     SearchThreshold,
     SearchQtable,
+    FastSearch,
 }
 
 impl Arguments {
@@ -153,7 +155,8 @@ impl Arguments {
             "false" => Ok(Task::Calibrate),
             "search_threshold" => Ok(Task::SearchThreshold),
             "search_qtable" => Ok(Task::SearchQtable),
-            "fast_search" | "mix_search" => Err(cli::not_yet(&format!("--search {}", self.search))),
+            "fast_search" => Ok(Task::FastSearch),
+            "mix_search" => Err(cli::not_yet(&format!("--search {}", self.search))),
             other => Err(Failure::usage(format!("--search: unknown search '{}'{}; expected one of: {}", self.search, meant(other, &SEARCHES), SEARCHES.join(", ")))),
         }
     }
@@ -161,8 +164,9 @@ impl Arguments {
     /// Checks everything that can be checked without reading files.
     pub fn request(&self) -> Result<Request, Failure> {
         self.transformer()?;
-        if self.means.post_process.is_some() && self.task()? != Task::SearchQtable {
-            return Err(Failure::usage("--post_process belongs to --search search_qtable"));
+        let finds_layers = matches!(self.task()?, Task::SearchQtable | Task::FastSearch);
+        if self.means.post_process.is_some() && !finds_layers {
+            return Err(Failure::usage("--post_process belongs to --search search_qtable and fast_search"));
         }
         if !CHIPS.iter().any(|c| c.eq_ignore_ascii_case(&self.chip)) {
             return Err(Failure::usage(format!("--chip: unknown chip '{}'{}; known chips: {}", self.chip, meant(&self.chip, &CHIPS), CHIPS.join(", "))));
@@ -175,8 +179,8 @@ impl Arguments {
             return Err(Failure::usage("no samples: give --dataset FOLDER or --data_list FILE"));
         }
         let tune_num = count("--tune_num", self.tune_num)?;
-        if self.task()? != Task::Calibrate && (debug.int4 || debug.fp8 || debug.input_table.is_some() || self.report.is_some()) {
-            return Err(Failure::usage("--search: int4, fp8, input_calibration_table and --report belong to a calibration without search"));
+        if self.task()? != Task::Calibrate && (debug.int4 || debug.fp8 || debug.input_table.is_some() || (self.report.is_some() && !finds_layers)) {
+            return Err(Failure::usage("--search: int4, fp8 and input_calibration_table belong to a calibration without search; --report to one, or to search_qtable and fast_search"));
         }
         if debug.input_table.is_some() && tune_num == 0 {
             return Err(Failure::usage("--debug_cmd: input_calibration_table tunes a table, which needs --tune_num of 1 or more"));

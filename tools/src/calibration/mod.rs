@@ -7,7 +7,7 @@ mod losses;
 mod search;
 
 use crate::cli::{self, Failure};
-use crate::mixed::qtable;
+use crate::mixed::{fast, qtable};
 use crate::network::Network;
 use crate::progress::Shown;
 use adjust::Adjusted;
@@ -26,11 +26,11 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
     let task = arguments.task()?;
     let mut request = arguments.request()?;
     arguments.inference_num()?;
-    if task == Task::SearchQtable {
+    if matches!(task, Task::SearchQtable | Task::FastSearch) {
         if arguments.we || arguments.bc || arguments.smc {
-            return Err(Failure::usage("--we, --bc and --smc change the network: first a calibration with them, then --search search_qtable on the network that it writes"));
+            return Err(Failure::usage("--we, --bc and --smc change the network: first a calibration with them, then the search on the network that it writes"));
         }
-        return qtable::run(&arguments, request);
+        return if task == Task::FastSearch { fast::run(&arguments, request) } else { qtable::run(&arguments, request) };
     }
     adjust::check(&arguments)?;
     let float_tables = FloatTables::new(&arguments)?;
@@ -39,7 +39,7 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
     arguments.report.iter().try_for_each(|p| cli::check_output(p))?;
     let search = match task {
         Task::Calibrate => None,
-        Task::SearchQtable | Task::SearchThreshold => Some(Search::new(&arguments)?),
+        Task::SearchQtable | Task::FastSearch | Task::SearchThreshold => Some(Search::new(&arguments)?),
     };
 
     let network = Network::read(&arguments.mlir)?;

@@ -43,6 +43,9 @@ pub struct Searched {
     /// key;key=value, as run_calibration has it
     #[arg(long, default_value = "", hide_default_value = true)]
     debug_cmd: String,
+    /// Also write a page with the loss of every layer, what was tried, and the similarity by number of float layers
+    #[arg(long)]
+    report: Option<PathBuf>,
     /// Worker threads; 0: one a processor
     #[arg(long, default_value_t = 0)]
     threads: usize,
@@ -68,7 +71,7 @@ impl Searched {
         let options = Options { chip: &self.chip, fp_type: &self.fp_type, layers: &self.global_compare_layers };
         let job = Job::new(log, &self.mlir, &self.quantize_table, &options, samples, self.threads(), &self.means, self.quiet)?;
         cli::check_input(&self.calibration_table)?;
-        Ok(job)
+        job.with_report(self.report.as_deref(), self.expected_cos)
     }
 
     fn threads(&self) -> usize {

@@ -2,6 +2,8 @@
 //! `tpuc_quant::search`.
 
 mod arguments;
+pub mod fast;
+mod page;
 pub mod qtable;
 pub mod sensitive;
 pub mod walk;
@@ -16,15 +18,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tpuc_imageio::Loader;
 use tpuc_lowering::table::{CalibrationTable, Header, Row};
-use tpuc_lowering::{Chip, Mode, QuantizeTable};
-use tpuc_quant::QuantError;
-use tpuc_quant::evaluator::{Evaluator, EvaluatorOptions};
-use tpuc_quant::model::Target;
-use tpuc_quant::post_process::PostProcess;
-use tpuc_quant::post_process::python::PythonProcess;
+use tpuc_passes::mixed::{Comparison, Subject};
 use tpuc_quant::search::journal::Journal;
 use tpuc_quant::search::{Outcome, Trials};
-use tpuc_quant::similarity::ComparedLayers;
+use tpuc_quant::{QuantError, memory, post_process};
+use tpuc_tensor::text::nearest;
 
 /// Options that every search has.
 #[derive(clap::Args, Debug, Clone)]
@@ -36,12 +34,19 @@ pub struct Means {
     /// Go on where an interrupted search of the same network, samples and options ended
     #[arg(long)]
     pub resume: bool,
-    /// A Python file with a function PostProcess(data): what it makes of the outputs (a dictionary of numpy arrays) is compared
+    /// What is made of the outputs before they are compared: a Python file with a function PostProcess(data), a shared library
+    /// (.so) with the function of tpuc_post_process.h, or a built-in: yolov3, yolov5, yolox, nanodet
     #[arg(long)]
-    pub post_process: Option<PathBuf>,
-    /// Seconds after which PostProcess is taken to hang
-    #[arg(long, default_value_t = 120)]
+    pub post_process: Option<String>,
+    /// Seconds after which a user's post-process is taken to hang
+    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
     pub post_process_timeout: u64,
+}
+
+impl From<QuantError> for Failure {
+    fn from(error: QuantError) -> Failure {
+        failure(error)
+    }
 }
 
 /// What a search failed of. The traceback of a user's program is shown as it is.
@@ -64,16 +69,16 @@ pub struct Job {
     pub log: &'static str,
     pub mlir: PathBuf,
     pub quantize_table: PathBuf,
-    pub chip: &'static Chip,
-    pub float: Mode,
-    pub layers: ComparedLayers,
-    pub inference_num: usize,
-    pub threads: usize,
+    pub comparison: Comparison,
     pub means: Means,
     pub quiet: bool,
     /// Whether thresholds are chosen as well: then they are written.
     pub new_table: bool,
-    memory: usize,
+    /// A page of what was found.
+    pub report: Option<PathBuf>,
+    /// What the page tells: the goal, and whether layers' losses are the outputs' or their own.
+    pub expected_cos: f64,
+    pub losses_of_outputs: bool,
 }
 
 /// The options of a job as the command line gives them.
@@ -90,15 +95,22 @@ impl Job {
         let chip = cli::chip(options.chip)?;
         let float = chip.float_mode(options.fp_type).map_err(|e| Failure::usage(format!("--fp_type: {e}")))?;
         let layers = options.layers.parse().map_err(|e| Failure::usage(format!("--global_compare_layers: {e}")))?;
-        let memory = match &means.memory {
-            Some(text) => bytes(text).ok_or_else(|| Failure::usage(format!("--memory: '{text}' should be a number of bytes, such as 800M or 4G")))?,
-            None => free_memory() / 2,
-        };
+        let memory = memory::budget(means.memory.as_deref().unwrap_or_default()).map_err(|e| Failure::usage(format!("--memory: {e}")))?;
+        means.post_process.iter().try_for_each(|p| post_process::check(p).map_err(|e| Failure::usage(format!("--post_process: {e}"))))?;
         cli::check_input(mlir)?;
-        means.post_process.iter().try_for_each(|p| cli::check_input(p))?;
-        let job = Job { log, mlir: mlir.into(), quantize_table: quantize_table.into(), chip, float, layers, inference_num, threads, means: means.clone(), quiet, new_table: true, memory };
+        let timeout = Duration::from_secs(means.post_process_timeout);
+        let post_process = means.post_process.clone().map(|named| (named, timeout));
+        let comparison = Comparison { chip, float, layers, inference_num, post_process, memory, threads, fixed: None };
+        let job = Job { log, mlir: mlir.into(), quantize_table: quantize_table.into(), comparison, means: means.clone(), quiet, new_table: true, report: None, expected_cos: 1.0, losses_of_outputs: true };
         [quantize_table, &job.state_file(), Path::new(log), Path::new(NEW_TABLE)].into_iter().try_for_each(cli::check_output)?;
         Ok(job)
+    }
+
+    /// With a page of what is found, if one is asked for.
+    pub fn with_report(mut self, report: Option<&Path>, expected_cos: f64) -> Result<Job, Failure> {
+        report.map_or(Ok(()), cli::check_output)?;
+        (self.report, self.expected_cos) = (report.map(Path::to_path_buf), expected_cos);
+        Ok(self)
     }
 
     fn state_file(&self) -> PathBuf {
@@ -112,6 +124,11 @@ impl Job {
         if network.state() != "TOP_F32" {
             return Err(Failure::work(format!("{}: a search needs a network in the state TOP_F32, this one is '{}'", self.mlir.display(), network.state())));
         }
+        let names = network.program.names();
+        if let Some((layer, _)) = self.comparison.layers.0.iter().find(|l| !names.contains_key(l.0.as_str())) {
+            let meant = nearest(layer, names.keys().copied()).map(|n| format!("; the nearest is '{n}'")).unwrap_or_default();
+            return Err(Failure::usage(format!("--global_compare_layers: layer '{layer}' is not in {}{meant}", self.mlir.display())));
+        }
         Ok(network)
     }
 
@@ -121,7 +138,8 @@ impl Job {
         if let Some(file) = &self.means.post_process {
             hash.update(std::fs::read(file).unwrap_or_default());
         }
-        hash.update(format!("{:?} {options} {} {} {:?} {}", env!("CARGO_PKG_VERSION"), self.chip.name, self.float, self.layers, self.inference_num));
+        let Comparison { chip, float, layers, inference_num, post_process, .. } = &self.comparison;
+        hash.update(format!("{:?} {options} {} {float} {layers:?} {inference_num} {post_process:?}", env!("CARGO_PKG_VERSION"), chip.name));
         hash.update(format!("{:?}", network.program));
         for (name, tensor) in network.weights.iter() {
             hash.update(name.as_bytes());
@@ -148,19 +166,15 @@ impl Job {
         if journal.resumed > 0 && !self.quiet {
             println!("{} of the networks to try are scored already", journal.resumed);
         }
-        let target = Target { program: &network.program, weights: &network.weights, chip: self.chip };
-        let samples = (self.inference_num / loader.per_group()).max(1);
-        let timeout = Duration::from_secs(self.means.post_process_timeout);
-        let start_process = |file: &PathBuf| PythonProcess::start(file, timeout).map_err(|e| failure(QuantError::PostProcess(e)));
-        let process = self.means.post_process.as_ref().map(start_process).transpose()?;
-        let post_process = process.as_ref().map(|p| p as &dyn PostProcess);
-        let options = EvaluatorOptions { layers: self.layers.clone(), post_process, samples, memory: self.memory, threads: self.threads, ..EvaluatorOptions::default() };
-        let evaluator = Evaluator::new(target, loader, options).map_err(failure)?;
+        let comparison = Comparison { inference_num: (self.comparison.inference_num / loader.per_group()).max(1), ..self.comparison.clone() };
+        let mlir = self.mlir.display().to_string();
+        let subject = Subject { program: &network.program, weights: &network.weights, mlir: &mlir };
         let say = |message: &str| log.info(message);
-        let mut trials = Trials { evaluator, journal, log: &say, progress: &tpuc_passes::tell_progress, mlir: self.mlir.display().to_string(), float: self.float };
-        let outcome = search(&mut trials)?;
-        self.write(&trials, &outcome, header)?;
-        let Trials { journal, .. } = trials;
+        let (outcome, journal) = comparison.search(subject, loader, journal, &say, |trials| {
+            let outcome = search(trials)?;
+            self.write(trials, &outcome, header)?;
+            Ok::<_, Failure>((outcome, std::mem::take(&mut trials.journal)))
+        })?;
         self.say_result(&log, &outcome, start.elapsed().as_secs_f64());
         log.finish()?;
         journal.finish();
@@ -169,12 +183,13 @@ impl Job {
 
     /// The quantize table, and the thresholds that belong to it.
     fn write(&self, trials: &Trials, outcome: &Outcome, header: Header) -> Result<(), Failure> {
-        let names = outcome.layers.iter().map(|&l| trials.name(l).to_owned());
-        let mut table = QuantizeTable::documented(&tpuc_passes::timestamp(), Some(trials.evaluator.samples()), self.chip, self.float, names);
-        if outcome.mixed.is_none() {
-            table.comments.push(format!("INT8 is good enough: outputs_cos {:.6}", outcome.int8));
-        }
+        let table = self.comparison.table(trials.program(), outcome, trials.evaluator.samples());
         tpuc_tensor::file::write(&self.quantize_table, table.to_text().as_bytes())?;
+        if let Some(path) = &self.report {
+            let layer = |node: usize| (trials.name(node).to_owned(), trials.kind(node));
+            let subject = page::Subject { mlir: &self.mlir, search: self.log, of_outputs: self.losses_of_outputs, expected_cos: self.expected_cos, layer: &layer, mode: self.comparison.float.name() };
+            page::page(&subject, outcome).write(path)?;
+        }
         if self.new_table {
             CalibrationTable::new(header, outcome.rows.clone()).write(Path::new(NEW_TABLE))?;
         }
@@ -258,38 +273,4 @@ pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
-}
-
-/// `800M`, `4G`, `2.5g`, `123456`.
-fn bytes(text: &str) -> Option<usize> {
-    let lower = text.trim().to_ascii_lowercase();
-    let lower = lower.trim_end_matches('b').trim_end_matches('i');
-    let (number, factor) = match lower.chars().last()? {
-        'k' => (&lower[..lower.len() - 1], 1u64 << 10),
-        'm' => (&lower[..lower.len() - 1], 1 << 20),
-        'g' => (&lower[..lower.len() - 1], 1 << 30),
-        't' => (&lower[..lower.len() - 1], 1 << 40),
-        _ => (lower, 1),
-    };
-    let value = number.trim().parse::<f64>().ok().filter(|v| v.is_finite() && *v >= 0.0)? * factor as f64;
-    (value < 9e15).then_some(value as usize)
-}
-
-/// Bytes that new programs could use; 2 GiB where the system does not say.
-fn free_memory() -> usize {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"));
-    let kilobytes = line.and_then(|l| l.trim().trim_end_matches("kB").trim().parse::<usize>().ok());
-    kilobytes.map_or(2 << 30, |k| k << 10)
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn sizes_of_memory() {
-        let cases = [("800M", Some(800 << 20)), ("4G", Some(4 << 30)), ("2.5g", Some(5 << 29)), ("123", Some(123)), ("64 KiB", Some(64 << 10)), ("x", None), ("", None), ("-1", None), ("1e30G", None)];
-        for (text, expected) in cases {
-            assert_eq!(super::bytes(text), expected, "{text}");
-        }
-    }
 }

@@ -20,7 +20,7 @@ pub fn run(arguments: &Arguments, request: Request) -> Result<(), Failure> {
     let names = methods(&arguments.quantize_method_list).map_err(|e| Failure::usage(format!("--quantize_method_list: {e}")))?;
     check_cos("expected_cos", arguments.expected_cos).map_err(|e| Failure::usage(format!("--{e}")))?;
     let options = Options { chip: &arguments.chip, fp_type: &arguments.fp_type, layers: &arguments.global_compare_layers };
-    let job = Job::new(LOG, &arguments.mlir, table, &options, arguments.inference_num()?, request.threads, &arguments.means, arguments.quiet)?;
+    let mut job = Job::new(LOG, &arguments.mlir, table, &options, arguments.inference_num()?, request.threads, &arguments.means, arguments.quiet)?.with_report(arguments.report.as_deref(), arguments.expected_cos)?;
     let file = |name: &str, suffix: &str| beside(&arguments.calibration_table, &format!("_{name}{suffix}"));
     names.iter().flat_map(|n| [file(n, ".1"), file(n, "_tune")]).try_for_each(|path| cli::check_output(&path))?;
     cli::check_output(&arguments.calibration_table)?;
@@ -32,8 +32,12 @@ pub fn run(arguments: &Arguments, request: Request) -> Result<(), Failure> {
         screening: arguments.op_type_screening,
         fixed: arguments.pre_qtable.as_ref().map(read).transpose()?,
     };
+    job.comparison.fixed.clone_from(&search.fixed);
 
     let network = job.read_network()?;
+    if let (Some(table), Some(path)) = (&search.fixed, &arguments.pre_qtable) {
+        table.modes(&network.program, false).map_err(|e| cli::named(path, e))?;
+    }
     let shown = Shown::start(arguments.quiet);
     let session = tpuc_passes::calibrate::open(&network.program, &network.weights, request).map_err(Failure::Work)?;
     let (tables, statistics) = tuned(&session, &names, &|done, what| tpuc_passes::tell_progress(done * 0.2, what)).map_err(Failure::work)?;

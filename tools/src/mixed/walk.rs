@@ -6,7 +6,7 @@ use crate::cli::{self, Failure};
 use crate::progress::Shown;
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use tpuc_quant::search::check_cos;
+use tpuc_quant::search::{LayerLoss, Outcome, Tried, check_cos};
 use tpuc_quant::search::walk::{WalkOptions, run_qtable};
 
 const LOG: &str = "MixPrecSearcher";
@@ -30,7 +30,7 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
     let searched = &arguments.searched;
     check_cos("min_layer_cos", arguments.min_layer_cos).map_err(|e| Failure::usage(format!("--{e}")))?;
     let mut job = searched.job(LOG, None)?;
-    job.new_table = false;
+    (job.new_table, job.losses_of_outputs) = (false, false);
     cli::check_output(&arguments.loss_table)?;
     let request = searched.request()?;
 
@@ -41,7 +41,10 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
     let identity = format!("run_qtable {:?} {walk:?}", table.rows());
     job.run(&network, session.loader(), &identity, table.header.clone(), |trials| {
         let walked = run_qtable(trials, table.rows(), &walk).map_err(failure)?;
-        let mut text = format!("# genetated time: {}\n# sample number: {}\n# chip: {}  mix_mode: {}\n###\n", tpuc_passes::timestamp(), trials.evaluator.samples(), job.chip.name, job.float);
+        let mut text = format!("# genetated time: {}\n# sample number: {}\n# chip: {}  mix_mode: {}\n###\n", tpuc_passes::timestamp(), trials.evaluator.samples(), job.comparison.chip.name, job.comparison.float);
+        let threshold = |layer: usize| table.get(trials.name(layer)).map_or(0.0, |row| row.threshold);
+        let loss = |&(layer, cos): &(usize, f64)| LayerLoss { layer, tried: vec![Tried { method: "table", threshold: threshold(layer), loss: 1.0 - cos }], best: 0 };
+        let outcome = Outcome { losses: walked.layers.iter().map(loss).collect(), ..walked.outcome };
         let mut layers = walked.layers;
         layers.sort_by(|a, b| a.1.total_cmp(&b.1));
         for (number, (layer, cos)) in layers.iter().enumerate() {
@@ -50,7 +53,7 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
             trials.say(line);
         }
         tpuc_tensor::file::write(&arguments.loss_table, text.as_bytes())?;
-        Ok(walked.outcome)
+        Ok(outcome)
     })?;
     drop(shown);
     Ok(())

@@ -171,12 +171,17 @@ impl<'a> Evaluator<'a> {
 
     /// The same over the first samples only.
     pub fn scores_on(&self, networks: &[&Network], samples: usize) -> Result<Vec<f64>, QuantError> {
+        self.scores_by(self.options.similarity, networks, samples)
+    }
+
+    /// The same by another measure.
+    pub fn scores_by(&self, measure: Similarity, networks: &[&Network], samples: usize) -> Result<Vec<f64>, QuantError> {
         let samples = samples.clamp(1, self.samples);
         let targets: Vec<Vec<Arc<Node>>> = networks.iter().map(|n| self.targets(n)).collect::<Result<_, _>>()?;
         let of_sample = |sample: usize, activations: &[Activation]| {
             let own = self.named(activations)?;
             let own = self.processed(own)?;
-            Ok(self.similarity(&self.reference[sample], &own))
+            Ok(self.similarity(measure, &self.reference[sample], &own))
         };
         let found = self.each_of(0..samples, &targets, of_sample)?;
         Ok(found.iter().map(|scores| scores.iter().fold(0.0, |sum, s| sum + s) / samples as f64).collect())
@@ -200,12 +205,17 @@ impl<'a> Evaluator<'a> {
 
     /// Keeps the tensors of these nodes for as many samples as the budget allows, and no others.
     pub fn keep(&mut self, nodes: &[Arc<Node>]) -> Result<(), QuantError> {
+        self.keep_of(nodes, self.samples)
+    }
+
+    /// The same for the first samples only.
+    pub fn keep_of(&mut self, nodes: &[Arc<Node>], samples: usize) -> Result<(), QuantError> {
         let mut nodes = nodes.to_vec();
         nodes.sort_by_key(|n| n.id);
         nodes.dedup_by_key(|n| n.id);
         let inputs: usize = self.inputs.iter().flatten().flat_map(|i| i.iter()).map(|t| t.len() * 4).sum();
         let each: usize = nodes.iter().map(|n| n.bytes()).sum::<usize>().max(1);
-        let keeping = (self.options.memory.saturating_sub(inputs) / each).min(self.samples);
+        let keeping = (self.options.memory.saturating_sub(inputs) / each).min(samples.min(self.samples));
         let all = [nodes.clone()];
         let found = self.each_of(0..keeping, &all, |_, activations| Ok(activations.to_vec()))?;
         let kept = found.into_iter().flatten().map(|activations| nodes.iter().map(|n| n.id).zip(activations).collect::<Kept>());
@@ -264,7 +274,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn similarity(&self, float: &[Named], own: &[Named]) -> f64 {
+    fn similarity(&self, measure: Similarity, float: &[Named], own: &[Named]) -> f64 {
         if let Some(cosine) = self.options.post_process.and_then(|p| p.cosine(float, own)) {
             return 0.5 + 0.5 * cosine;
         }
@@ -274,7 +284,7 @@ impl<'a> Evaluator<'a> {
         let mut total = 0.0;
         for (i, ((_, a), (_, b))) in float.iter().zip(own).enumerate() {
             let similarity = match (a.as_f32(), b.as_f32()) {
-                (Some(a), Some(b)) if a.len() == b.len() => self.options.similarity.of(a, b),
+                (Some(a), Some(b)) if a.len() == b.len() => measure.of(a, b),
                 // Detections that one network makes and the other does not have no cosine: nothing is alike.
                 _ => 0.5,
             };

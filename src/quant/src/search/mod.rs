@@ -2,10 +2,12 @@
 //!
 //! * [`qtable::search_qtable`]: losses of all layers, each with the thresholds of several methods; the worst become float
 //! * [`sensitive::search`]: the same over given tables of three methods (`run_sensitive_layer`)
+//! * [`fast::search`]: rounds on one sample, five layers a round (`--search fast_search`)
 //! * [`walk::run_qtable`]: from the inputs on, layers whose own similarity is low become float
 //!
 //! They stand on a [`Trials`]: an evaluator whose scores are remembered, a log and a list of what was tried.
 
+pub mod fast;
 pub mod journal;
 mod layers;
 pub mod python;

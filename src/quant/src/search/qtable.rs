@@ -95,7 +95,7 @@ pub fn search_qtable(trials: &mut Trials, tables: &[Table], options: &QtableOpti
 }
 
 /// Op types that lose more than they should when they alone are INT8; the worst one if none does.
-fn sensitive_types(trials: &mut Trials, setting: &Setting, candidates: &[usize], expected_cos: f64) -> Result<Vec<&'static str>, QuantError> {
+pub(super) fn sensitive_types(trials: &mut Trials, setting: &Setting, candidates: &[usize], expected_cos: f64) -> Result<Vec<&'static str>, QuantError> {
     let mut kinds: Vec<&'static str> = Vec::new();
     for &layer in candidates {
         if !kinds.contains(&trials.kind(layer)) {

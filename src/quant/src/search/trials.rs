@@ -4,6 +4,7 @@ use super::journal::Journal;
 use super::python;
 use crate::error::QuantError;
 use crate::evaluator::{Evaluator, Network, Setting};
+use crate::similarity::Similarity;
 use tpuc_lowering::Mode;
 use tpuc_ops::Program;
 use tpuc_tensor::DType;
@@ -54,12 +55,17 @@ impl<'a> Trials<'a> {
 
     /// The same on the first samples only.
     pub fn scores_on(&mut self, settings: &[Setting], samples: usize) -> Result<Vec<f64>, QuantError> {
-        let keys: Vec<String> = settings.iter().map(|s| format!("{}/{samples}", s.fingerprint())).collect();
+        self.scores_by(Similarity::Cosine, settings, samples)
+    }
+
+    /// The same by another measure.
+    pub fn scores_by(&mut self, measure: Similarity, settings: &[Setting], samples: usize) -> Result<Vec<f64>, QuantError> {
+        let keys: Vec<String> = settings.iter().map(|s| key(measure, s, samples)).collect();
         let mut found: Vec<Option<f64>> = keys.iter().map(|key| self.journal.get(key)).collect();
         let missing: Vec<usize> = (0..settings.len()).filter(|&i| found[i].is_none()).collect();
         let networks = missing.iter().map(|&i| self.evaluator.network(&settings[i])).collect::<Result<Vec<Network>, _>>()?;
         if !networks.is_empty() {
-            let scores = self.evaluator.scores_on(&networks.iter().collect::<Vec<_>>(), samples)?;
+            let scores = self.evaluator.scores_by(measure, &networks.iter().collect::<Vec<_>>(), samples)?;
             for (&i, score) in missing.iter().zip(scores) {
                 self.journal.put(&keys[i], score)?;
                 found[i] = Some(score);
@@ -74,8 +80,12 @@ impl<'a> Trials<'a> {
 
     /// Whether all of these are known already.
     pub fn are_known(&self, settings: &[Setting]) -> bool {
-        let samples = self.evaluator.samples();
-        settings.iter().all(|s| self.journal.get(&format!("{}/{samples}", s.fingerprint())).is_some())
+        self.are_known_by(Similarity::Cosine, settings, self.evaluator.samples())
+    }
+
+    /// The same for another measure and some samples.
+    pub fn are_known_by(&self, measure: Similarity, settings: &[Setting], samples: usize) -> bool {
+        settings.iter().all(|s| self.journal.get(&key(measure, s, samples)).is_some())
     }
 
     /// Whether the lowered network knows the layer by its name. One that a chip lowers to ops of other names (a softmax that is
@@ -91,9 +101,23 @@ impl<'a> Trials<'a> {
         (all.clone().count(), all.filter(is_int8).collect())
     }
 
+    /// The layers that are computed in integers of any size.
+    pub fn integer_layers(&self, network: &Network) -> Vec<usize> {
+        let is_integer = |node: &usize| network.layers[*node].as_ref().is_some_and(|n| !matches!(n.ty.elem.storage(), DType::F32 | DType::F16 | DType::BF16));
+        (0..network.layers.len()).filter(is_integer).collect()
+    }
+
     /// The compared layers as the log names them.
     pub fn compared(&self) -> String {
         let names: Vec<&str> = self.evaluator.compared().map(|n| self.name(n)).collect();
         if names.is_empty() { "None".into() } else { python::list(names) }
+    }
+}
+
+/// What a journal calls a score.
+fn key(measure: Similarity, setting: &Setting, samples: usize) -> String {
+    match measure {
+        Similarity::Cosine => format!("{}/{samples}", setting.fingerprint()),
+        Similarity::Snr => format!("{}/{samples}/{measure}", setting.fingerprint()),
     }
 }
