@@ -3,7 +3,8 @@
 
   onnx.py FILE INPUT:1x3x8x8 OP:IN[,IN]:OUT[,OUT][:attr=1,2...] ... [NAME:2x3=1,2 ...]
 
-An argument with "=" behind its shape is an initializer (values repeat), one with two colons a node; the last node's output is the output.
+An argument with "=" behind its shape is an initializer (values repeat), one with two colons a node; the last node's output is the output,
+unless an argument OUT,OUT names the outputs.
 """
 import struct
 import sys
@@ -55,17 +56,20 @@ def node(op, inputs, output, attributes):
 
 
 def main(path, arguments):
-    graph, output = block(2, "g"), None
+    graph, outputs, last = block(2, "g"), [], None
     for argument in arguments:
         parts = argument.split(":")
-        if len(parts) == 2 and "=" in parts[1]:
+        if len(parts) == 1:
+            outputs = parts[0].split(",")
+        elif len(parts) == 2 and "=" in parts[1]:
             graph += block(5, initializer(argument))
         elif len(parts) == 2:
             graph += block(11, value_info(parts[0], dims(parts[1])))
         else:
             graph += block(1, node(parts[0], parts[1], parts[2], parts[3:]))
-            output = parts[2]
-    graph += block(12, block(1, output) + block(2, block(1, number(1, 1))))
+            last = parts[2]
+    for output in outputs or [last]:
+        graph += block(12, block(1, output) + block(2, block(1, number(1, 1))))
     with open(path, "wb") as file:
         file.write(number(1, 8) + block(7, graph) + block(8, number(2, 13)))
 

@@ -8,6 +8,7 @@ mod cli;
 mod compare;
 mod demo_table;
 mod deploy;
+mod detect_yolov3;
 #[cfg(test)]
 mod docs;
 mod fp_forward;
@@ -57,7 +58,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "run_qtable", summary: "a quantize table of layers that INT8 takes far from the float network", run: mixed::walk::run, describe: Some(<mixed::walk::Arguments as CommandFactory>::command) },
     Command { name: "run_sensitive_layer", summary: "find the layers that lose most in INT8", run: mixed::sensitive::run, describe: Some(<mixed::sensitive::Arguments as CommandFactory>::command) },
     Command { name: "mlir2onnx", summary: "a network as an ONNX graph to look at", run: mlir2onnx::run, describe: Some(<mlir2onnx::Arguments as CommandFactory>::command) },
-    Command { name: "detect_yolov3", summary: "not in this version yet", run: later::run, describe: None },
+    Command { name: "detect_yolov3", summary: "what a YOLOv3 finds in a photograph", run: detect_yolov3::run, describe: Some(<detect_yolov3::Arguments as CommandFactory>::command) },
     Command { name: "tpu_perf.precision_benchmark", summary: "not in this version yet", run: later::run, describe: None },
 ];
 

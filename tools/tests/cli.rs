@@ -109,7 +109,7 @@ fn names_help_and_unknown_commands() {
     assert!(desk.runs("tpuc", &["--help"]).contains("model_deploy"));
     assert!(desk.runs("tpuc", &["npz_tool", "--help"]).contains("Usage"));
     desk.fails("tpuc", &["model_deplyo"], 2, "did you mean 'model_deploy'");
-    for later in ["detect_yolov3.py", "detect_yolov3", "tpu_perf.precision_benchmark"] {
+    for later in ["tpu_perf.precision_benchmark"] {
         desk.fails(later, &["x.mlir"], 1, "does not have it yet");
     }
     assert!(desk.runs("tpuc-opt", &["--help"]).contains("convert-top-to-tpu"));
@@ -393,4 +393,34 @@ fn searches_of_float_layers() {
     desk.fails("run_qtable", &["cnn_res.mlir", "--dataset", &samples, "--calibration_table", "c", "--chip", "bm1684", "--fp_type", "F16", "-o", "q"], 2, "'F16' is no float type of bm1684");
     desk.fails("run_qtable", &["cnn_res.mlir", "--dataset", &samples, "--calibration_table", "c", "--chip", "bm1684x", "--global_compare_layers", "fc_Gem", "-o", "q"], 2, "the nearest is 'fc_Gemm'");
     desk.fails("run_qtable", &["cnn_res.mlir", "--dataset", &samples, "--calibration_table", "c", "--chip", "bm1684x", "--expected_cos", "2", "-o", "q"], 2, "a number from 0 to 1");
+}
+
+/// Layers and order are those that version 1.30.2 of the reference chooses with the same samples.
+#[test]
+fn fast_search_chooses_what_the_reference_chooses() {
+    let Some(case) = kit("mbv2_tiny") else { return };
+    let desk = Desk::new();
+    for file in ["mbv2_tiny.mlir", "mbv2_tiny_top_f32_all_weight.npz"] {
+        std::fs::copy(case.join(file), desk.path(file)).unwrap();
+    }
+    let samples = case.join("ds").display().to_string();
+    let search = ["mbv2_tiny.mlir", "--dataset", &samples, "--input_num", "12", "--inference_num", "4", "--expected_cos", "0.99999999", "--chip", "bm1684x"];
+    let run = |more: &[&str]| desk.runs("run_calibration", &search.iter().chain(more).copied().collect::<Vec<_>>());
+    run(&["--search", "fast_search", "--quantize_table", "q", "-o", "t", "--report", "r.html"]);
+    let table = std::fs::read_to_string(desk.path("q")).unwrap();
+    let layers: Vec<&str> = table.lines().filter(|l| !l.starts_with('#')).filter_map(|l| l.strip_suffix(" F16")).collect();
+    let reference = [
+        "n6_conv_Conv", "res9_Add", "n22_relu6_Clip", "n18_conv_Conv", "fc_Gemm", // first round
+        "n21_conv_Conv", "gap_GlobalAveragePool", "n12_conv_Conv", "res15_Add", "n17_relu6_Clip",
+    ];
+    assert_eq!(layers, reference);
+    assert!(std::fs::read_to_string(desk.path("r.html")).unwrap().contains("Search_Qtable: loss per layer"));
+    // The table that is there is used again, with one thread and no memory.
+    run(&["--search", "fast_search", "--quantize_table", "again", "-o", "t", "--threads", "1", "--memory", "0"]);
+    let rows = |text: &str| text.lines().filter(|l| !l.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(rows(&std::fs::read_to_string(desk.path("again")).unwrap()), rows(&table));
+    // The op types that lose by themselves.
+    run(&["--search", "search_qtable", "--op_type_screening", "--expected_cos", "0.99999", "--quantize_method_list", "KL,MSE", "--quantize_table", "q2", "-o", "t2"]);
+    let log = std::fs::read_to_string(desk.path("Search_Qtable")).unwrap();
+    assert!(log.contains("sensitive_op_type : ['top.Conv', 'top.MatMul'],"), "{log}");
 }

@@ -55,6 +55,59 @@ pub fn draw_lines(image: &mut Image, lines: &[String]) {
     }
 }
 
+/// Draws a box with corners `[x1, y1, x2, y2]` in pixels, in a colour of its class, and a text at its upper left corner. What is beyond
+/// the picture is cut.
+pub fn draw_box(image: &mut Image, corners: [f32; 4], text: &str, class: usize) {
+    let colour = colour(class);
+    let [x1, y1, x2, y2] = corners.map(|c| if c.is_finite() { c.max(0.0) as usize } else { 0 });
+    let (width, height) = (image.width(), image.height());
+    let (x2, y2) = (
+        x2.min(width.saturating_sub(1)),
+        y2.min(height.saturating_sub(1)),
+    );
+    let thick = (width.min(height) / 300).max(1);
+    for y in y1..=y2 {
+        for x in x1..=x2 {
+            if x < x1 + thick || x + thick > x2 || y < y1 + thick || y + thick > y2 {
+                paint(image, x, y, colour);
+            }
+        }
+    }
+    let zoom = (height / (50 * CELL)).max(1);
+    for (column, character) in text.chars().enumerate() {
+        let glyph = BASIC_LEGACY
+            .get(character as usize)
+            .unwrap_or(&BASIC_LEGACY['?' as usize]);
+        let left = x1 + column * CELL * zoom;
+        for y in 0..CELL * zoom {
+            for x in 0..CELL * zoom {
+                let is_ink = glyph[y / zoom] >> (x / zoom) & 1 == 1;
+                paint(
+                    image,
+                    left + x,
+                    y1 + y,
+                    if is_ink { [255; 3] } else { colour.map(|c| c / 2) },
+                );
+            }
+        }
+    }
+}
+
+/// Colours that differ between neighbouring classes.
+fn colour(class: usize) -> [u8; 3] {
+    let step = |factor: usize| (60 + (class.wrapping_mul(factor).wrapping_add(factor)) % 160) as u8;
+    [step(97), step(53), step(151)]
+}
+
+fn paint(image: &mut Image, x: usize, y: usize, colour: [u8; 3]) {
+    if x >= image.width() || y >= image.height() {
+        return;
+    }
+    let (width, channels) = (image.width(), image.channels());
+    let pixel = &mut image.data_mut()[(y * width + x) * channels..][..channels.min(3)];
+    pixel.iter_mut().zip(colour).for_each(|(v, c)| *v = c);
+}
+
 /// Saves as PNG or JPEG, as the file name's extension says. The file appears whole or not at all.
 pub fn save(image: &Image, path: &Path) -> Result<(), ImageError> {
     let extension = path
@@ -153,6 +206,19 @@ mod tests {
             &mut Image::filled(1, 1, 1, 0).expect("a size"),
             &["x".into()],
         );
+    }
+
+    #[test]
+    fn boxes_are_drawn_and_cut_at_the_edges() {
+        let mut image = Image::filled(40, 30, 3, 200).expect("a size");
+        draw_box(&mut image, [10.0, 5.0, 80.0, 25.0], "", 2);
+        let at = |image: &Image, x: usize, y: usize| image.row(y)[x * 3..x * 3 + 3].to_vec();
+        assert_eq!(at(&image, 10, 20), colour(2));
+        assert_eq!(at(&image, 20, 25), colour(2));
+        assert_eq!(at(&image, 20, 15), [200; 3]);
+        assert_eq!(at(&image, 9, 20), [200; 3]);
+        draw_box(&mut image, [f32::NAN, 28.0, 39.0, 29.0], "dog:99.9%", 2);
+        assert_ne!(colour(2), colour(3));
     }
 
     #[test]
