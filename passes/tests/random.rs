@@ -187,6 +187,46 @@ impl Builder {
         self.push(op, &[input])
     }
 
+    /// Elements moved, several tensors joined, parts cut out and joined again in another order.
+    fn movement(&mut self, input: ValueId) -> ValueId {
+        let shape = self.shape(input);
+        match self.random.below(6) {
+            0 => self.push(top::Concat { axis: 1, ..Default::default() }, &[input, input]),
+            1 if shape[2] > 1 => {
+                let steps = vec![1, 1, self.random.pick(&[1, 2]), 1];
+                let none = self.program.none();
+                self.push(top::Slice { offset: vec![0, 0, 1, 0], ends: shape.clone(), steps, ..Default::default() }, &[input, none, none, none])
+            }
+            2 => {
+                let order = self.random.pick(&[[0, 1, 3, 2], [0, 2, 3, 1], [0, 3, 1, 2]]).to_vec();
+                self.push(top::Permute { order, ..Default::default() }, &[input])
+            }
+            3 if shape[2] * shape[3] < 1000 => {
+                let scale_w = self.random.pick(&[1, 2, 3]);
+                self.push(top::Upsample { scale_h: 2, scale_w, ..Default::default() }, &[input])
+            }
+            // Channels in turn from the two halves.
+            4 if shape[1] % 2 == 0 => {
+                let split = vec![shape[0], 2, shape[1] / 2, shape[2] * shape[3]];
+                let value = self.push(top::Reshape { shape: Some(split), ..Default::default() }, &[input]);
+                let value = self.push(top::Permute { order: vec![0, 2, 1, 3], ..Default::default() }, &[value]);
+                self.push(top::Reshape { shape: Some(shape), ..Default::default() }, &[value])
+            }
+            _ => self.push(top::Tile { tile: Some(vec![1, 1, 1, 2]), ..Default::default() }, &[input]),
+        }
+    }
+
+    /// A transposed convolution.
+    fn deconv(&mut self, input: ValueId) -> ValueId {
+        let shape = self.shape(input);
+        let (outputs, kernel) = (self.random.pick(&[1, 16, 65]), self.random.pick(&[2i64, 3, 4]));
+        let filter = self.weight(&[outputs, shape[1], kernel, kernel], 2.0 / ((shape[1] * kernel * kernel) as f32).sqrt());
+        let bias = self.weight(&[outputs], 0.5);
+        let pads = vec![(kernel - 2) / 2; 4];
+        let op = top::Deconv { kernel_shape: vec![kernel; 2], strides: vec![self.random.pick(&[1, 2]), 2], pads, group: 1, dilations: Some(vec![1, 1]), ..Default::default() };
+        self.push(op, &[input, filter, bias])
+    }
+
     /// Two tensors of one shape, or one that repeats; slopes by channel.
     fn pair(&mut self, input: ValueId) -> ValueId {
         let shape = self.shape(input);
@@ -227,7 +267,7 @@ impl Builder {
         let mut b = Builder { random, program, weights: WeightStore::new(), count: 0 };
         value = b.conv(value);
         for _ in 0..b.random.below(4) {
-            value = match b.random.below(10) {
+            value = match b.random.below(14) {
                 0 | 1 => b.conv(value),
                 2 => b.pool(value),
                 3 => {
@@ -244,6 +284,8 @@ impl Builder {
                 6 => b.product(value),
                 7 => b.function(value),
                 8 => b.pair(value),
+                9..12 => b.movement(value),
+                12 if b.shape(value)[2] * b.shape(value)[3] < 1000 => b.deconv(value),
                 // A Relu behind a mean is always folded into it before lowering.
                 _ if matches!(b.program.nodes.last().map(|n| &n.op), Some(Op::TopAvgPool(_))) => b.conv(value),
                 _ => {
