@@ -302,4 +302,37 @@ def Top_WhereOp : Top_ComputeOp<"Where"> {
   let results = (outs AnyRankedTensor:$output);
 }
 
+//===-- Attention ---------------------------------------------------------------------------------------------------===//
+
+def Top_AttentionOp : Top_ComputeOp<"Attention"> {
+  let summary = "Attention of several heads: projections, softmax(q k^T scale + mask) v of every head, output projection";
+  let description = [{
+    Made by `processor-top-optimize` for chips that compute it as one. `keys` and `values` are what they are projected from, often `input` itself.
+    A mask has a number for every key of an image. `scale_param` has the 8-bit scales of what is computed inside: queries, keys, values, their product,
+    that times `scale`, probabilities, and the product of probabilities and values.
+  }];
+  let arguments = (ins
+    AnyRankedTensor:$input,
+    AnyRankedTensor:$keys,
+    AnyRankedTensor:$values,
+    AnyRankedTensor:$queries_weight,
+    AnyTensorOrNone:$queries_bias,
+    AnyRankedTensor:$keys_weight,
+    AnyTensorOrNone:$keys_bias,
+    AnyRankedTensor:$values_weight,
+    AnyTensorOrNone:$values_bias,
+    AnyRankedTensor:$out_weight,
+    AnyTensorOrNone:$out_bias,
+    AnyTensorOrNone:$mask,
+    DefaultValuedAttr<F64ArrayAttr, "{1.0}">:$scale_param,
+    DefaultValuedAttr<I64ArrayAttr, "{0}">:$zp_param,
+    F64Attr:$scale,
+    I64Attr:$head,
+    DefaultValuedAttr<I64Attr, "0">:$dim,
+    DefaultValuedAttr<I64Attr, "0">:$has_bias,
+    OptionalAttr<StrAttr>:$quantize_mode
+  );
+  let results = (outs AnyRankedTensor:$output);
+}
+
 #endif

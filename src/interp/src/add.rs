@@ -3,7 +3,7 @@
 use crate::binary;
 use crate::error::InterpError;
 use crate::kernel::{Prepared, Request, boxed, operand};
-use crate::view::Slice;
+use crate::view::{ElementType, Slice, SliceMut};
 use tpuc_kernels::binary::Operation;
 use tpuc_kernels::elementwise::{self, Summand, broadcast};
 use tpuc_kernels::{Activation, Ints, KernelError, Layout};
@@ -19,10 +19,34 @@ pub(crate) fn prepare_top(op: &top::Add, request: &Request<'_>) -> Result<Prepar
 
 pub(crate) fn prepare_tpu(op: &tpu::Add, request: &Request<'_>) -> Result<Prepared, InterpError> {
     let all: Vec<usize> = (0..request.operands.len()).collect();
+    if request.result_element()? == ElementType::I32 {
+        return prepare_wide(op, request);
+    }
     if request.is_float(&all)? {
         return prepare_float(op.coeff.clone(), Activation::relu(op.do_relu, op.relu_limit), request);
     }
     prepare_int(&Sum { multipliers: &op.multipliers, rshifts: &op.rshifts, relu: op.do_relu, subtract: false, reverse: false }, request)
+}
+
+/// A sum of 32-bit integers of one shape, which wraps as accumulators do.
+fn prepare_wide(op: &tpu::Add, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    let count = request.operands.len();
+    let plain = op.multipliers.is_none() && op.rshifts.is_none() && op.coeff.is_none() && !op.do_relu;
+    for index in 0..count {
+        if !plain || request.element(index)? != ElementType::I32 || request.shape(index)? != request.result.dims() {
+            return Err(request.unsupported("of 32-bit integers is a plain sum of one shape"));
+        }
+    }
+    let kernel = boxed(move |operands, y, _| {
+        let SliceMut::I32(y) = y else { return Err(KernelError::Geometry("a sum of 32 bits".into())) };
+        y.fill(0);
+        for index in 0..count {
+            let Slice::I32(x) = operand(operands, index)? else { return Err(KernelError::Geometry("summands of 32 bits".into())) };
+            y.iter_mut().zip(x).for_each(|(y, x)| *y = y.wrapping_add(*x));
+        }
+        Ok(())
+    });
+    Ok(Prepared { kernel, operands: vec![Some(Layout::RowMajor); count], result: Layout::RowMajor })
 }
 
 /// A sum or difference of 8-bit integers.

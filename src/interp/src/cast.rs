@@ -4,6 +4,7 @@ use crate::error::InterpError;
 use crate::kernel::{Prepared, Request, boxed, half_float, operand};
 use crate::view::{self, ElementType, SliceMut};
 use tpuc_kernels::cast::{HalfFloat, dequantize, dequantize_half, quantize, quantize_even, quantize_half, quantize_half_even, truncate_bf16};
+use tpuc_kernels::KernelError;
 use tpuc_ops::{Elem, Family, tpu};
 
 pub(crate) fn prepare(op: &tpu::Cast, request: &Request<'_>) -> Result<Prepared, InterpError> {
@@ -51,6 +52,14 @@ pub(crate) fn prepare(op: &tpu::Cast, request: &Request<'_>) -> Result<Prepared,
                 Ok(())
             })
         }
+        // Whole numbers as they are, others to the nearest, halves away from zero.
+        (ElementType::F32, ElementType::I32) => boxed(move |operands, y, _| match y {
+            SliceMut::I32(y) => {
+                y.iter_mut().zip(operand(operands, 0)?.floats()?).for_each(|(y, x)| *y = x.round() as i32);
+                Ok(())
+            }
+            _ => Err(KernelError::Geometry("a cast to 32-bit integers".into())),
+        }),
         (a, b) if a == b && scale(from)? == scale(to)? => boxed(move |operands, y, _| view::copy(&shape, layout, operand(operands, 0)?, layout, y)),
         (a, b) => return Err(request.unsupported(format!("from {} to {} does not run", a.dtype(), b.dtype()))),
     };

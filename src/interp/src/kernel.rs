@@ -2,7 +2,7 @@
 
 use crate::error::InterpError;
 use crate::view::{ElementType, Slice, SliceMut};
-use crate::{Options, add, affine, binary, cast, choice, conv, deconv, matmul, movement, norm, pad, pool, reduce, relu, requant, reshape, resize, softmax, structure, unary};
+use crate::{Options, add, affine, attention, binary, cast, choice, conv, deconv, matmul, movement, norm, pad, pool, reduce, relu, requant, reshape, resize, softmax, structure, unary};
 use std::sync::Arc;
 use tpuc_kernels::cast::HalfFloat;
 use tpuc_kernels::requant::RequantStyle;
@@ -254,10 +254,11 @@ pub(crate) fn prepare_exact(request: &Request<'_>) -> Result<Prepared, InterpErr
         Op::TopScale(op) => affine::prepare_scale(op, request),
         Op::TopPad(op) => pad::prepare(&op.paddings, op.val, &op.mode, request),
         Op::TpuDeconv(op) if request.element(0)? != ElementType::F32 => deconv::prepare_int(op, request),
-        Op::TpuLayerNorm(op) if !request.is_absent(3) => norm::prepare_tables(op, request),
+        Op::TpuLayerNorm(op) if !request.is_absent(3) || half_float(&request.result.elem) == Some(HalfFloat::BF16) => norm::prepare_bf16(op, request),
         Op::TpuReduce(op) if op.multiplier.is_some() => reduce::prepare_int(op, request),
         tpu_structure!() => structure::prepare(request),
-        Op::TpuAttention(_) => Err(request.unsupported("does not run yet")),
+        Op::TopAttention(op) => attention::prepare_whole(op, request),
+        Op::TpuAttention(op) => attention::prepare_head(op, request),
         Op::TopSoftmax(op) => softmax::prepare_top(op, request),
         Op::TpuSoftmax(op) => softmax::prepare_tpu(op, request),
         Op::TpuCast(op) => cast::prepare(op, request),

@@ -8,6 +8,7 @@
 
 mod add;
 mod affine;
+mod attention;
 mod binary;
 mod cast;
 mod choice;

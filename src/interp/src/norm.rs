@@ -4,7 +4,7 @@ use crate::error::InterpError;
 use crate::kernel::{Prepared, Request, boxed, operand};
 use tpuc_kernels::Layout;
 use tpuc_kernels::norm::{self, NormShape};
-use tpuc_kernels::table16::{self, MantissaTable};
+use tpuc_kernels::table16::MantissaTable;
 use tpuc_ops::{top, tpu};
 
 pub(crate) fn prepare_layer(op: &top::LayerNorm, request: &Request<'_>) -> Result<Prepared, InterpError> {
@@ -14,17 +14,21 @@ pub(crate) fn prepare_layer(op: &top::LayerNorm, request: &Request<'_>) -> Resul
     prepare(NormShape { row, shared: 1, affine: row, eps: op.eps as f32 }, request)
 }
 
-/// In bf16, the inverse root of the variance by the tables of operands 3 and 4.
-pub(crate) fn prepare_tables(op: &tpu::LayerNorm, request: &Request<'_>) -> Result<Prepared, InterpError> {
+/// In bf16 with every step rounded; the inverse root of the variance by the tables of operands 3 and 4, where they are.
+pub(crate) fn prepare_bf16(op: &tpu::LayerNorm, request: &Request<'_>) -> Result<Prepared, InterpError> {
     let shape = request.shape(0)?;
     let form = top::LayerNorm { normalized_shape: op.normalized_shape.clone(), axis: op.axis, eps: op.eps, ..Default::default() };
     let first = form.resolve(shape.len()).map_err(|r| request.unsupported(r))?;
     let width: usize = shape[first..].iter().product();
-    let table = |index| request.floats(index)?.ok_or_else(|| request.unsupported(format!("needs a weight as operand {index}")));
-    let root = MantissaTable::new(table(3)?, table(4)?)?;
     let parameter = |index| Ok::<_, InterpError>(request.bias(index, request.floats(index)?)?.map(<[f32]>::to_vec));
     let (gain, bias, eps) = (parameter(1)?, parameter(2)?, op.eps);
-    let kernel = boxed(move |operands, y, _| table16::layer_norm(width, operand(operands, 0)?.floats()?, gain.as_deref(), bias.as_deref(), eps, &root, y.floats()?));
+    let table = |index| request.floats(index)?.ok_or_else(|| request.unsupported(format!("needs a weight as operand {index}")));
+    let kernel = if request.is_absent(3) {
+        boxed(move |operands, y, _| norm::normalize_bf16(width, operand(operands, 0)?.floats()?, gain.as_deref(), bias.as_deref(), eps, norm::inverse_root_bf16, y.floats()?))
+    } else {
+        let root = MantissaTable::new(table(3)?, table(4)?)?;
+        boxed(move |operands, y, _| norm::normalize_bf16(width, operand(operands, 0)?.floats()?, gain.as_deref(), bias.as_deref(), eps, |x| root.at(x), y.floats()?))
+    };
     let mut operands = vec![None; request.operands.len()];
     operands[0] = Some(Layout::RowMajor);
     Ok(Prepared { kernel, operands, result: Layout::RowMajor })

@@ -193,6 +193,18 @@ impl IntMatMul {
         done
     }
 
+    /// The 32-bit sums of a product with a constant right operand, with their biases, not scaled.
+    pub fn run_wide(&self, left: Ints<'_>, y: &mut [i32], workspace: &mut Workspace) -> Result<(), KernelError> {
+        expect_length("elements of the left operand", count(&self.shape.left), left.len())?;
+        expect_length("elements of the product", count(&self.shape.output), y.len())?;
+        if matches!(left, Ints::I8(_)) != self.signed_left || self.right.is_none() {
+            return Err(KernelError::Geometry("a matrix product got other operands than it was prepared for".into()));
+        }
+        self.sums(left, None, y, workspace)?;
+        self.requant.add_biases(y);
+        Ok(())
+    }
+
     fn sums(&self, left: Ints<'_>, right: Option<Ints<'_>>, sums: &mut [i32], workspace: &mut Workspace) -> Result<(), KernelError> {
         if let Some(primitive) = &self.primitive {
             let right = match (&self.right, right) {

@@ -1,5 +1,6 @@
 //! Normalization: `(x - mean) / sqrt(variance + eps) * weight + bias`.
 
+use crate::cast::HalfFloat;
 use crate::{KernelError, expect_length, threads};
 
 /// A tensor as rows that are normalized one by one, and where weight and bias of an element stand.
@@ -37,6 +38,40 @@ pub fn normalize(shape: NormShape, x: &[f32], weight: Option<&[f32]>, bias: Opti
         }
     });
     Ok(())
+}
+
+/// Layer normalization over rows of `width` with every step rounded to bf16, as the reference computes in that type; `root` gives
+/// the inverse root of the variance.
+pub fn normalize_bf16(width: usize, x: &[f32], gain: Option<&[f32]>, bias: Option<&[f32]>, eps: f64, root: impl Fn(f32) -> f32 + Sync, y: &mut [f32]) -> Result<(), KernelError> {
+    let bf16 = |x: f32| HalfFloat::BF16.round(x);
+    expect_length("results of a normalization", x.len(), y.len())?;
+    for list in [gain, bias].into_iter().flatten() {
+        expect_length("parameters of a normalization", width, list.len())?;
+    }
+    let (share, eps) = (bf16(1.0 / width.max(1) as f32), bf16(eps as f32));
+    threads::for_parts(y, width.max(1), |start, part| {
+        for (x, y) in x[start..].chunks_exact(width.max(1)).zip(part.chunks_exact_mut(width.max(1))) {
+            let mean = bf16(x.iter().sum::<f32>() * share);
+            let squares: f32 = x.iter().map(|x| bf16(x - mean)).map(|d| bf16(d * d)).sum();
+            let factor = root(bf16(bf16(squares * share) + eps));
+            for (i, (x, y)) in x.iter().zip(y).enumerate() {
+                let mut v = bf16(bf16(x - mean) * factor);
+                if let Some(gain) = gain {
+                    v = bf16(v * gain[i]);
+                }
+                if let Some(bias) = bias {
+                    v = bf16(v + bias[i]);
+                }
+                *y = v;
+            }
+        }
+    });
+    Ok(())
+}
+
+/// The inverse root in bf16, the root rounded too.
+pub fn inverse_root_bf16(x: f32) -> f32 {
+    HalfFloat::BF16.round(1.0 / HalfFloat::BF16.round(x.sqrt()))
 }
 
 fn affine(shape: NormShape, first: usize, list: Option<&[f32]>, y: &mut [f32], apply: impl Fn(f32, f32) -> f32) {

@@ -11,6 +11,8 @@ pub enum RequantStyle {
     /// `v * multiplier >> shift`, halves up.
     #[default]
     MultiplierShift,
+    /// `v * multiplier >> shift`, halves away from zero.
+    HalfAway,
     /// TFLite's: `v * multiplier / 2^31`, halves up and saturated to 32 bits, then `>> shift`, halves away from zero.
     HighProduct,
 }
@@ -20,6 +22,7 @@ impl RequantStyle {
     pub fn scale(self, v: i64, multiplier: i64, shift: i32) -> i64 {
         match self {
             RequantStyle::MultiplierShift => shift_half_up(v.wrapping_mul(multiplier), shift),
+            RequantStyle::HalfAway => shift_half_away(v.wrapping_mul(multiplier), shift),
             RequantStyle::HighProduct => {
                 let v = if shift < 0 { v.saturating_mul(1 << shift.unsigned_abs().min(31)).clamp(i64::from(i32::MIN), i64::from(i32::MAX)) } else { v };
                 let high = (v.wrapping_mul(multiplier).wrapping_add(1 << 30) >> 31).clamp(i64::from(i32::MIN), i64::from(i32::MAX));
@@ -71,6 +74,13 @@ impl Requant {
     pub fn with_style(self, style: RequantStyle) -> Requant {
         let fast = self.fast.filter(|_| style == RequantStyle::MultiplierShift);
         Requant { style, fast, ..self }
+    }
+
+    /// Sums with their biases, as they are.
+    pub(crate) fn add_biases(&self, sums: &mut [i32]) {
+        for sums in sums.chunks_exact_mut(self.channels().max(1)) {
+            sums.iter_mut().zip(&self.bias).for_each(|(sum, bias)| *sum = sum.wrapping_add(*bias));
+        }
     }
 
     pub fn channels(&self) -> usize {

@@ -102,33 +102,6 @@ pub fn softmax(axis: Axis, x: &[f32], exponential: &SlopeTable, reciprocal: &Man
     Ok(())
 }
 
-/// Layer normalization over rows of `width`, the inverse root of the variance by table.
-pub fn layer_norm(width: usize, x: &[f32], gain: Option<&[f32]>, bias: Option<&[f32]>, eps: f64, root: &MantissaTable, y: &mut [f32]) -> Result<(), KernelError> {
-    expect_length("results of a normalization", x.len(), y.len())?;
-    for list in [gain, bias].into_iter().flatten() {
-        expect_length("parameters of a normalization", width, list.len())?;
-    }
-    let (share, eps) = (bf16(1.0 / width.max(1) as f32), bf16(eps as f32));
-    threads::for_parts(y, width.max(1), |start, part| {
-        for (x, y) in x[start..].chunks_exact(width.max(1)).zip(part.chunks_exact_mut(width.max(1))) {
-            let mean = bf16(x.iter().sum::<f32>() * share);
-            let squares: f32 = x.iter().map(|x| bf16(x - mean)).map(|d| bf16(d * d)).sum();
-            let factor = root.at(bf16(bf16(squares * share) + eps));
-            for (i, (x, y)) in x.iter().zip(y).enumerate() {
-                let mut v = bf16(bf16(x - mean) * factor);
-                if let Some(gain) = gain {
-                    v = bf16(v * gain[i]);
-                }
-                if let Some(bias) = bias {
-                    v = bf16(v + bias[i]);
-                }
-                *y = v;
-            }
-        }
-    });
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -136,6 +136,8 @@ pub struct Chip {
     pub packs_requant: bool,
     /// `module.addr_mode`, where the choice is left to the compiler.
     pub addr_mode: &'static str,
+    /// Whether attentions of several heads become one op, of which the chip computes a head at a time.
+    pub fuses_attention: bool,
 }
 
 /// A word that names no chip.
@@ -147,11 +149,11 @@ pub struct UnknownChip {
 }
 
 impl Chip {
-    pub const BM1684X: Chip = Chip::bm1684x("bm1684x", false, "basic");
+    pub const BM1684X: Chip = Chip { fuses_attention: true, ..Chip::bm1684x("bm1684x", false, "basic") };
     pub const BM1688: Chip = Chip::bm1684x("bm1688", true, "io_tag");
     pub const CV186X: Chip = Chip::bm1684x("cv186x", true, "io_tag");
     pub const BM1690: Chip = Chip::bm1684x("bm1690", true, "basic");
-    pub const BM1684: Chip = Chip { name: "bm1684", family: Family::Bm1684, fallback: DType::F32, modes: &[Mode::Int8, Mode::F32], packs_requant: false, addr_mode: "basic" };
+    pub const BM1684: Chip = Chip { name: "bm1684", family: Family::Bm1684, fallback: DType::F32, modes: &[Mode::Int8, Mode::F32], packs_requant: false, addr_mode: "basic", fuses_attention: false };
     pub const CV183X: Chip = Chip::cv18xx("cv183x");
     pub const CV182X: Chip = Chip::cv18xx("cv182x");
     pub const CV181X: Chip = Chip::cv18xx("cv181x");
@@ -170,11 +172,11 @@ impl Chip {
     ];
 
     const fn bm1684x(name: &'static str, packs_requant: bool, addr_mode: &'static str) -> Chip {
-        Chip { name, family: Family::Bm1684x, fallback: DType::F16, modes: &Mode::ALL, packs_requant, addr_mode }
+        Chip { name, family: Family::Bm1684x, fallback: DType::F16, modes: &Mode::ALL, packs_requant, addr_mode, fuses_attention: false }
     }
 
     const fn cv18xx(name: &'static str) -> Chip {
-        Chip { name, family: Family::Cv18xx, fallback: DType::BF16, modes: &[Mode::Int8, Mode::BF16], packs_requant: false, addr_mode: "basic" }
+        Chip { name, family: Family::Cv18xx, fallback: DType::BF16, modes: &[Mode::Int8, Mode::BF16], packs_requant: false, addr_mode: "basic", fuses_attention: false }
     }
 
     /// In which mode a layer runs for which a quantize table asks for another: every float mode means the chip's own

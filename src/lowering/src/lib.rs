@@ -18,6 +18,7 @@ pub mod chip;
 mod cv18xx;
 mod error;
 mod float;
+mod fuse_attention;
 mod integer;
 mod lowered;
 mod lut;

@@ -2,11 +2,13 @@
 
 use crate::chip::{Chip, Family};
 use crate::error::LowerError;
+use crate::fuse_attention;
 use crate::lowered::find_weight;
 use std::collections::HashMap;
 use tpuc_ops::{Node, Op, Program, Source, TensorType, ValueId, top};
 use tpuc_tensor::{Tensor, WeightStore};
 
+/// Attentions become one op where the chip has it ([`fuse_attention`]).
 /// A transposition in front of the right operand of a MatMul becomes an attribute of it where the chip can read it so.
 /// Scale and BatchNorm with constant parameters become depthwise convolutions with 1x1 kernels where the chip computes those
 /// with a multiplier per channel; around one of two dimensions stand reshapes. Layer names, results and everything else
@@ -23,8 +25,15 @@ pub fn top_optimize(program: &Program, weights: &WeightStore, chip: &Chip) -> Re
         Family::Bm1684x => transposed_right(program),
         Family::Bm1684 | Family::Cv18xx => HashMap::new(),
     };
+    let attentions = fuse_attention::attentions(program, chip);
+    let inside = fuse_attention::useless(program, &attentions);
     for (index, node) in program.nodes.iter().enumerate() {
-        if transposed.values().any(|&permute| permute == index) {
+        if inside.contains(&index) || transposed.iter().any(|(product, &permute)| permute == index && !inside.contains(product)) {
+            continue;
+        }
+        if let Some(attention) = attentions.get(&index) {
+            let operands: Vec<ValueId> = attention.operands.iter().map(|&o| if let Some(o) = o { out.value(o) } else { out.program.none() }).collect();
+            out.push_as(node, attention.op.clone().into(), &operands);
             continue;
         }
         if let (Some(&permute), Op::TopMatMul(op)) = (transposed.get(&index), &node.op) {

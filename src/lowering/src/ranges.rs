@@ -6,7 +6,9 @@
 mod arithmetic;
 
 use crate::chip::{Chip, Family};
+use crate::fuse_attention;
 use crate::table::{CalibrationTable, Row, TableError};
+use std::collections::HashSet;
 use tpuc_ops::{Elem, Node, Op, Program, TensorType, ValueId, ValueType, top_binary, top_const, top_unary, tpu_binary, tpu_choice, tpu_structure, tpu_unary};
 
 /// Smallest and largest value that a tensor is meant to represent.
@@ -107,7 +109,7 @@ fn rules(op: &Op, chip: &Chip) -> &'static [Rule] {
         Op::TopSub(_) | Op::TopMul(_) if chip.family != Family::Cv18xx => &[Rule::AllowsNegativePair],
         Op::TopAdd(_) if chip.family == Family::Bm1684x => &[Rule::SumOfProducts],
         Op::TopArg(_) | Op::TopCompareConst(_) | Op::TopDeconv(_) | Op::TopExpand(_) | Op::TopGather(_)
-        | Op::TopGroupNorm(_) | Op::TopInstanceNorm(_) | Op::TopInterp(_) | Op::TopLayerNorm(_) | Op::TopReduce(_) | Op::TopSplit(_) => &[],
+        | Op::TopAttention(_) | Op::TopGroupNorm(_) | Op::TopInstanceNorm(_) | Op::TopInterp(_) | Op::TopLayerNorm(_) | Op::TopReduce(_) | Op::TopSplit(_) => &[],
         top_unary!() | top_binary!() | top_const!() => &[],
         Op::TopAdd(_) | Op::TopBatchNorm(_) | Op::TopClip(_) | Op::TopConv(_) | Op::TopInput(_) | Op::TopMatMul(_) | Op::TopNone(_) | Op::TopScale(_)
         | Op::TopSoftmax(_) | Op::TopWeight(_) => &[],
@@ -138,7 +140,7 @@ fn does_relu(op: &Op) -> bool {
         Op::TopConcat(op) => op.do_relu,
         Op::TopDeconv(op) => op.do_relu,
         Op::TopUpsample(op) => op.do_relu,
-        Op::TopArg(_) | Op::TopCompare(_) | Op::TopCompareConst(_) | Op::TopDepth2Space(_) | Op::TopExpand(_) | Op::TopGather(_) | Op::TopGroupNorm(_)
+        Op::TopArg(_) | Op::TopAttention(_) | Op::TopCompare(_) | Op::TopCompareConst(_) | Op::TopDepth2Space(_) | Op::TopExpand(_) | Op::TopGather(_) | Op::TopGroupNorm(_)
         | Op::TopInstanceNorm(_) | Op::TopInterp(_) | Op::TopLayerNorm(_) | Op::TopPermute(_) | Op::TopReduce(_) | Op::TopReverse(_) | Op::TopSlice(_)
         | Op::TopSplit(_) | Op::TopSqueeze(_) | Op::TopTile(_) | Op::TopUnsqueeze(_) | Op::TopWhere(_) => false,
         Op::TopClip(_) | Op::TopInput(_) | Op::TopNone(_) | Op::TopPad(_) | Op::TopReshape(_) | Op::TopSoftmax(_) | Op::TopWeight(_) => false,
@@ -248,7 +250,9 @@ impl Ranges {
     fn step(&mut self, graph: &Graph, steps: &[(Rule, Step)]) {
         // In the order of the program, each op by its own rule.
         let of = |node: &Node| steps.iter().filter(|s| rules(&node.op, graph.chip).contains(&s.0)).map(|s| s.1).collect::<Vec<Step>>();
-        let list: Vec<(&Node, Step)> = graph.program.nodes.iter().flat_map(|n| of(n).into_iter().map(move |s| (n, s))).collect();
+        let kept = |index: usize, node: &Node| graph.fused.contains(&index) && node.results.iter().all(|&r| self.get(r).is_some());
+        let nodes = graph.program.nodes.iter().enumerate().filter(|&(index, node)| !kept(index, node));
+        let list: Vec<(&Node, Step)> = nodes.flat_map(|(_, n)| of(n).into_iter().map(move |s| (n, s))).collect();
         for _ in 0..=list.len() {
             let changed = list.iter().filter(|(node, apply)| apply(self, graph, node)).count();
             if changed == 0 {
@@ -347,6 +351,8 @@ struct Graph<'a> {
     users: Vec<Vec<usize>>,
     /// How often a value is read; being an output of the network counts.
     uses: Vec<usize>,
+    /// Products with constants inside of what the chip computes as one op, which asks for their own thresholds.
+    fused: HashSet<usize>,
 }
 
 impl<'a> Graph<'a> {
@@ -355,7 +361,7 @@ impl<'a> Graph<'a> {
         for value in program.nodes.iter().flat_map(|n| &n.operands).chain(&program.outputs) {
             uses[value.index()] += 1;
         }
-        Graph { program, chip, users: program.users(), uses }
+        Graph { program, chip, users: program.users(), uses, fused: fuse_attention::scales(program, chip) }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What an op *is*, without MLIR: a struct for every Top and Tpu op (generated from `dialects/*.td`), shape inference and
 //! verification as pure functions, value types, and [`program::Program`], a function as a flat list of ops.
 
+mod attention;
 pub mod attr;
 mod check;
 pub mod choice;
@@ -79,7 +80,7 @@ impl Op {
             Op::TpuPool2D(op) => one(pool::infer(&pool::Window::of_tpu(op), &shapes)),
             Op::TopPad(op) => one(shape::infer_pad(&op.paddings, &op.mode, &shapes)),
             tpu_structure!() => tpu_structure::infer(self, operands),
-            Op::TpuAttention(_) => one(tpu_structure::infer_attention(&shapes)),
+            Op::TopAttention(_) | Op::TpuAttention(_) => one(attention::infer(&shapes)),
             Op::TopReshape(op) => one(shape::infer_reshape(op.shape.as_deref(), op.flatten_start_dim, &shapes)),
             Op::TpuReshape(op) => one(shape::infer_reshape(op.shape.as_deref(), op.flatten_start_dim, &shapes)),
             Op::TopPermute(op) => one(movement::permute(op, &shapes)),
@@ -194,14 +195,8 @@ impl Op {
                 count(operands.first()).saturating_mul(filter * 2 + has_bias(2) + i64::from(op.do_relu))
             }
             tpu_structure!() => tpu_structure::flops(self, operands, results),
-            // Three projections in, one out, and two products of rows with rows.
-            Op::TpuAttention(op) => {
-                let shape = |i: usize| operands.get(i).and_then(ValueType::tensor).map_or(&[][..], |t| &t.shape);
-                let (columns, rows) = (shape(0).last().copied().unwrap_or(1), shape(0).get(1).copied().unwrap_or(1));
-                let lines = count(operands.first()) / columns.max(1);
-                let products = columns.saturating_mul(4).saturating_add(rows.saturating_mul(2));
-                lines.saturating_mul(op.dim).saturating_mul(products).saturating_mul(2)
-            }
+            Op::TpuAttention(op) => attention::flops(op.dim, operands),
+            Op::TopAttention(_) => attention::flops(matmul::last(operands, 3), operands),
             Op::TopPermute(_) | Op::TopSlice(_) | Op::TopSplit(_) | Op::TopConcat(_) | Op::TopSqueeze(_) | Op::TopUnsqueeze(_) | Op::TopTile(_) | Op::TopExpand(_) => 0,
             Op::TopGather(_) | Op::TopDepth2Space(_) => 0,
             Op::TopNone(_) | Op::TopWeight(_) | Op::TopInput(_) | Op::TopPad(_) | Op::TopReshape(_) | Op::TpuReshape(_) | Op::TpuCast(_) => 0,

@@ -4,7 +4,7 @@
 
 use crate::attr::EnumAttribute;
 use crate::types::ValueType;
-use crate::{Op, Operands, top, tpu};
+use crate::{Op, top, tpu};
 
 /// A pattern: structural ops of the Tpu dialect that have a Top form.
 #[macro_export]
@@ -124,41 +124,4 @@ pub(crate) fn verify(op: &Op, operands: &[ValueType], results: &[ValueType]) -> 
 
 pub(crate) fn flops(op: &Op, operands: &[ValueType], results: &[ValueType]) -> i64 {
     formed(op, operands).map_or(0, |(top, operands)| top.flops(operands, results))
-}
-
-/// `[..., M, columns of the output projection]`
-pub(crate) fn infer_attention(operands: &Operands) -> Result<Vec<i64>, String> {
-    let (mut shape, out) = (operands.shape(0)?.to_vec(), operands.shape(9)?);
-    match (shape.as_mut_slice(), out.last()) {
-        ([_, _, last], Some(&columns)) => *last = columns,
-        _ => return Err(format!("expected an input of three dimensions and an output weight, found {shape:?} and {out:?}")),
-    }
-    Ok(shape)
-}
-
-/// Weights of the projections against the input and the size of the head.
-pub(crate) fn verify_attention(op: &tpu::Attention, operands: &[ValueType]) -> Result<(), String> {
-    let shapes = Operands { list: operands };
-    if op.head != 1 {
-        return Err(format!("head is {}, expected 1 (an op a head)", op.head));
-    }
-    if op.dim < 1 {
-        return Err(format!("dim is {}, expected at least 1", op.dim));
-    }
-    for (what, weight, source) in [("queries_weight", 3, 0), ("keys_weight", 5, 1), ("values_weight", 7, 2)] {
-        let source = if operands.get(source).is_some_and(|o| !o.is_none()) { source } else { 0 };
-        let columns = shapes.shape(source)?.last().copied().unwrap_or(1);
-        let found: i64 = shapes.shape(weight)?.iter().product();
-        if columns.checked_mul(op.dim) != Some(found) {
-            return Err(format!("{what} has {found} elements, expected {columns} x {}", op.dim));
-        }
-    }
-    let columns = shapes.shape(9)?.last().copied().unwrap_or(1);
-    for (what, bias, expected) in [("queries_bias", 4, op.dim), ("keys_bias", 6, op.dim), ("values_bias", 8, op.dim), ("out_bias", 10, columns)] {
-        if let Some(found) = operands.get(bias).and_then(ValueType::tensor).map(|t| t.count()).filter(|&c| c != expected) {
-            return Err(format!("{what} has {found} elements, expected {expected}"));
-        }
-    }
-    let found: i64 = shapes.shape(9)?.iter().product();
-    if columns.checked_mul(op.dim) != Some(found) { Err(format!("out_weight has {found} elements, expected {} x {columns}", op.dim)) } else { Ok(()) }
 }

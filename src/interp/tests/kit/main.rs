@@ -110,7 +110,7 @@ fn half_weights(program: &Program, stored: &WeightStore) -> WeightStore {
 /// of a thousand (`spec/lowering.md` section 6).
 #[test]
 fn tensors_of_elementwise_networks_agree() {
-    for case in ["acts", "acts_more", "consts", "maxmin", "mlp_mm", "pools", "shape_lite", "shape_mix", "yolo_head"] {
+    for case in ["acts", "acts_more", "consts", "maxmin", "mlp_mm", "pools", "shape_lite", "shape_mix", "transformer", "yolo_head"] {
         let Some(folder) = kit(case) else { return };
         for mode in ["int8_sym", "f16", "bf16"] {
             let stem = format!("{case}_bm1684x_{mode}_tpu");

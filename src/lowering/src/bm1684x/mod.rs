@@ -4,6 +4,7 @@
 //! section 4 has the arithmetic.
 
 mod add;
+mod attention;
 pub(crate) mod binary;
 pub(crate) mod choice;
 pub(crate) mod constant;
@@ -28,7 +29,11 @@ use tpuc_tensor::DType;
 pub(crate) fn lower(context: &OpContext) -> Result<Lowered, LowerError> {
     match context.mode {
         Mode::Int8 => lower_int8(context),
-        _ => float::lower(context, float_type(context.op, context.mode)),
+        mode => match context.op {
+            // The chip has no form in f32.
+            Op::TopAttention(op) => attention::float(context, op, if mode == Mode::BF16 { DType::BF16 } else { DType::F16 }),
+            op => float::lower(context, float_type(op, mode)),
+        },
     }
 }
 
@@ -50,6 +55,7 @@ fn lower_int8(context: &OpContext) -> Result<Lowered, LowerError> {
     match context.op {
         Op::TopConv(op) => conv::int8(context, op),
         Op::TopMatMul(op) => matmul::int8(context, op),
+        Op::TopAttention(op) => attention::int8(context, op),
         Op::TopAdd(op) => add::int8(context, op),
         Op::TopAvgPool(op) => pool::average_int8(context, op),
         Op::TopMaxPool(op) => pool::max_int8(context, op),

@@ -81,7 +81,7 @@ fn assert_same(ours: &Program, reference: &Module, but: &[&str]) {
 #[test]
 fn networks_lower_to_half_floats_as_the_reference_lowers_them() {
     for (mode, suffix) in [(Mode::F16, "f16"), (Mode::BF16, "bf16")] {
-        for name in ["cnn_res", "mbv2_tiny", "acts", "acts_more", "consts", "maxmin", "mlp_mm", "pools", "shape_lite", "shape_mix", "yolo_head"] {
+        for name in ["cnn_res", "mbv2_tiny", "acts", "acts_more", "consts", "maxmin", "mlp_mm", "pools", "shape_lite", "shape_mix", "transformer", "yolo_head"] {
             let file = |suffix: &str| format!("kit/{name}/{name}{suffix}");
             let Some(top) = module(&file(".mlir")) else { return };
             let weights = WeightStore::load(&shared(&file("_top_f32_all_weight.npz")).unwrap()).unwrap();
@@ -107,7 +107,7 @@ fn networks_lower_to_half_floats_as_the_reference_lowers_them() {
 
 #[test]
 fn networks_lower_as_the_reference_lowers_them() {
-    for name in ["cnn_res", "mbv2_tiny", "acts", "acts_more", "consts", "mlp_mm", "pools", "shape_lite", "shape_mix", "yolo_head"] {
+    for name in ["cnn_res", "mbv2_tiny", "acts", "acts_more", "consts", "mlp_mm", "pools", "shape_lite", "shape_mix", "transformer", "yolo_head"] {
         let file = |suffix: &str| format!("kit/{name}/{name}{suffix}");
         let Some(top) = module(&file(".mlir")) else { return };
         let weights = WeightStore::load(&shared(&file("_top_f32_all_weight.npz")).unwrap()).unwrap();
