@@ -214,7 +214,7 @@ pub(super) fn int8(context: &OpContext, op: &top::Attention) -> Result<Lowered, 
         operands.push(out[head as usize].clone());
         operands.push(out_bias.clone().filter(|_| head == 0).unwrap_or(OperandRef::None));
         operands.push(mask(&parts, &mut lowered));
-        let table = (0..256).map(|d| (-scales.scaled * f64::from(d)).exp() as f32).collect();
+        let table = (0..256).map(|d| (-f64::from(scales.scaled as f32) * f64::from(d)).exp() as f32).collect();
         operands.push(lowered.weight(weight(format!("{}_table", parts.name(head)), &[1, 1, 1, 256], Data::F32(table))));
         let attention = tpu::Attention { quant_param, scale: scales.probability, head: 1, dim: parts.dim, has_bias: parts.has_bias(head), relu_limit: Some(-1.0), ..Default::default() };
         let result = lowered.push(attention, operands, parts.name(head), sums_type.clone());
