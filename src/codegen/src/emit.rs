@@ -361,6 +361,12 @@ impl Emitter {
         self.arithmetic(ArFunction::Add, &result, Operand::Tensor(tensor(&input)), Some(addend), None);
     }
 
+    /// i16 result = constant - input, of i8 elements.
+    pub fn subtract_from(&mut self, constant: i8, input: Local, result: Local) {
+        let constant = Operand::Const { bits: u32::from(constant as u8), dtype: IsaType::I8 };
+        self.arithmetic(ArFunction::Sub, &result, constant, Some(Operand::Tensor(tensor(&input))), None);
+    }
+
     pub fn subtract_wrapping(&mut self, a: Local, b: Local, result: Local) {
         self.arithmetic(ArFunction::Sub, &result, Operand::Tensor(tensor(&a)), Some(Operand::Tensor(tensor(&b))), None);
     }
@@ -431,17 +437,25 @@ impl Emitter {
     }
 
     pub fn requant_channels(&mut self, sums: Local, records: u64, result: Local) {
-        self.requant(&sums, QuantParams::IntTable(records as u32), &result);
+        self.requant(&sums, QuantParams::IntTable(records as u32), &result, Rounding::HalfUp);
     }
 
     pub fn requant_constant(&mut self, sums: Local, multiplier: i64, rshift: i64, result: Local) -> Result<(), String> {
         let multiplier = i32::try_from(multiplier).map_err(|_| format!("multiplier {multiplier} is beyond 32 bits"))?;
         let shift = i8::try_from(-rshift).map_err(|_| format!("shift {rshift} is beyond 8 bits"))?;
-        self.requant(&sums, QuantParams::Int { multiplier, shift, zero_point: 0 }, &result);
+        self.requant(&sums, QuantParams::Int { multiplier, shift, zero_point: 0 }, &result, Rounding::HalfUp);
         Ok(())
     }
 
-    fn requant(&mut self, sums: &Local, params: QuantParams, result: &Local) {
+    /// As [`Emitter::requant_constant`], halves away from zero.
+    pub fn requant_half_away(&mut self, sums: Local, multiplier: i64, rshift: i64, result: Local) -> Result<(), String> {
+        let multiplier = i32::try_from(multiplier).map_err(|_| format!("multiplier {multiplier} is beyond 32 bits"))?;
+        let shift = i8::try_from(-rshift).map_err(|_| format!("shift {rshift} is beyond 8 bits"))?;
+        self.requant(&sums, QuantParams::Int { multiplier, shift, zero_point: 0 }, &result, Rounding::HalfAwayFromZero);
+        Ok(())
+    }
+
+    fn requant(&mut self, sums: &Local, params: QuantParams, result: &Local, rounding: Rounding) {
         self.tiu(Tiu::Rq(Rq {
             shape: shape_of(sums),
             result_addr: result.offset as u32,
@@ -449,7 +463,7 @@ impl Emitter {
             input_addr: sums.offset as u32,
             input: isa_type(sums.dtype),
             params,
-            rounding: Rounding::HalfUp,
+            rounding,
         }));
     }
 

@@ -6,6 +6,7 @@
 //! bmodel and [`report`] the cycles per layer.
 
 mod active;
+mod attention;
 mod broadcast;
 mod cast;
 mod container;
@@ -31,6 +32,7 @@ mod report;
 mod requant;
 mod resize;
 mod softmax;
+mod sums;
 mod tile;
 
 pub use container::Compiled;
@@ -108,6 +110,8 @@ impl Context<'_> {
             Op::TpuReduce(op) => reduce::generate(self, index, op),
             Op::TpuLayerNorm(_) | Op::TpuGroupNorm(_) | Op::TpuInstanceNorm(_) => norm::generate(self, index),
             Op::TpuInterp(op) => resize::generate(self, index, op),
+            Op::TpuAttention(op) => attention::generate(self, index, op),
+            _ if sums::is_of_sums(program, index) => sums::generate(self, index),
             _ if self.is_float_node(index) => float::generate(self, index),
             Op::TpuAdd(op) => elementwise::generate_add(self, index, op),
             Op::TpuRelu(op) => elementwise::generate_relu(self, index, op),
@@ -205,6 +209,8 @@ fn check_supported(program: &Program) -> Result<(), CodegenError> {
             Op::TpuLayerNorm(_) | Op::TpuGroupNorm(_) | Op::TpuInstanceNorm(_) if float => one_kind().or_else(|| norm::refuse(program, index)),
             Op::TpuInterp(_) if float => one_kind().or_else(|| resize::refuse(program, index)),
             Op::TpuReduce(_) | Op::TpuInterp(_) => Some("of integers".into()),
+            Op::TpuAttention(op) => attention::refuse(program, index, op),
+            _ if sums::is_of_sums(program, index) => sums::refuse(program, index),
             _ if float => float::refuse(program, index),
             Op::TpuAdd(_) => elementwise::refuse_add(program, index),
             Op::TpuRelu(_) => one_kind(),

@@ -47,31 +47,43 @@ pub fn generate(context: &mut Context, node: usize, op: &tpu::Softmax) -> Result
     let ty = context.ty(input)?.clone();
     let (dtype, [outer, length, inner]) = (ty.elem.storage(), extents(op, &ty)?);
     let (x_at, y_at) = (context.placement.offset(input)?, context.placement.offset(result)?);
-    let mut factorial = 1f64;
-    let series: Vec<u8> = (0..TERMS).flat_map(|n| { factorial *= n.max(1) as f64; ((1.0 / factorial) as f32).to_le_bytes() }).collect();
-    let series_at = context.coeff.add(series);
     // Lanes along the inner positions; along the outer ones where there is but one inner.
     let (repeats, positions, lane_stride, step) = if inner == 1 { (1, outer, length, 1) } else { (outer, inner, 1, inner) };
     for repeat in 0..repeats {
         for (first, lanes) in steps(positions, LANES) {
             let ddr = |at: u64| Ddr::context(at + (repeat * length * inner + first * lane_stride) * dtype.size() as u64, [0, lane_stride, step, 1]);
             let mut arena = Arena::new(0, LANE_BYTES);
-            let series = arena.tensor([1, LANES, 1, TERMS as u64], DType::F32)?;
-            context.emit.load(series, Ddr::coefficients(series_at, [0, 0, 0, 1]));
+            let series = load_series(context, &mut arena)?;
             let x = load_f32(context, &mut arena, [1, lanes, length, 1], dtype, ddr(x_at))?;
-            let column = Window { kernel: [length, 1], strides: [1, 1], pads: [0; 4], dilations: [1, 1] };
-            let single = arena.tensor([1, lanes, 1, 1], DType::F32)?;
-            context.emit.max_pool(x, single, column);
-            context.emit.binary_float(Arithmetic::Sub, x, spread(single, x.shape), x);
             if op.beta != 1.0 {
                 context.emit.multiply_float(x, op.beta as f32, x);
             }
-            let y = exponential(context, &mut arena, x, series)?;
-            context.emit.sum_pool_f32(y, single, column);
-            context.emit.divide(y, spread(single, x.shape), x);
+            normalize(context, &mut arena, x, series)?;
             store_f32(context, &mut arena, x, dtype, ddr(y_at))?;
         }
     }
+    Ok(())
+}
+
+/// The terms of the series of exp on every lane.
+pub(crate) fn load_series(context: &mut Context, arena: &mut Arena) -> Result<Local, String> {
+    let mut factorial = 1f64;
+    let series: Vec<u8> = (0..TERMS).flat_map(|n| { factorial *= n.max(1) as f64; ((1.0 / factorial) as f32).to_le_bytes() }).collect();
+    let at = context.coeff.add(series);
+    let local = arena.tensor([1, LANES, 1, TERMS as u64], DType::F32)?;
+    context.emit.load(local, Ddr::coefficients(at, [0, 0, 0, 1]));
+    Ok(local)
+}
+
+/// Softmax along H of f32 elements, in place.
+pub(crate) fn normalize(context: &mut Context, arena: &mut Arena, x: Local, series: Local) -> Result<(), String> {
+    let column = Window { kernel: [x.shape[2], 1], strides: [1, 1], pads: [0; 4], dilations: [1, 1] };
+    let single = arena.tensor([1, x.shape[1], 1, 1], DType::F32)?;
+    context.emit.max_pool(x, single, column);
+    context.emit.binary_float(Arithmetic::Sub, x, spread(single, x.shape), x);
+    let y = exponential(context, arena, x, series)?;
+    context.emit.sum_pool_f32(y, single, column);
+    context.emit.divide(y, spread(single, x.shape), x);
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! INT8 softmax over the channels through a table of exponentials: positions on the lanes, channels along H.
 
-mod float;
+pub(crate) mod float;
 
 use crate::Context;
 use crate::conv::steps;
@@ -77,7 +77,7 @@ pub fn generate(context: &mut Context, node: usize, op: &tpu::Softmax) -> Result
 }
 
 /// One element a channel, read as if it filled the whole channel.
-fn spread(one: Local, shape: [u64; 4]) -> Local {
+pub(crate) fn spread(one: Local, shape: [u64; 4]) -> Local {
     let block = (64 / one.dtype.size()) as u32;
     one.with_shape(shape).with_layout(Layout::Free([0, block, 0, 0]))
 }

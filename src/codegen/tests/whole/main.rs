@@ -5,6 +5,7 @@
 mod active;
 mod deconv;
 mod floats;
+mod attention;
 mod kit;
 mod movement;
 mod network;

@@ -25,7 +25,7 @@ const NETWORKS: &[(&str, &[Chip])] = &[
     ("transformer", &[Chip::BM1684, Chip::CV183X]),
     ("pools", &[Chip::BM1688]),
     ("shape_lite", &[Chip::BM1688]),
-    ("shape_mix", &[Chip::BM1688]),
+    ("shape_mix", &[Chip::BM1688, Chip::BM1684]),
     ("transformer", &[Chip::BM1688]),
     ("yolo_head", &[Chip::BM1688]),
 ];
