@@ -1,5 +1,6 @@
 //! Structural ops as the Tpu dialect has them, of whatever element type: what the rules of all chips share.
 
+use crate::chip::Family;
 use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext, OperandRef};
 use crate::parts::padding_mode;
@@ -15,6 +16,8 @@ pub(crate) fn moved(context: &OpContext) -> Result<Option<Op>, LowerError> {
             let op = op.clone();
             tpu::Slice { offset: op.offset, steps: op.steps, ends: op.ends, axes: op.axes, hasparamConvert_axes: op.hasparamConvert_axes }.into()
         }
+        // A view like others there, whose shape is that of its type.
+        Op::TopSqueeze(_) if context.chip.family == Family::Bm1684 => tpu::Reshape { shape: Some(vec![]), flatten_start_dim: -1 }.into(),
         Op::TopSqueeze(op) => tpu::Squeeze { axes: op.axes.clone(), is_scalar: Some(op.is_scalar) }.into(),
         Op::TopUnsqueeze(op) => tpu::Unsqueeze { axes: op.axes.clone() }.into(),
         Op::TopTile(op) => tpu::Tile { tile: op.tile.clone().ok_or_else(|| context.unsupported("needs its counts as an attribute"))? }.into(),
