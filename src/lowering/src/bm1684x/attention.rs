@@ -45,7 +45,7 @@ impl<'a> Parts<'a> {
                 return Err(context.unsupported(format!("operand {index} is not a weight")));
             }
             constants.push(match values {
-                Some(values) => Some(Matrix { name: context.operands[index].name.clone(), shape: context.tensor(index)?.shape.clone(), values }),
+                Some(values) => Some(Matrix { name: context.operands[index].name.clone(), shape: context.tensor(index)?.shape.clone(), values: values.into_owned() }),
                 None => None,
             });
         }
@@ -116,7 +116,7 @@ pub(super) fn float(context: &OpContext, op: &top::Attention, dtype: DType) -> R
         for (source, read) in SOURCES.into_iter().zip(reads) {
             operands.push(if read { operand(context, &mut lowered, source, dtype)? } else { OperandRef::None });
         }
-        let mut constant = |matrix: Option<Matrix>| matrix.map_or(OperandRef::None, |m| lowered.weight(float_weight(&m.name, &m.shape, m.values, dtype)));
+        let mut constant = |matrix: Option<Matrix>| matrix.map_or(OperandRef::None, |m| lowered.weight(float_weight(&m.name, &m.shape, &m.values, dtype)));
         for (weight, bias) in PROJECTIONS {
             operands.push(constant(parts.columns(weight, head, "weight")?));
             operands.push(constant(parts.columns(bias, head, "bias")?));
