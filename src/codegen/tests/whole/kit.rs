@@ -46,8 +46,10 @@ const LACKING: &[(&str, &str, &str)] = &[];
 
 /// The part of the largest magnitude that results may be off the interpreter's (docs/numerics.md). Of INT8 a probability or a
 /// result of an op in floats may be a step away, and layers behind it (the transformer) some steps.
-fn tolerance(mode: Mode) -> f32 {
+fn tolerance(net: &str, mode: Mode) -> f32 {
     match mode {
+        // Attentions have no form in f32.
+        Mode::F32 if net == "transformer" => 4e-3,
         Mode::F32 => 5e-5,
         Mode::F16 => 4e-3,
         Mode::BF16 => 3e-2,
@@ -72,7 +74,7 @@ fn kit_networks_become_bmodels() {
                     let (found, wanted) = (network.simulated(every_mode || mode == Mode::Int8), network.interpreted());
                     let off = found.iter().zip(&wanted).fold(0f32, |m, (f, w)| m.max(distance(&f.to_f32(), &w.to_f32())));
                     println!("{net} {mode}: at most {off} of the peak");
-                    assert!(off <= tolerance(mode), "{net} {mode}: off by {off} of the peak");
+                    assert!(off <= tolerance(net, mode), "{net} {mode}: off by {off} of the peak");
                 }
             }
         }
