@@ -7,6 +7,7 @@ use crate::Context;
 use crate::elementwise::flat_steps;
 use crate::float::{load_f32, store_f32};
 use crate::local::half;
+use tpuc_kernels::cast::HalfFloat;
 use tpuc_ops::{Program, TensorType, tpu};
 use tpuc_tensor::DType;
 
@@ -21,6 +22,15 @@ pub fn refuse(program: &Program, node: usize) -> Option<String> {
     let known = |ty: &TensorType| crate::is_float(ty) || crate::is_int8(ty);
     let same_integers = crate::is_int8(from) && crate::is_int8(to);
     if known(from) && known(to) && !same_integers { None } else { Some(format!("from {} to {}", from.elem.storage(), to.elem.storage())) }
+}
+
+/// `1 / scale` in the float type that is multiplied by it.
+fn reciprocal(scale: f64, dtype: DType) -> f32 {
+    match dtype {
+        DType::F16 => HalfFloat::F16.reciprocal(scale),
+        DType::BF16 => HalfFloat::BF16.reciprocal(scale),
+        _ => (1.0 / scale) as f32,
+    }
 }
 
 /// A constant as the float type holds it.
@@ -53,7 +63,7 @@ pub fn generate(context: &mut Context, node: usize, op: &tpu::Cast) -> Result<()
             }
             (true, false) => {
                 let mut x = load_f32(context, &mut arena, step.shape(), from, source)?;
-                context.emit.multiply_float(x, rounded((1.0 / scale(&y_type)) as f32, from), x);
+                context.emit.multiply_float(x, reciprocal(scale(&y_type), from), x);
                 if from != DType::F32 {
                     let product = arena.tensor(step.shape(), from)?;
                     context.emit.cast_exact(x, product);

@@ -21,6 +21,15 @@ impl HalfFloat {
         }
     }
 
+    /// `1 / scale`, and the largest value of the type for scales so small that this would be infinite: zeros shall stay zeros.
+    pub fn reciprocal(self, scale: f64) -> f32 {
+        let largest = match self {
+            HalfFloat::F16 => f16::MAX.to_f32(),
+            HalfFloat::BF16 => bf16::MAX.to_f32(),
+        };
+        self.round((1.0 / scale) as f32).min(largest)
+    }
+
     /// Rounds every element.
     pub fn round_slice(self, values: &mut [f32]) {
         threads::for_parts(values, 1, |_, part| match self {
@@ -55,7 +64,7 @@ vectorized! {
 /// product is rounded to an integer.
 pub fn quantize_half(x: &[f32], half: HalfFloat, scale: f64, y: IntsMut<'_>) -> Result<(), KernelError> {
     expect_length("results of a cast", x.len(), y.len())?;
-    let factor = half.round((1.0 / scale) as f32);
+    let factor = half.reciprocal(scale);
     let mut products: Vec<f32> = x.iter().map(|x| x * factor).collect();
     half.round_slice(&mut products);
     quantize(&products, 1.0, y)
@@ -82,7 +91,7 @@ pub fn quantize_even(x: &[f32], scale: f64, y: IntsMut<'_>) -> Result<(), Kernel
 /// As [`quantize_half`], halves to even; the elements are rounded to `half` too.
 pub fn quantize_half_even(x: &[f32], half: HalfFloat, scale: f64, y: IntsMut<'_>) -> Result<(), KernelError> {
     expect_length("results of a cast", x.len(), y.len())?;
-    let factor = half.round((1.0 / scale) as f32);
+    let factor = half.reciprocal(scale);
     let mut products = x.to_vec();
     half.round_slice(&mut products);
     products.iter_mut().for_each(|x| *x *= factor);
@@ -156,6 +165,13 @@ vectorized! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn zeros_stay_zeros_whatever_the_scale() {
+        let mut y = [1i8; 3];
+        quantize_half(&[0.0, 1e-4, 1.0], HalfFloat::F16, 7.9e-8, IntsMut::I8(&mut y)).unwrap();
+        assert_eq!(y, [0, 7, 127]);
+    }
 
     #[test]
     fn half_floats_round_to_even_in_pieces_as_alone() {
