@@ -87,7 +87,9 @@ impl Case<'_> {
                 (None, Some((low, high))) => {
                     let dtype = from.storage();
                     let x = if cv { half(dtype, x as f32) } else { x as f32 };
-                    let product = half(dtype, x * half(dtype, (1.0 / to.scale().expect("a scale")) as f32));
+                    // Where the type has no such reciprocal, its largest value stands for it.
+                    let factor = half(dtype, (1.0 / to.scale().expect("a scale")) as f32);
+                    let product = half(dtype, x * if factor.is_infinite() { f16::MAX.to_f32() } else { factor });
                     let whole = if cv { product.round_ties_even() } else { product.round() };
                     // NaN is the lowest.
                     f64::from(whole).max(low).min(high)
