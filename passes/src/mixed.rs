@@ -128,6 +128,42 @@ impl Words<'_> {
     }
 }
 
+/// The [`Comparison`] that a pass's options ask for; they go by the same names in every search.
+macro_rules! comparison {
+    ($options:expr, $program:expr, $samples:expr) => {
+        $crate::mixed::Words {
+            chip: &$options.chip,
+            fp_type: &$options.fp_type,
+            layers: &$options.global_compare_layers,
+            inference_num: $samples,
+            post_process: &$options.post_process,
+            post_process_timeout: $options.post_process_timeout,
+            memory: &$options.memory,
+            threads: $options.threads,
+        }
+        .comparison($program)
+    };
+}
+pub(crate) use comparison;
+
+/// The calibration that the options of a pass ask for.
+macro_rules! request {
+    ($options:expr, $threads:expr) => {
+        tpuc_quant::Request {
+            dataset: (&$options.dataset).into(),
+            data_list: (&$options.data_list).into(),
+            tune_list: (&$options.tune_list).into(),
+            debug: tpuc_quant::DebugCommand::parse(&$options.debug_cmd).map_err(|e| format!("option debug-cmd: {e}"))?,
+            input_num: $crate::mixed::count("input-num", $options.input_num, 0)?,
+            tune_num: $crate::mixed::count("tune-num", $options.tune_num, 0)?,
+            histogram_bins: $crate::mixed::count("histogram-bin-num", $options.histogram_bin_num, 2)?,
+            threads: $threads,
+            ..Default::default()
+        }
+    };
+}
+pub(crate) use request;
+
 /// A number that an option gives, at least `least`.
 pub(crate) fn count(option: &str, value: i64, least: usize) -> Result<usize, String> {
     usize::try_from(value).ok().filter(|&v| v >= least).ok_or_else(|| format!("option {option}: {value} should be at least {least}"))

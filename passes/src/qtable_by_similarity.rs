@@ -1,7 +1,7 @@
 //! `qtable-by-similarity`: from the inputs on, layers that are far from the float network become float with those that read them.
 
 use crate::QtableBySimilarityOptions;
-use crate::mixed::{Subject, Words, check_no_modes, rows};
+use crate::mixed::{Subject, comparison, check_no_modes, rows};
 use crate::samples::SampleChoice;
 use tpuc_dialects::pass::PassModule;
 use tpuc_quant::search::check_cos;
@@ -11,17 +11,7 @@ use tpuc_quant::search::walk::{WalkOptions, run_qtable};
 pub fn run(module: &PassModule, options: &QtableBySimilarityOptions) -> Result<(), String> {
     let program = module.program().map_err(crate::text)?;
     let weights = module.weights().map_err(crate::text)?;
-    let words = Words {
-        chip: &options.chip,
-        fp_type: &options.fp_type,
-        layers: &options.global_compare_layers,
-        inference_num: options.input_num,
-        post_process: &options.post_process,
-        post_process_timeout: options.post_process_timeout,
-        memory: &options.memory,
-        threads: options.threads,
-    };
-    let comparison = words.comparison(&program)?;
+    let comparison = comparison!(options, &program, options.input_num)?;
     for (name, value) in [("expected-cos", options.expected_cos), ("min-layer-cos", options.min_layer_cos)] {
         check_cos(name, value).map_err(|e| format!("option {e}"))?;
     }

@@ -3,8 +3,8 @@
 //! The modes become the attribute `quantize_mode`, the thresholds ranges in the result types.
 
 use crate::SearchQtableOptions;
-use crate::mixed::{Comparison, Subject, Words, count, modes};
-use std::path::{Path, PathBuf};
+use crate::mixed::{Subject, comparison, count, modes, request};
+use std::path::Path;
 use tpuc_dialects::pass::PassModule;
 use tpuc_lowering::{Mode, QuantizeRow, QuantizeTable};
 use tpuc_ops::Program;
@@ -12,22 +12,11 @@ use tpuc_quant::search::check_cos;
 use tpuc_quant::search::journal::Journal;
 use tpuc_quant::search::qtable::{QtableOptions, search_qtable};
 use tpuc_quant::search::tables::{methods, tuned};
-use tpuc_quant::{DebugCommand, Request};
 
 pub fn run(module: &PassModule, options: &SearchQtableOptions) -> Result<(), String> {
     let program = module.program().map_err(crate::text)?;
     let weights = module.weights().map_err(crate::text)?;
-    let words = Words {
-        chip: &options.chip,
-        fp_type: &options.fp_type,
-        layers: &options.global_compare_layers,
-        inference_num: options.inference_num,
-        post_process: &options.post_process,
-        post_process_timeout: options.post_process_timeout,
-        memory: &options.memory,
-        threads: options.threads,
-    };
-    let mut comparison = words.comparison(&program)?;
+    let mut comparison = comparison!(options, &program, options.inference_num)?;
     let names = methods(&options.quantize_method_list).map_err(|e| format!("option quantize-method-list: {e}"))?;
     check_cos("expected-cos", options.expected_cos).map_err(|e| format!("option {e}"))?;
     comparison.fixed = fixed(&program, options)?;
@@ -38,27 +27,13 @@ pub fn run(module: &PassModule, options: &SearchQtableOptions) -> Result<(), Str
         screening: options.op_type_screening,
         fixed: comparison.fixed.clone(),
     };
-    let session = crate::calibrate::open(&program, &weights, request(options, &comparison)?)?;
+    let session = crate::calibrate::open(&program, &weights, request!(options, comparison.threads))?;
     let (tables, _) = tuned(&session, &names, &|done, what| crate::tell_progress(done * 0.2, what)).map_err(crate::text)?;
     let tables: Vec<_> = tables.into_iter().map(|t| t.table).collect();
     let subject = Subject { program: &program, weights: &weights, mlir: &program.name };
     let found = comparison.search(subject, session.loader(), Journal::in_memory(), &|_| (), |trials| search_qtable(trials, &tables, &search)).map_err(crate::text)?;
     crate::mixed::say("search-qtable", &program, &found, options.quiet);
     module.set_program(&comparison.annotated(&program, &found)?).map_err(crate::text)
-}
-
-fn request(options: &SearchQtableOptions, comparison: &Comparison) -> Result<Request, String> {
-    Ok(Request {
-        dataset: PathBuf::from(&options.dataset),
-        data_list: PathBuf::from(&options.data_list),
-        tune_list: PathBuf::from(&options.tune_list),
-        debug: DebugCommand::parse(&options.debug_cmd).map_err(|e| format!("option debug-cmd: {e}"))?,
-        input_num: count("input-num", options.input_num, 0)?,
-        tune_num: count("tune-num", options.tune_num, 0)?,
-        histogram_bins: count("histogram-bin-num", options.histogram_bin_num, 2)?,
-        threads: comparison.threads,
-        ..Request::default()
-    })
 }
 
 /// The modes that stay: those of the ops, and those of a table.

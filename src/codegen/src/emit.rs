@@ -516,31 +516,26 @@ impl Emitter {
 
     /// The polynomial of f32 coefficients that lie in every lane, lowest order first.
     pub fn taylor(&mut self, x: Local, coefficients: Local, terms: usize, result: Local) {
-        self.tiu(Tiu::Sfu(Sfu {
-            function: SfuFunction::Taylor,
-            shape: shape_of(&x),
-            result_addr: result.offset as u32,
-            result_precision: Precision::F32,
-            source_addr: x.offset as u32,
-            source_precision: Precision::F32,
-            table_addr: coefficients.offset as u32,
-            terms: terms as u32,
-            iterations: 0,
-        }));
+        self.sfu(SfuFunction::Taylor, x, (coefficients.offset as u32, terms as u32), 0, result);
     }
 
     /// 1 / sqrt(x) of f32.
     pub fn reciprocal_root(&mut self, x: Local, result: Local) {
+        self.sfu(SfuFunction::Rsqrt, x, (0, 0), 3, result);
+    }
+
+    /// A function of f32 by the special function unit. `table`: where coefficients lie, and how many.
+    fn sfu(&mut self, function: SfuFunction, x: Local, (table_addr, terms): (u32, u32), iterations: u8, result: Local) {
         self.tiu(Tiu::Sfu(Sfu {
-            function: SfuFunction::Rsqrt,
+            function,
             shape: shape_of(&x),
             result_addr: result.offset as u32,
             result_precision: Precision::F32,
             source_addr: x.offset as u32,
             source_precision: Precision::F32,
-            table_addr: 0,
-            terms: 0,
-            iterations: 3,
+            table_addr,
+            terms,
+            iterations,
         }));
     }
 

@@ -6,6 +6,7 @@ use crate::emit::{Arithmetic as A, Ddr, Emitter, Window};
 use crate::float::{load_f32, store_f32};
 use crate::local::{LANE_BYTES, LANES, Local, half};
 use crate::place::Place;
+use tpuc_kernels::reduce::Reduction;
 use tpuc_ops::{Program, top, tpu};
 use tpuc_tensor::DType;
 
@@ -14,28 +15,8 @@ const MOST_FACTORS: u64 = 64;
 /// Elements that are reduced at once.
 const RUN: u64 = 8 << 10;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    Mean,
-    Sum,
-    Max,
-    Min,
-    Prod,
-    L1,
-    L2,
-}
-
-fn mode(op: &tpu::Reduce) -> Result<Mode, String> {
-    Ok(match op.mode.as_str() {
-        "ReduceMean" => Mode::Mean,
-        "ReduceSum" => Mode::Sum,
-        "ReduceMax" => Mode::Max,
-        "ReduceMin" => Mode::Min,
-        "ReduceProd" => Mode::Prod,
-        "ReduceL1" => Mode::L1,
-        "ReduceL2" => Mode::L2,
-        other => return Err(format!("unknown mode '{other}'")),
-    })
+fn mode(op: &tpu::Reduce) -> Result<Reduction, String> {
+    Reduction::of_mode(&op.mode).ok_or_else(|| format!("unknown mode '{}'", op.mode))
 }
 
 /// Positions in front of what goes, elements that go, positions behind.
@@ -57,7 +38,7 @@ pub fn refuse(program: &Program, node: usize, op: &tpu::Reduce) -> Option<String
     }
     match (mode(op), extents(op, &ty.shape)) {
         (Err(reason), _) | (_, Err(reason)) => Some(reason),
-        (Ok(Mode::Prod), Ok([_, length, _])) if length > MOST_FACTORS => Some(format!("a product of {length} elements")),
+        (Ok(Reduction::Prod), Ok([_, length, _])) if length > MOST_FACTORS => Some(format!("a product of {length} elements")),
         _ => None,
     }
 }
@@ -100,35 +81,35 @@ pub fn generate(context: &mut Context, node: usize, op: &tpu::Reduce) -> Result<
     Ok(())
 }
 
-fn combining(mode: Mode) -> A {
+fn combining(mode: Reduction) -> A {
     match mode {
-        Mode::Mean | Mode::Sum | Mode::L1 | Mode::L2 => A::Add,
+        Reduction::Mean | Reduction::Sum | Reduction::L1 | Reduction::L2 => A::Add,
         // A minimum is kept with the other sign.
-        Mode::Max | Mode::Min => A::Max,
-        Mode::Prod => A::Mul,
+        Reduction::Max | Reduction::Min => A::Max,
+        Reduction::Prod => A::Mul,
     }
 }
 
 /// One number for each lane; `x` is lost.
-fn reduce(emit: &mut Emitter, mode: Mode, x: Local, scratch: Local, y: Local) {
+fn reduce(emit: &mut Emitter, mode: Reduction, x: Local, scratch: Local, y: Local) {
     let window = column(x.shape[2]);
     match mode {
-        Mode::Mean | Mode::Sum => emit.sum_pool_f32(x, y, window),
-        Mode::L1 => {
+        Reduction::Mean | Reduction::Sum => emit.sum_pool_f32(x, y, window),
+        Reduction::L1 => {
             emit.multiply_float(x, -1.0, scratch);
             emit.binary_float(A::Max, x, scratch, x);
             emit.sum_pool_f32(x, y, window);
         }
-        Mode::L2 => {
+        Reduction::L2 => {
             emit.binary_float(A::Mul, x, x, x);
             emit.sum_pool_f32(x, y, window);
         }
-        Mode::Max => emit.max_pool(x, y, window),
-        Mode::Min => {
+        Reduction::Max => emit.max_pool(x, y, window),
+        Reduction::Min => {
             emit.multiply_float(x, -1.0, scratch);
             emit.max_pool(scratch, y, window);
         }
-        Mode::Prod => {
+        Reduction::Prod => {
             emit.copy_local(x.part([0; 4], y.shape), y);
             for row in 1..x.shape[2] {
                 emit.binary_float(A::Mul, y, x.part([0, 0, row, 0], y.shape), y);
@@ -138,15 +119,15 @@ fn reduce(emit: &mut Emitter, mode: Mode, x: Local, scratch: Local, y: Local) {
 }
 
 /// What is done to the reduction of all elements, in place.
-fn finish(emit: &mut Emitter, mode: Mode, length: u64, dtype: DType, y: Local, scratch: Local) {
+fn finish(emit: &mut Emitter, mode: Reduction, length: u64, dtype: DType, y: Local, scratch: Local) {
     match mode {
         // The reciprocal of a count is a constant of the tensor's type.
-        Mode::Mean => emit.multiply_float(y, crate::cast::rounded(1.0 / length as f32, dtype), y),
-        Mode::Min => emit.multiply_float(y, -1.0, y),
-        Mode::L2 => {
+        Reduction::Mean => emit.multiply_float(y, crate::cast::rounded(1.0 / length as f32, dtype), y),
+        Reduction::Min => emit.multiply_float(y, -1.0, y),
+        Reduction::L2 => {
             emit.reciprocal_root(y, scratch);
             emit.binary_float(A::Mul, y, scratch, y);
         }
-        Mode::Sum | Mode::Max | Mode::Prod | Mode::L1 => {}
+        Reduction::Sum | Reduction::Max | Reduction::Prod | Reduction::L1 => {}
     }
 }

@@ -13,16 +13,7 @@ pub(crate) fn prepare_reduce(op: &top::Reduce, request: &Request<'_>) -> Result<
     if !request.is_float(&[0])? {
         return Err(request.unsupported("of a float network needs f32 tensors"));
     }
-    let reduction = match op.mode.as_str() {
-        "ReduceMean" => Reduction::Mean,
-        "ReduceSum" => Reduction::Sum,
-        "ReduceMax" => Reduction::Max,
-        "ReduceMin" => Reduction::Min,
-        "ReduceProd" => Reduction::Prod,
-        "ReduceL1" => Reduction::L1,
-        "ReduceL2" => Reduction::L2,
-        other => return Err(request.unsupported(format!("has unknown mode '{other}'"))),
-    };
+    let reduction = Reduction::of_mode(&op.mode).ok_or_else(|| request.unsupported(format!("has unknown mode '{}'", op.mode)))?;
     let shape = request.shape(0)?;
     let gone = op.resolve(shape.len()).map_err(|r| request.unsupported(r))?;
     let plain = vec![Some(Layout::RowMajor)];

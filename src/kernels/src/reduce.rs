@@ -17,6 +17,22 @@ pub enum Reduction {
     L2,
 }
 
+impl Reduction {
+    /// By the word of a Reduce op.
+    pub fn of_mode(mode: &str) -> Option<Reduction> {
+        Some(match mode {
+            "ReduceMean" => Reduction::Mean,
+            "ReduceSum" => Reduction::Sum,
+            "ReduceMax" => Reduction::Max,
+            "ReduceMin" => Reduction::Min,
+            "ReduceProd" => Reduction::Prod,
+            "ReduceL1" => Reduction::L1,
+            "ReduceL2" => Reduction::L2,
+            _ => return None,
+        })
+    }
+}
+
 /// Adds up in f32, one element after the other along the axis: the order in which the reference adds too.
 pub fn reduce(axis: Axis, reduction: Reduction, x: &[f32], y: &mut [f32]) -> Result<(), KernelError> {
     expect_length("elements to reduce", axis.outer * axis.length * axis.inner, x.len())?;

@@ -56,7 +56,6 @@ pub fn good_enough(trials: &Trials, setting: Setting, int8: f64, expected_cos: f
 /// Searches. The tables are tuned ones; the thresholds to begin with are those of MSE, or else of the first.
 pub fn search_qtable(trials: &mut Trials, tables: &[Table], options: &QtableOptions) -> Result<Outcome, QuantError> {
     let program = trials.program();
-    let tables: Vec<Table> = tables.iter().map(|t| Table { method: t.method, rows: t.rows.clone() }).collect();
     let start = tables.iter().find(|t| t.method == "MSE").or(tables.first()).map(|t| written(&t.rows)).unwrap_or_default();
     trials.say(format!("quantize_method_list={}", python::list(tables.iter().map(|t| t.method))));
     trials.say(format!("run float mode: {}", trials.mlir));
@@ -84,7 +83,7 @@ pub fn search_qtable(trials: &mut Trials, tables: &[Table], options: &QtableOpti
     trials.say(format!("transformer model: {}, all search layer number: {}", if options.transformer { "True" } else { "False" }, candidates.len()));
     trials.say(format!("Global metrics layer is : {}", trials.compared()));
 
-    let losses = losses(trials, &mut setting, &candidates, &tables)?;
+    let losses = losses(trials, &mut setting, &candidates, tables)?;
     say_ranking(trials, &losses);
     let (layers, score, mut curve) = choose(trials, &setting, &losses, quantized.len() / 8, options)?;
     let fixed: Vec<usize> = setting.floats().collect();
