@@ -3,7 +3,7 @@
 use crate::aciq;
 use crate::kurtosis::kurtosis;
 use crate::method::{Method, Methods};
-use crate::octav::Octav;
+use crate::octav::{Look, Octav};
 use crate::simd::{self, Extent};
 
 /// Quantized types that thresholds are wanted for.
@@ -72,13 +72,14 @@ impl Meter {
 
     /// Only the extent where elements are infinite or not numbers.
     pub fn measure(&mut self, activation: &[f32]) -> Measured {
-        let extent = simd::extent(activation);
+        let look = self.wanted.methods.contains(Method::Mse).then(|| Look::at(activation));
+        let extent = look.map_or_else(|| simd::extent(activation), |look| look.extent);
         if !extent.absmax.is_finite() || activation.is_empty() {
             return Measured { extent, mse: None, aciq_gauss: None, aciq_laplace: None, kurtosis: None };
         }
         Measured {
             extent,
-            mse: self.pair(Method::Mse, |meter, bits| meter.octav.threshold(activation, extent.min, bits)),
+            mse: look.and_then(|look| self.pair(Method::Mse, |meter, bits| meter.octav.threshold(activation, &look, bits))),
             aciq_gauss: self.pair(Method::AciqGauss, |_, bits| aciq::gauss(extent.min, extent.max, activation.len(), bits)),
             aciq_laplace: self.pair(Method::AciqLaplace, |_, bits| aciq::laplace(activation, bits)),
             kurtosis: self.wanted.kurtosis.then(|| kurtosis(activation)),

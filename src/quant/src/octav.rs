@@ -4,7 +4,8 @@
 //! Newton's on the error as a function of the clipping threshold (Sakr et al., "Optimal Clipping and Magnitude-aware
 //! Differentiation for Improved Quantization-aware Training"); its float widths and stop rule follow `spec/calibration.md` section 4.
 
-use crate::{pairwise, simd};
+use crate::pairwise;
+use crate::simd::{self, Extent};
 
 const ITERATIONS: usize = 20;
 
@@ -17,6 +18,29 @@ const UNSIGNED: f32 = 1e-6;
 /// The threshold of an activation without any element other than zero.
 const ALL_ZEROS: f64 = 1.0;
 
+/// What one pass over an activation tells.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Look {
+    pub extent: Extent,
+    /// Elements other than zero.
+    filled: usize,
+    /// The sum of the magnitudes.
+    sum: f32,
+}
+
+impl Look {
+    /// Piece by piece, so that each comes from memory once.
+    pub fn at(activation: &[f32]) -> Look {
+        let mut look = Look { extent: Extent::EMPTY, filled: 0, sum: 0.0 };
+        for piece in activation.chunks(pairwise::PIECE) {
+            look.extent = look.extent.union(simd::extent(piece));
+            look.filled += simd::count_filled(piece);
+            look.sum += simd::sum_of_magnitudes(piece);
+        }
+        look
+    }
+}
+
 /// Thresholds of one activation after the other; memory is used again.
 #[derive(Debug, Default)]
 pub struct Octav {
@@ -24,21 +48,20 @@ pub struct Octav {
 }
 
 impl Octav {
-    /// The threshold of one activation with the smallest element `min`, for a type of `bits` bits.
-    pub fn threshold(&mut self, activation: &[f32], min: f32, bits: u32) -> f64 {
-        let levels = if min.abs() < UNSIGNED { 4.0 } else { 1.0 };
+    /// The threshold of one activation for a type of `bits` bits.
+    pub fn threshold(&mut self, activation: &[f32], look: &Look, bits: u32) -> f64 {
+        let levels = if look.extent.min.abs() < UNSIGNED { 4.0 } else { 1.0 };
         // The share of an unclipped element in the error, relative to a clipped one.
         let rounding = 1.0 / 4f64.powi(bits as i32) / 3.0 / levels;
-        let filled = simd::count_filled(activation);
-        if filled == 0 {
+        if look.filled == 0 {
             return ALL_ZEROS;
         }
-        let mut s = f64::from(pairwise::sum_of(activation, f32::abs)) / filled as f64;
+        let mut s = f64::from(look.sum) / look.filled as f64;
         let mut above = Above::new(activation, &mut self.scratch);
         for _ in 0..ITERATIONS {
             let clipped = above.than(s as f32);
             let kept = (activation.len() - clipped.len()) as f64;
-            let next = f64::from(pairwise::sum_of(clipped, |v| v)) / (rounding * kept + clipped.len() as f64);
+            let next = f64::from(simd::sum(clipped)) / (rounding * kept + clipped.len() as f64);
             if (next - s).abs() < CONVERGED {
                 break;
             }
@@ -93,7 +116,7 @@ mod tests {
     #[test]
     fn zeros_and_single_elements() {
         let mut octav = Octav::default();
-        assert_eq!(octav.threshold(&[0.0, -0.0], 0.0, 8), 1.0);
-        assert_eq!(octav.threshold(&[2.5], 2.5, 8), 2.5);
+        let mut threshold = |x: &[f32]| octav.threshold(x, &Look::at(x), 8);
+        assert_eq!((threshold(&[0.0, -0.0]), threshold(&[2.5])), (1.0, 2.5));
     }
 }

@@ -4,32 +4,69 @@
 //! fewer are left, and adds these in eight interleaved partial sums. In: elements in row-major order.
 
 /// Elements that one call of numpy's inner loop gets.
-const PIECE: usize = 8192;
+pub const PIECE: usize = 8192;
 
 /// Arrays of up to this many elements are not halved.
 const BLOCK: usize = 128;
 
 /// The sum of `f(x)` over all elements.
+#[inline(always)]
 pub fn sum_of(x: &[f32], f: impl Fn(f32) -> f32 + Copy) -> f32 {
-    x.chunks(PIECE).fold(0.0, |sum, piece| sum + sum_of_piece(piece, f))
+    let (pieces, rest) = x.as_chunks::<PIECE>();
+    // Loops rather than closures, which would not be compiled for the caller's vector unit.
+    let mut sum = 0.0;
+    for piece in pieces {
+        sum += sum_of_piece(piece, f);
+    }
+    if rest.is_empty() { sum } else { sum + sum_of_halves(rest, f) }
 }
 
-fn sum_of_piece(x: &[f32], f: impl Fn(f32) -> f32 + Copy) -> f32 {
-    if x.len() > BLOCK {
-        let half = x.len() / 2;
-        let (first, second) = x.split_at(half - half % 8);
-        return sum_of_piece(first, f) + sum_of_piece(second, f);
+/// A whole piece, whose halves all have equal lengths: the sums of its blocks, then of pairs of these.
+#[inline(always)]
+fn sum_of_piece(x: &[f32; PIECE], f: impl Fn(f32) -> f32 + Copy) -> f32 {
+    let mut sums: [f32; PIECE / BLOCK] = [0.0; PIECE / BLOCK];
+    for (sum, block) in sums.iter_mut().zip(x.as_chunks::<BLOCK>().0) {
+        *sum = sum_of_block(block, f);
     }
-    let (eights, rest) = x.as_chunks::<8>();
-    let Some((first, others)) = eights.split_first() else { return rest.iter().fold(0.0, |sum, &v| sum + f(v)) };
-    let mut r = first.map(f);
-    for eight in others {
-        for (r, &v) in r.iter_mut().zip(eight) {
-            *r += f(v);
+    let mut count = sums.len();
+    while count > 1 {
+        count /= 2;
+        for i in 0..count {
+            sums[i] = sums[2 * i] + sums[2 * i + 1];
         }
     }
-    let sum = ((r[0] + r[1]) + (r[2] + r[3])) + ((r[4] + r[5]) + (r[6] + r[7]));
-    rest.iter().fold(sum, |sum, &v| sum + f(v))
+    sums[0]
+}
+
+fn sum_of_halves(x: &[f32], f: impl Fn(f32) -> f32 + Copy) -> f32 {
+    if x.len() <= BLOCK {
+        return sum_of_block(x, f);
+    }
+    let half = x.len() / 2;
+    let (first, second) = x.split_at(half - half % 8);
+    sum_of_halves(first, f) + sum_of_halves(second, f)
+}
+
+#[inline(always)]
+fn sum_of_block(x: &[f32], f: impl Fn(f32) -> f32 + Copy) -> f32 {
+    let (eights, rest) = x.as_chunks::<8>();
+    let mut sum = 0.0;
+    if let Some((first, others)) = eights.split_first() {
+        let mut r = *first;
+        for r in &mut r {
+            *r = f(*r);
+        }
+        for eight in others {
+            for lane in 0..8 {
+                r[lane] += f(eight[lane]);
+            }
+        }
+        sum = ((r[0] + r[1]) + (r[2] + r[3])) + ((r[4] + r[5]) + (r[6] + r[7]));
+    }
+    for &v in rest {
+        sum += f(v);
+    }
+    sum
 }
 
 /// The mean of `f(x)`: the f32 sum, divided in f64, in f32.

@@ -6,7 +6,7 @@ use crate::method::Method;
 use crate::reference_numbers::activation;
 use crate::tails::Tails;
 use crate::torch::{Observer, ObserverType};
-use crate::octav::Octav;
+use crate::octav::{Look, Octav};
 use crate::simd;
 
 /// Thresholds of 8 and of 4 bits, as bits.
@@ -54,7 +54,8 @@ fn averaged_thresholds_of_a_few_values() {
 
 #[test]
 fn the_least_squared_error_of_zeros() {
-    assert_eq!(Octav::default().threshold(&activation(4, 300, 0.0, false), 0.0, 8), 1.0);
+    let zeros = activation(4, 300, 0.0, false);
+    assert_eq!(Octav::default().threshold(&zeros, &Look::at(&zeros), 8), 1.0);
 }
 
 /// Number of the op and of all ops, and the percentiles of minimum, maximum and magnitudes as bits.

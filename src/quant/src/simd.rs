@@ -5,6 +5,8 @@
 //! was compiled for a wider vector unit, each behind the check that this unit is there, one conversion of bounded floats,
 //! and the stores of [`keep_above`].
 
+use crate::pairwise;
+
 /// Defines a function once and compiles it for the baseline, AVX2 and AVX-512; the best one that is there runs.
 macro_rules! multiversion {
     ($(#[$doc:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
@@ -41,6 +43,18 @@ pub struct Extent {
     pub max: f32,
     /// Infinite or NaN if the activation has such an element.
     pub absmax: f32,
+}
+
+impl Extent {
+    /// Of no element.
+    pub const EMPTY: Extent = Extent { min: f32::INFINITY, max: f32::NEG_INFINITY, absmax: 0.0 };
+
+    /// The extent of the elements of both.
+    pub fn union(self, other: Extent) -> Extent {
+        // By bits: infinities and NaN above all.
+        let absmax = f32::from_bits(self.absmax.to_bits().max(other.absmax.to_bits()));
+        Extent { min: self.min.min(other.min), max: self.max.max(other.max), absmax }
+    }
 }
 
 /// Elements of the widest vector.
@@ -89,6 +103,20 @@ multiversion! {
             let index = unsafe { bounded.to_int_unchecked::<i32>() };
             *bin = if magnitude == 0.0 { discard } else { index };
         }
+    }
+}
+
+multiversion! {
+    /// The sum of magnitudes in numpy's order.
+    pub fn sum_of_magnitudes(x: &[f32]) -> f32 {
+        pairwise::sum_of(x, f32::abs)
+    }
+}
+
+multiversion! {
+    /// The sum in numpy's order.
+    pub fn sum(x: &[f32]) -> f32 {
+        pairwise::sum_of(x, |v| v)
     }
 }
 
@@ -227,6 +255,9 @@ mod tests {
         let x: Vec<f32> = (0..100).map(|i| (i as f32 - 30.0) * 0.5).collect();
         assert_eq!(extent(&x), Extent { min: -15.0, max: 34.5, absmax: 34.5 });
         assert_eq!(extent(&[-3.0, -0.0]), Extent { min: -3.0, max: 0.0, absmax: 3.0 });
+        let (low, high) = x.split_at(41);
+        assert_eq!(extent(low).union(Extent::EMPTY).union(extent(high)), extent(&x));
+        assert!(extent(&[1.0, f32::NAN]).union(extent(&[2.0])).absmax.is_nan());
         assert!(extent(&[-0.0]).min.is_sign_positive());
         assert_eq!(extent(&[f32::NEG_INFINITY, 1.0]).absmax, f32::INFINITY);
         assert!(extent(&[1.0, f32::NAN, 2.0]).absmax.is_nan());
