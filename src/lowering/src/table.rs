@@ -78,6 +78,9 @@ pub enum TableError {
     Number { line: usize, name: String, column: &'static str, found: String },
     #[error("{}", listed(.0))]
     UnknownLayers(Vec<UnknownLayer>),
+    /// Most layers are unknown.
+    #[error("seems to be the table of another model: {known} of its {rows} layers are in this one; {first}")]
+    AnotherModel { known: usize, rows: usize, first: UnknownLayer },
 }
 
 /// So many unknown layers are listed and looked up: a table of another model has no layer that was meant.
@@ -238,7 +241,8 @@ impl CalibrationTable {
         Ok(Some(row))
     }
 
-    /// An error that has every layer which is not in the model, the first ones with the nearest name.
+    /// An error that has every layer which is not in the model, the first ones with the nearest name; or, where that is more than
+    /// half of the table, how many are there.
     pub fn check_layers<'a>(&self, layers: impl IntoIterator<Item = &'a str>) -> Result<(), TableError> {
         let mut known: Vec<&str> = layers.into_iter().collect();
         known.sort_unstable();
@@ -248,7 +252,12 @@ impl CalibrationTable {
             .enumerate()
             .map(|(index, (row, &line))| UnknownLayer { line, name: row.name.clone(), nearest: meant(index, &row.name).map(str::to_owned) })
             .collect();
-        if unknown.is_empty() { Ok(()) } else { Err(TableError::UnknownLayers(unknown)) }
+        let known = self.rows.len() - unknown.len();
+        match unknown.first() {
+            None => Ok(()),
+            Some(first) if known < unknown.len() && unknown.len() > 2 => Err(TableError::AnotherModel { known, rows: self.rows.len(), first: first.clone() }),
+            Some(_) => Err(TableError::UnknownLayers(unknown)),
+        }
     }
 
     /// The text of the table, as version 1.30.2 writes it, its spelling included.
@@ -355,10 +364,12 @@ mod tests {
     }
 
     #[test]
-    fn tables_of_another_model_give_a_short_message() {
-        let text: String = (0..30).map(|i| format!("other{i} 1 0 1\n")).collect();
-        let message = CalibrationTable::parse(&text).unwrap().check_layers(["conv"]).unwrap_err().to_string();
-        assert!(message.starts_with("line 1: layer 'other0' is not in the model; line 2:") && message.ends_with("; and 20 more"), "{message}");
+    fn tables_of_another_model_say_how_many_layers_match() {
+        let text = |unknown: usize| (0..30).map(|i| format!("{}{i} 1 0 1\n", if i < unknown { "other" } else { "conv" })).collect::<String>();
+        let layers: Vec<String> = (0..40).map(|i| format!("conv{i}")).collect();
+        let message = |unknown| CalibrationTable::parse(&text(unknown)).unwrap().check_layers(layers.iter().map(String::as_str)).unwrap_err().to_string();
+        assert!(message(20).starts_with("seems to be the table of another model: 10 of its 30 layers are in this one; line 1: layer 'other0' is not in the model"));
+        assert!(message(15).starts_with("line 1: layer 'other0' is not in the model") && message(15).ends_with("; and 5 more"), "{}", message(15));
     }
 
     const NEWER: &str = "# mlir version: v1.30.2-20260831 cali version 1.0
