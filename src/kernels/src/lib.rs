@@ -17,6 +17,7 @@ pub mod deconv;
 pub mod elementwise;
 mod erf;
 mod formula;
+mod half_float;
 pub mod layout;
 mod math;
 pub mod matmul;

@@ -1,6 +1,7 @@
 //! Dense tensors in row-major order.
 
 use crate::dtype::DType;
+use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use std::borrow::Cow;
 
@@ -155,8 +156,8 @@ impl Tensor {
         match &self.data {
             Data::F32(v) => v.clone(),
             Data::F64(v) => v.iter().map(|&x| x as f32).collect(),
-            Data::F16(v) => v.iter().map(|x| x.to_f32()).collect(),
-            Data::BF16(v) => v.iter().map(|x| x.to_f32()).collect(),
+            Data::F16(v) => v.to_f32_vec(),
+            Data::BF16(v) => v.to_f32_vec(),
             Data::I64(v) => v.iter().map(|&x| x as f32).collect(),
             Data::U64(v) => v.iter().map(|&x| x as f32).collect(),
             Data::I32(v) => v.iter().map(|&x| x as f32).collect(),

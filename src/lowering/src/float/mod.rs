@@ -17,7 +17,7 @@ mod unary;
 use crate::error::LowerError;
 use crate::lowered::{Lowered, NewWeight, OpContext, OperandRef};
 use crate::quantize::weight;
-use half::{bf16, f16};
+use half::vec::HalfFloatVecExt;
 use tpuc_ops::{Elem, Op, TensorType, top_binary, top_const, top_unary};
 use tpuc_tensor::{DType, Data};
 
@@ -79,8 +79,8 @@ pub(crate) fn float_type(context: &OpContext, dtype: DType) -> TensorType {
 /// A float weight under its own name in f32, else `<name>_f16` or `<name>_bf16`, each value rounded to the nearest.
 pub(crate) fn float_weight(name: &str, shape: &[i64], values: &[f32], dtype: DType) -> NewWeight {
     match dtype {
-        DType::F16 => weight(format!("{name}_f16"), shape, Data::F16(values.iter().copied().map(f16::from_f32).collect())),
-        DType::BF16 => weight(format!("{name}_bf16"), shape, Data::BF16(values.iter().copied().map(bf16::from_f32).collect())),
+        DType::F16 => weight(format!("{name}_f16"), shape, Data::F16(Vec::from_f32_slice(values))),
+        DType::BF16 => weight(format!("{name}_bf16"), shape, Data::BF16(Vec::from_f32_slice(values))),
         _ => weight(name.to_owned(), shape, Data::F32(values.to_vec())),
     }
 }

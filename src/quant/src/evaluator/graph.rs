@@ -6,8 +6,9 @@
 
 use crate::error::QuantError;
 use crate::evaluator::Setting;
+use crate::evaluator::runners::{Recipe, Runners};
 use crate::model::Target;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tpuc_interp::{Layout, Options, Runner};
 use tpuc_lowering::table::{CalibrationTable, Row};
@@ -27,7 +28,7 @@ pub struct Node {
 pub enum NodeSource {
     /// An input of the network: its number.
     Input(usize),
-    Op { runner: Runner, operands: Vec<Option<Arc<Node>>> },
+    Op { runner: Arc<Runner>, operands: Vec<Option<Arc<Node>>> },
 }
 
 impl Node {
@@ -62,6 +63,22 @@ pub struct Network {
     pub layers: Vec<Option<Arc<Node>>>,
     /// What the network returns, in f32.
     pub outputs: Vec<Arc<Node>>,
+}
+
+impl Network {
+    /// All that its outputs are computed from, and they themselves.
+    pub fn nodes(&self) -> Vec<Arc<Node>> {
+        let mut seen = HashSet::new();
+        let mut stack: Vec<&Arc<Node>> = self.outputs.iter().collect();
+        let mut nodes = Vec::new();
+        while let Some(node) = stack.pop() {
+            if seen.insert(node.id) {
+                nodes.push(Arc::clone(node));
+                stack.extend(node.operands());
+            }
+        }
+        nodes
+    }
 }
 
 /// How nodes are told apart.
@@ -102,7 +119,7 @@ impl Variant {
 
 /// Builds networks, and remembers nodes and what layers became.
 pub struct Graphs {
-    options: Options,
+    runners: Runners,
     /// Casts from integers to half floats leave their results in f32.
     unrounded_casts: bool,
     nodes: HashMap<Key, (Arc<Node>, u64)>,
@@ -117,7 +134,7 @@ const REMEMBERED: u64 = 12;
 
 impl Graphs {
     pub fn new(options: Options, unrounded_casts: bool) -> Graphs {
-        Graphs { options, unrounded_casts, nodes: HashMap::new(), variants: HashMap::new(), next: 0, built: 0 }
+        Graphs { runners: Runners::new(options), unrounded_casts, nodes: HashMap::new(), variants: HashMap::new(), next: 0, built: 0 }
     }
 
     fn number(&mut self) -> u64 {
@@ -196,13 +213,13 @@ impl Graphs {
         Ok(found)
     }
 
-    fn node(&mut self, key: Key, name: &str, make: impl FnOnce() -> Result<(TensorType, NodeSource), QuantError>) -> Result<Arc<Node>, QuantError> {
+    fn node(&mut self, key: Key, name: &str, make: impl FnOnce(&mut Runners, u64) -> Result<(TensorType, NodeSource), QuantError>) -> Result<Arc<Node>, QuantError> {
         let built = self.built;
         if let Some((node, used)) = self.nodes.get_mut(&key) {
             *used = built;
             return Ok(Arc::clone(node));
         }
-        let (ty, source) = make()?;
+        let (ty, source) = make(&mut self.runners, built)?;
         let node = Arc::new(Node { id: self.number(), name: name.to_owned(), ty, source });
         self.nodes.insert(key, (Arc::clone(&node), built));
         Ok(node)
@@ -214,6 +231,7 @@ impl Graphs {
         for list in self.variants.values_mut() {
             list.retain(|v| v.used > oldest);
         }
+        self.runners.forget(oldest);
     }
 }
 
@@ -230,7 +248,7 @@ impl Wiring<'_> {
     fn inputs(&mut self) -> Result<(), QuantError> {
         for (index, &input) in self.program.inputs.iter().enumerate() {
             let ty = self.program.tensor_type(input).cloned().unwrap_or_else(|| TensorType::f32(&[]));
-            let node = self.graphs.node(Key::Input(index, format!("{ty:?}")), &self.program.value(input).name, || Ok((ty, NodeSource::Input(index))))?;
+            let node = self.graphs.node(Key::Input(index, format!("{ty:?}")), &self.program.value(input).name, |_, _| Ok((ty, NodeSource::Input(index))))?;
             self.values[input.index()] = Some(node);
         }
         Ok(())
@@ -285,10 +303,9 @@ impl Wiring<'_> {
     }
 
     fn op(&mut self, key: Key, name: &str, op: &Op, ty: &TensorType, operands: Operands) -> Result<Arc<Node>, QuantError> {
-        let options = self.graphs.options;
         let Operands { types, constants, layouts, nodes } = operands;
-        self.graphs.node(key, name, || {
-            let runner = Runner::new(name, op, &types, ty, &constants, &layouts, options)?;
+        self.graphs.node(key, name, |runners, now| {
+            let runner = runners.get(name, Recipe { op, result: ty, types, constants, layouts }, now)?;
             Ok((ty.clone(), NodeSource::Op { runner, operands: nodes }))
         })
     }

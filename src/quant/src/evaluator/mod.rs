@@ -8,6 +8,7 @@
 
 mod graph;
 mod run;
+mod runners;
 mod setting;
 
 pub use graph::{Network, Node};

@@ -27,6 +27,15 @@ pub struct Choice {
 const EXCHANGED: usize = 4;
 const THRESHOLDS: usize = 12;
 
+/// Scores neighbours of a choice. Most of what they compute they share with it: its tensors are kept.
+fn scores(trials: &mut Trials, choice: &Choice, neighbours: &[Setting]) -> Result<Vec<f64>, QuantError> {
+    if !trials.are_known(neighbours) {
+        let network = trials.evaluator.network(&choice.setting.with(choice.layers.iter().copied(), trials.float))?;
+        trials.evaluator.keep(&network.nodes())?;
+    }
+    trials.scores(neighbours)
+}
+
 /// Tries neighbours of a choice. `losses` are those that it was made of.
 pub fn refine(trials: &mut Trials, choice: Choice, losses: &[LayerLoss]) -> Result<Choice, QuantError> {
     let choice = exchange(trials, choice, losses)?;
@@ -45,7 +54,7 @@ fn exchange(trials: &mut Trials, mut choice: Choice, losses: &[LayerLoss]) -> Re
         let changed = |&(old, new): &(usize, usize)| choice.layers.iter().map(|&l| if l == old { new } else { l }).collect();
         let sets: Vec<Vec<usize>> = pairs.iter().map(changed).collect();
         let settings: Vec<Setting> = sets.iter().map(|set| choice.setting.with(set.iter().copied(), trials.float)).collect();
-        let Some((best, score)) = highest(trials.scores(&settings)?, choice.score) else { break };
+        let Some((best, score)) = highest(scores(trials, &choice, &settings)?, choice.score) else { break };
         let (old, new) = pairs[best];
         trials.say(format!("exchange layer {} for {}, mix model outputs_cos: {}", trials.name(old), trials.name(new), python::float(score)));
         choice.layers.clone_from(&sets[best]);
@@ -64,7 +73,7 @@ fn thresholds(trials: &mut Trials, mut choice: Choice, losses: &[LayerLoss]) -> 
         let others: Vec<_> = loss.tried.iter().filter(|t| as_written(t.threshold) != as_written(loss.best().threshold)).collect();
         let changed: Vec<Setting> = others.iter().map(|t| choice.setting.with_threshold(name, as_written(t.threshold))).collect();
         let settings: Vec<Setting> = changed.iter().map(|s| s.with(choice.layers.iter().copied(), trials.float)).collect();
-        if let Some((best, score)) = highest(trials.scores(&settings)?, choice.score) {
+        if let Some((best, score)) = highest(scores(trials, &choice, &settings)?, choice.score) {
             let Some(tried) = others.get(best) else { continue };
             trials.say(format!("adjust layer {name} th, with method {}, and threshlod {}, mix model outputs_cos: {}", tried.method, python::float(tried.threshold), python::float(score)));
             choice.setting = changed[best].clone();

@@ -1,0 +1,90 @@
+//! Ops that are ready to run, prepared once for all networks that have them.
+//!
+//! Preparing brings weights into the order that a kernel reads, which costs as much as several runs. What a kernel does depends on
+//! the op, its constants and the types and layouts of its operands, but neither on what computes the operands nor on ranges beside
+//! float types: networks that differ in thresholds far upstream have the same runners.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use tpuc_interp::{InterpError, Layout, Options, Runner};
+use tpuc_ops::{Elem, Op, TensorType, ValueType};
+use tpuc_tensor::Tensor;
+
+/// All that a runner is made of, but for the name that its errors bear.
+pub struct Recipe<'a> {
+    pub op: &'a Op,
+    pub result: &'a TensorType,
+    /// By operand.
+    pub types: Vec<ValueType>,
+    pub constants: Vec<Option<Arc<Tensor>>>,
+    pub layouts: Vec<Layout>,
+}
+
+struct Entry {
+    op: Op,
+    result: TensorType,
+    types: Vec<ValueType>,
+    constants: Vec<Option<Arc<Tensor>>>,
+    layouts: Vec<Layout>,
+    runner: Arc<Runner>,
+    /// When it was asked for last.
+    used: u64,
+}
+
+impl Entry {
+    fn is_of(&self, recipe: &Recipe, result: &TensorType) -> bool {
+        let same = |(a, b): (&Option<Arc<Tensor>>, &Option<Arc<Tensor>>)| match (a, b) {
+            (None, None) => true,
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b) || a == b,
+            _ => false,
+        };
+        let described = self.op == *recipe.op && self.result == *result && self.types == recipe.types && self.layouts == recipe.layouts;
+        described && self.constants.len() == recipe.constants.len() && self.constants.iter().zip(&recipe.constants).all(same)
+    }
+}
+
+/// Prepared ops by name.
+pub struct Runners {
+    options: Options,
+    entries: HashMap<String, Vec<Entry>>,
+}
+
+impl Runners {
+    pub fn new(options: Options) -> Runners {
+        Runners { options, entries: HashMap::new() }
+    }
+
+    /// The runner of a recipe. `now` counts up; [`Runners::forget`] compares with it.
+    pub fn get(&mut self, name: &str, mut recipe: Recipe, now: u64) -> Result<Arc<Runner>, InterpError> {
+        recipe.types.iter_mut().for_each(|ty| {
+            if let ValueType::Tensor(ty) = ty {
+                *ty = without_range(ty);
+            }
+        });
+        let result = without_range(recipe.result);
+        if let Some(found) = self.entries.get_mut(name).and_then(|list| list.iter_mut().find(|e| e.is_of(&recipe, &result))) {
+            found.used = now;
+            return Ok(Arc::clone(&found.runner));
+        }
+        let Recipe { op, types, constants, layouts, .. } = recipe;
+        let runner = Arc::new(Runner::new(name, op, &types, &result, &constants, &layouts, self.options)?);
+        let entry = Entry { op: op.clone(), result, types, constants, layouts, runner: Arc::clone(&runner), used: now };
+        self.entries.entry(name.to_owned()).or_default().push(entry);
+        Ok(runner)
+    }
+
+    /// Drops what was not asked for after `oldest`.
+    pub fn forget(&mut self, oldest: u64) {
+        self.entries.retain(|_, list| {
+            list.retain(|e| e.used > oldest);
+            !list.is_empty()
+        });
+    }
+}
+
+fn without_range(ty: &TensorType) -> TensorType {
+    match ty.elem {
+        Elem::Calibrated { expressed, .. } => TensorType::new(&ty.shape, Elem::Plain(expressed)),
+        Elem::Plain(_) | Elem::Uniform { .. } => ty.clone(),
+    }
+}
