@@ -49,6 +49,8 @@ pub enum QuantError {
     Journal(#[from] crate::search::journal::JournalError),
     #[error("post-processing: {0}")]
     PostProcess(crate::post_process::PostProcessError),
+    #[error("{0}")]
+    Cost(String),
     #[error("worker threads could not be started: {0}")]
     Threads(String),
 }

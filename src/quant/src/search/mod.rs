@@ -10,6 +10,7 @@
 pub mod fast;
 pub mod journal;
 mod layers;
+pub mod optimize;
 pub mod python;
 pub mod qtable;
 pub mod refine;

@@ -8,7 +8,9 @@ use tpuc_lowering::Chip;
 use tpuc_quant::evaluator::{Evaluator, EvaluatorOptions, Setting};
 use tpuc_quant::model::Target;
 use tpuc_quant::search::journal::Journal;
+use tpuc_quant::search::optimize::{Costs, Goal, optimize};
 use tpuc_quant::search::qtable::{QtableOptions, search_qtable};
+use tpuc_quant::search::refine::Choice;
 use tpuc_quant::search::tables::{methods, tuned, tuned_by_range};
 use tpuc_quant::search::{Outcome, Table, Trials, ranked, selected, sensitive};
 use tpuc_quant::{Request, Session, no_progress};
@@ -120,4 +122,32 @@ fn small_mobilenet() {
 #[test]
 fn two_heads() {
     losses_are_those_of_115("yolo_head");
+}
+
+/// A goal that the ranking reaches with some layers is reached with no more; within a budget the result is at least the ranking's.
+#[test]
+fn optimized_sets_are_smaller_or_better() {
+    let Some(case) = Case::open("mbv2_tiny") else { return };
+    let tables = tables(&case);
+    let run = &runs()[0];
+    let (mut trials, found) = search(&case, &tables, &Run { net: "mbv2_tiny", losses: Vec::new(), ..*run }, false);
+    let count = |setting: &Setting| Ok(setting.floats().count() as f64);
+    let costs = Costs::layers(trials.program().nodes.len(), &count);
+    let plain = selected(trials.program(), &found.losses, 6);
+    let setting = Setting::all(trials.program(), found.rows.clone(), tpuc_lowering::Mode::Int8);
+    let score = trials.score(&setting.with(plain.iter().copied(), trials.float)).unwrap();
+    let start = Choice { layers: plain.clone(), setting: setting.clone(), score };
+    let expected = score - 1e-7;
+    for goal in [Goal::Similarity(expected), Goal::Budget(plain.len() as f64)] {
+        let (best, front) = optimize(&mut trials, start.clone(), &found.losses, &costs, goal).unwrap();
+        let again = trials.evaluator.network(&setting.with(best.layers.iter().copied(), trials.float)).unwrap();
+        assert_eq!(trials.evaluator.scores(&[&again]).unwrap()[0].to_bits(), best.score.to_bits());
+        assert!(best.layers.len() <= plain.len(), "{goal:?}");
+        match goal {
+            Goal::Similarity(expected) => assert!(best.score > expected),
+            Goal::Budget(_) => assert!(best.score >= score),
+        }
+        assert!(front.windows(2).all(|pair| pair[0].cost < pair[1].cost && pair[0].score < pair[1].score));
+        println!("{goal:?}: {} layers, {:.7}; the ranking's {}, {score:.7}", best.layers.len(), best.score, plain.len());
+    }
 }
