@@ -3,6 +3,9 @@
 #[path = "kit/new_weights.rs"]
 mod new_weights;
 
+#[path = "kit/searches.rs"]
+mod searches;
+
 #[path = "kit/smoothed.rs"]
 mod smoothed;
 

@@ -128,6 +128,14 @@ pub struct Arguments {
     /// search_qtable: search only layers of op types that lose by themselves
     #[arg(long)]
     pub op_type_screening: bool,
+    /// search_qtable: after the ranking, look for a cheaper set of float layers that is more similar than --expected_cos; the cost
+    /// is in estimated cycles where there are such, else in layers
+    #[arg(long)]
+    pub optimize: bool,
+    /// search_qtable: like --optimize, but the most similar network of no more than so many estimated cycles (900000) or float
+    /// layers (8layers)
+    #[arg(long)]
+    pub budget: Option<String>,
     #[command(flatten)]
     pub means: Means,
 }
@@ -167,6 +175,9 @@ impl Arguments {
         let finds_layers = matches!(self.task()?, Task::SearchQtable | Task::FastSearch);
         if self.means.post_process.is_some() && !finds_layers {
             return Err(Failure::usage("--post_process belongs to --search search_qtable and fast_search"));
+        }
+        if (self.optimize || self.budget.is_some()) && self.task()? != Task::SearchQtable {
+            return Err(Failure::usage("--optimize and --budget belong to --search search_qtable"));
         }
         if !CHIPS.iter().any(|c| c.eq_ignore_ascii_case(&self.chip)) {
             return Err(Failure::usage(format!("--chip: unknown chip '{}'{}; known chips: {}", self.chip, meant(&self.chip, &CHIPS), CHIPS.join(", "))));

@@ -3,6 +3,7 @@
 
 mod arguments;
 pub mod fast;
+pub mod optimize;
 mod page;
 pub mod qtable;
 pub mod sensitive;
@@ -249,7 +250,7 @@ impl LiveLog {
     /// A message of the search; what the documents show on the screen is printed too.
     pub fn info(&self, message: &str) {
         self.file_only(message);
-        if message.contains(" sensitive layer, loss is ") || message.starts_with("job success") {
+        if message.contains(" sensitive layer, loss is ") || message.starts_with("job success") || message.starts_with("pareto") {
             self.print(message);
         }
     }

@@ -1,5 +1,6 @@
 //! `run_calibration --search search_qtable`.
 
+use super::optimize::{self, Wanted};
 use super::{Job, Options, beside, failure, write_table};
 use crate::calibration::arguments::Arguments;
 use crate::cli::{self, Failure};
@@ -21,6 +22,7 @@ pub fn run(arguments: &Arguments, request: Request) -> Result<(), Failure> {
     check_cos("expected_cos", arguments.expected_cos).map_err(|e| Failure::usage(format!("--{e}")))?;
     let options = Options { chip: &arguments.chip, fp_type: &arguments.fp_type, layers: &arguments.global_compare_layers };
     let mut job = Job::new(LOG, &arguments.mlir, table, &options, arguments.inference_num()?, request.threads, &arguments.means, arguments.quiet)?.with_report(arguments.report.as_deref(), arguments.expected_cos)?;
+    let wanted = wanted(arguments)?;
     let file = |name: &str, suffix: &str| beside(&arguments.calibration_table, &format!("_{name}{suffix}"));
     names.iter().flat_map(|n| [file(n, ".1"), file(n, "_tune")]).try_for_each(|path| cli::check_output(&path))?;
     cli::check_output(&arguments.calibration_table)?;
@@ -54,11 +56,23 @@ pub fn run(arguments: &Arguments, request: Request) -> Result<(), Failure> {
     }
     let tables: Vec<_> = tables.into_iter().map(|t| t.table).collect();
     let plain = tpuc_passes::calibrate::header(session.request(), &mlir, statistics.samples);
-    let identity = format!("search_qtable {search:?} {names:?} {:?}", session.request());
-    job.run(&network, session.loader(), &identity, plain, |trials| search_qtable(trials, &tables, &search).map_err(failure))?;
+    let identity = format!("search_qtable {search:?} {names:?} {wanted:?} {:?}", session.request());
+    job.run(&network, session.loader(), &identity, plain, |trials| {
+        let found = search_qtable(trials, &tables, &search).map_err(failure)?;
+        match wanted {
+            Some(wanted) => optimize::better(trials, found, search.fixed.as_ref(), wanted),
+            None => Ok(found),
+        }
+    })?;
     drop(shown);
     if !arguments.quiet {
         println!("success search qtable");
     }
     Ok(())
+}
+
+/// What `--optimize` and `--budget` ask for.
+fn wanted(arguments: &Arguments) -> Result<Option<Wanted>, Failure> {
+    let budget = arguments.budget.as_deref().map(|text| text.parse().map_err(|e| Failure::usage(format!("--budget: '{text}': {e}")))).transpose()?;
+    Ok((arguments.optimize || budget.is_some()).then_some(Wanted { budget, expected_cos: arguments.expected_cos }))
 }

@@ -1,0 +1,127 @@
+//! `--optimize` and `--budget`: a set of float layers by what it costs.
+
+use super::failure;
+use crate::cli::Failure;
+use tpuc_lowering::{Mode, QuantizeTable};
+use tpuc_quant::QuantError;
+use tpuc_quant::evaluator::Setting;
+use tpuc_quant::model::Target;
+use tpuc_quant::search::optimize::{Costs, Goal, Step, optimize};
+use tpuc_quant::search::qtable::initial;
+use tpuc_quant::search::refine::Choice;
+use tpuc_quant::search::{Outcome, Trials};
+
+/// A limit that the command line gives.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Budget {
+    Layers(usize),
+    Cycles(u64),
+}
+
+impl std::str::FromStr for Budget {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Budget, String> {
+        let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
+        let number = digits.parse::<u64>().map_err(|_| ());
+        match (number, text[digits.len()..].trim()) {
+            (Ok(number), "" | "cycles") => Ok(Budget::Cycles(number)),
+            (Ok(number), "layer" | "layers") => Ok(Budget::Layers(usize::try_from(number).unwrap_or(usize::MAX))),
+            _ => Err("expected a number of estimated cycles (900000) or of layers (8layers)".into()),
+        }
+    }
+}
+
+/// What is looked for after the ranking.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Wanted {
+    pub budget: Option<Budget>,
+    pub expected_cos: f64,
+}
+
+/// Looks for a better set than the one that was found. The Pareto table goes to the log and the screen.
+pub fn better(trials: &mut Trials, found: Outcome, fixed: Option<&QuantizeTable>, wanted: Wanted) -> Result<Outcome, Failure> {
+    let Some(score) = found.mixed else { return Ok(found) };
+    let program = trials.program();
+    let base = initial(program, found.rows.clone(), fixed).map_err(failure)?;
+    let fixed: Vec<usize> = base.floats().collect();
+    let start = Choice { layers: found.layers.iter().copied().filter(|l| !fixed.contains(l)).collect(), setting: base.clone(), score };
+    let target = trials.evaluator.target();
+    let already = fixed.len();
+    let count = |setting: &Setting| Ok((setting.floats().count() - already) as f64);
+    let cycles = |setting: &Setting| network_cycles(target, setting).map(|(all, _)| all);
+    let by_cycles = match wanted.budget {
+        Some(Budget::Layers(_)) => None,
+        Some(Budget::Cycles(_)) => Some(layer_cycles(target, &base, trials.float).map_err(|e| Failure::work(format!("--budget: no estimate of cycles: {e}")))?),
+        None => match layer_cycles(target, &base, trials.float) {
+            Ok(costs) => Some(costs),
+            Err(error) => {
+                trials.say(format!("optimize: no estimate of cycles, layers are counted: {error}"));
+                None
+            }
+        },
+    };
+    let costs = match by_cycles {
+        Some(of_layer) => Costs { unit: "cycles", of_layer, of_network: &cycles },
+        None => Costs::layers(program.nodes.len(), &count),
+    };
+    let goal = match wanted.budget {
+        Some(Budget::Layers(most)) => Goal::Budget(most as f64),
+        Some(Budget::Cycles(most)) => Goal::Budget(most as f64),
+        None => Goal::Similarity(wanted.expected_cos),
+    };
+    let (choice, front) = optimize(trials, start, &found.losses, &costs, goal).map_err(failure)?;
+    say_front(trials, &costs, &front);
+    let best_cost = (costs.of_network)(&choice.setting.with(choice.layers.iter().copied(), trials.float)).map_err(failure)?;
+    if let Goal::Budget(most) = goal
+        && best_cost > most
+    {
+        return Err(Failure::work(format!("--budget: without any float layer the network costs {best_cost} {}, more than {most}", costs.unit)));
+    }
+    let curve = front.iter().map(|s| (s.layers.len(), s.score)).collect();
+    Ok(Outcome { layers: fixed.into_iter().chain(choice.layers).collect(), mixed: Some(choice.score), curve, ..found })
+}
+
+fn say_front(trials: &Trials, costs: &Costs, front: &[Step]) {
+    trials.say(format!("pareto table: float layers, {}, outputs_cos", costs.unit));
+    for step in front {
+        trials.say(format!("pareto: {:>4} {:>12} {:.6}", step.layers.len(), step.cost, step.score));
+    }
+}
+
+/// What every layer costs more in float than in INT8, alone: from the network in the one and in the other.
+fn layer_cycles(target: Target, base: &Setting, float: Mode) -> Result<Vec<f64>, QuantError> {
+    let program = target.program;
+    let (_, int8) = network_cycles(target, base)?;
+    let (_, floats) = network_cycles(target, &base.with(0..program.nodes.len(), float))?;
+    Ok(int8.iter().zip(&floats).map(|(a, b)| (b - a).max(1.0)).collect())
+}
+
+/// Estimated cycles of a network, and of its layers by node of the Top program.
+fn network_cycles(target: Target, setting: &Setting) -> Result<(f64, Vec<f64>), QuantError> {
+    let (program, weights) = target.mixed_program(&setting.rows, |node| setting.modes[node])?;
+    let fail = |e: tpuc_codegen::CodegenError| QuantError::Cost(e.to_string());
+    let compiled = tpuc_codegen::compile(&program, &weights).map_err(fail)?;
+    let timeline = compiled.timeline().map_err(fail)?;
+    let mut by_node = vec![0.0; target.program.nodes.len()];
+    let names: std::collections::HashMap<&str, usize> = (0..target.program.nodes.len()).map(|n| (target.program.node_name(n), n)).collect();
+    for cost in timeline.layer_costs(&program) {
+        if let Some(&node) = names.get(cost.layer.as_str()) {
+            by_node[node] += cost.cycles as f64;
+        }
+    }
+    Ok((timeline.cycles as f64, by_node))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Budget;
+
+    #[test]
+    fn budgets() {
+        let cases = [("900000", Some(Budget::Cycles(900_000))), ("9 cycles", Some(Budget::Cycles(9))), ("8layers", Some(Budget::Layers(8))), ("1 layer", Some(Budget::Layers(1))), ("", None), ("x", None), ("-3", None), ("8 leyers", None)];
+        for (text, expected) in cases {
+            assert_eq!(text.parse().ok(), expected, "{text}");
+        }
+    }
+}
