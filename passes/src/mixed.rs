@@ -92,6 +92,8 @@ impl Comparison {
         table.rows.iter_mut().for_each(|row| row.mode = self.mode(&row.name));
         if outcome.mixed.is_none() {
             table.comments.push(format!("INT8 is good enough: outputs_cos {:.6}", outcome.int8));
+        } else if outcome.layers.is_empty() {
+            table.comments.push(format!("no float layers: outputs_cos {:.6} in INT8", outcome.int8));
         }
         table
     }

@@ -141,13 +141,14 @@ impl Report {
     }
 
     /// Points of whole numbers and values; a ring around `chosen`, a line at `goal`.
-    pub fn points(&mut self, points: &[(usize, f64)], chosen: Option<(usize, f64)>, goal: f64, axes: [&str; 2]) {
+    pub fn points(&mut self, points: &[(f64, f64)], chosen: Option<(f64, f64)>, goal: f64, axes: [&str; 2]) {
         let (width, height, left) = (620.0, 240.0, 80.0);
         let values = || points.iter().map(|p| p.1).chain([goal]).filter(|v| v.is_finite());
         let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
         let high = if high > low { high } else { low + 1e-6 };
-        let most = points.iter().map(|p| p.0).max().unwrap_or(0).max(1);
-        let x = |count: usize| left + count as f64 / most as f64 * width;
+        let (least, most) = points.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), p| (least.min(p.0), most.max(p.0)));
+        let (least, most) = if least < most { (least, most) } else { (least.min(0.0), most.max(1.0)) };
+        let x = |count: f64| left + (count - least) / (most - least) * width;
         let y = |value: f64| 10.0 + (high - value) / (high - low) * height;
         write!(self.body(), "<div class=chart><svg width=\"{}\" height=\"{}\" role=\"img\">", left + width + 40.0, height + 46.0).ok();
         [low, high].iter().for_each(|&v| write!(self.body(), "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{v:.6}</text>", left - 8.0, y(v) + 4.0).unwrap_or(()));
@@ -161,7 +162,7 @@ impl Report {
             write!(self.body(), "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"7\" fill=\"none\" stroke=\"#c2410c\" stroke-width=\"1.5\"/>", x(count), y(value)).ok();
         }
         let bottom = height + 30.0;
-        write!(self.body(), "<text x=\"{left}\" y=\"{bottom}\">0</text><text x=\"{}\" y=\"{bottom}\" text-anchor=\"end\">{most}</text><text x=\"{}\" y=\"{bottom}\">{}</text><text x=\"4\" y=\"{}\">{}</text></svg></div>", left + width, left + width / 2.0 - 30.0, escape(axes[0]), height / 2.0, escape(axes[1])).ok();
+        write!(self.body(), "<text x=\"{left}\" y=\"{bottom}\">{least}</text><text x=\"{}\" y=\"{bottom}\" text-anchor=\"end\">{most}</text><text x=\"{}\" y=\"{bottom}\">{}</text><text x=\"4\" y=\"{}\">{}</text></svg></div>", left + width, left + width / 2.0 - 30.0, escape(axes[0]), height / 2.0, escape(axes[1])).ok();
     }
 
     /// A table; cells that are numbers stand to the right.

@@ -250,7 +250,7 @@ impl LiveLog {
     /// A message of the search; what the documents show on the screen is printed too.
     pub fn info(&self, message: &str) {
         self.file_only(message);
-        if message.contains(" sensitive layer, loss is ") || message.starts_with("job success") || message.starts_with("pareto") {
+        if message.contains(" sensitive layer, loss is ") || ["job success", "fall back", "pareto"].iter().any(|shown| message.starts_with(shown)) {
             self.print(message);
         }
     }

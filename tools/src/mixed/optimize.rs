@@ -2,11 +2,12 @@
 
 use super::failure;
 use crate::cli::Failure;
+use tpuc_lowering::table::Row;
 use tpuc_lowering::{Mode, QuantizeTable};
 use tpuc_quant::QuantError;
 use tpuc_quant::evaluator::Setting;
 use tpuc_quant::model::Target;
-use tpuc_quant::search::optimize::{Costs, Goal, Step, optimize};
+use tpuc_quant::search::optimize::{Costs, Front, Goal, optimize};
 use tpuc_quant::search::qtable::initial;
 use tpuc_quant::search::refine::Choice;
 use tpuc_quant::search::{Outcome, Trials};
@@ -39,27 +40,51 @@ pub struct Wanted {
     pub expected_cos: f64,
 }
 
+impl Wanted {
+    /// Checks that the budget is one of this chip's.
+    pub fn check(&self, chip: &str) -> Result<(), Failure> {
+        match self.budget {
+            Some(Budget::Cycles(_)) if !tpuc_codegen::CHIPS.contains(&chip) => {
+                Err(Failure::usage(format!("--budget: cycles are estimated for {} only, not for {chip}; give a number of layers (8layers)", tpuc_codegen::CHIPS.join(", "))))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that the network without float layers fits the budget.
+    pub fn check_int8(&self, trials: &Trials, rows: &[Row], fixed: Option<&QuantizeTable>) -> Result<(), Failure> {
+        let Some(Budget::Cycles(most)) = self.budget else { return Ok(()) };
+        let base = initial(trials.program(), rows.to_vec(), fixed).map_err(failure)?;
+        let least = network_cycles(trials.evaluator.target(), &base).map_err(no_estimate)?.0;
+        match least > most as f64 {
+            true => Err(Failure::usage(format!("--budget: {most} cycles, but without any float layer the network takes {least}"))),
+            false => Ok(()),
+        }
+    }
+}
+
+fn no_estimate(error: QuantError) -> Failure {
+    Failure::work(format!("--budget: no estimate of cycles: {error}"))
+}
+
 /// Looks for a better set than the one that was found. The Pareto table goes to the log and the screen.
 pub fn better(trials: &mut Trials, found: Outcome, fixed: Option<&QuantizeTable>, wanted: Wanted) -> Result<Outcome, Failure> {
     let Some(score) = found.mixed else { return Ok(found) };
     let program = trials.program();
     let base = initial(program, found.rows.clone(), fixed).map_err(failure)?;
     let fixed: Vec<usize> = base.floats().collect();
-    let start = Choice { layers: found.layers.iter().copied().filter(|l| !fixed.contains(l)).collect(), setting: base.clone(), score };
+    let layers = found.layers.iter().copied().filter(|l| !fixed.contains(l)).collect();
     let target = trials.evaluator.target();
-    let already = fixed.len();
-    let count = |setting: &Setting| Ok((setting.floats().count() - already) as f64);
+    let count = |setting: &Setting| Ok((setting.floats().count() - fixed.len()) as f64);
     let cycles = |setting: &Setting| network_cycles(target, setting).map(|(all, _)| all);
-    let by_cycles = match wanted.budget {
-        Some(Budget::Layers(_)) => None,
-        Some(Budget::Cycles(_)) => Some(layer_cycles(target, &base, trials.float).map_err(|e| Failure::work(format!("--budget: no estimate of cycles: {e}")))?),
-        None => match layer_cycles(target, &base, trials.float) {
-            Ok(costs) => Some(costs),
-            Err(error) => {
-                trials.say(format!("optimize: no estimate of cycles, layers are counted: {error}"));
-                None
-            }
-        },
+    let by_cycles = match (wanted.budget, layer_cycles(target, &base, trials.float)) {
+        (Some(Budget::Layers(_)), _) => None,
+        (_, Ok(costs)) => Some(costs),
+        (Some(Budget::Cycles(_)), Err(error)) => return Err(no_estimate(error)),
+        (None, Err(error)) => {
+            trials.say(format!("pareto: no estimate of cycles, layers are counted: {error}"));
+            None
+        }
     };
     let costs = match by_cycles {
         Some(of_layer) => Costs { unit: "cycles", of_layer, of_network: &cycles },
@@ -70,21 +95,16 @@ pub fn better(trials: &mut Trials, found: Outcome, fixed: Option<&QuantizeTable>
         Some(Budget::Cycles(most)) => Goal::Budget(most as f64),
         None => Goal::Similarity(wanted.expected_cos),
     };
-    let (choice, front) = optimize(trials, start, &found.losses, &costs, goal).map_err(failure)?;
-    say_front(trials, &costs, &front);
-    let best_cost = (costs.of_network)(&choice.setting.with(choice.layers.iter().copied(), trials.float)).map_err(failure)?;
-    if let Goal::Budget(most) = goal
-        && best_cost > most
-    {
-        return Err(Failure::work(format!("--budget: without any float layer the network costs {best_cost} {}, more than {most}", costs.unit)));
-    }
-    let curve = front.iter().map(|s| (s.layers.len(), s.score)).collect();
-    Ok(Outcome { layers: fixed.into_iter().chain(choice.layers).collect(), mixed: Some(choice.score), curve, ..found })
+    let (choice, front) = optimize(trials, Choice { layers, setting: base, score }, &found.losses, &costs, goal).map_err(failure)?;
+    say_front(trials, &front);
+    let curve = found.curve.iter().copied().chain(front.steps.iter().map(|s| (s.layers.len(), s.score))).collect();
+    let layers = fixed.into_iter().chain(choice.layers).collect();
+    Ok(Outcome { layers, rows: choice.setting.rows, mixed: Some(choice.score), curve, front: Some(front), ..found })
 }
 
-fn say_front(trials: &Trials, costs: &Costs, front: &[Step]) {
-    trials.say(format!("pareto table: float layers, {}, outputs_cos", costs.unit));
-    for step in front {
+fn say_front(trials: &Trials, front: &Front) {
+    trials.say(format!("pareto: float layers, {}, outputs_cos", front.unit));
+    for step in &front.steps {
         trials.say(format!("pareto: {:>4} {:>12} {:.6}", step.layers.len(), step.cost, step.score));
     }
 }

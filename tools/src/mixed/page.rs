@@ -2,6 +2,7 @@
 
 use crate::report::{Bar, Report};
 use std::path::Path;
+use tpuc_quant::search::optimize::{Front, Step};
 use tpuc_quant::search::{LayerLoss, Outcome};
 
 /// What a page is about.
@@ -27,6 +28,9 @@ pub fn page(subject: &Subject, outcome: &Outcome) -> Report {
         tried(&mut report, subject, &outcome.losses);
     }
     curve(&mut report, subject, outcome);
+    if let Some(front) = &outcome.front {
+        pareto(&mut report, subject, outcome, front);
+    }
     report
 }
 
@@ -77,13 +81,24 @@ fn tried(report: &mut Report, subject: &Subject, losses: &[LayerLoss]) {
 }
 
 fn curve(report: &mut Report, subject: &Subject, outcome: &Outcome) {
-    let mut points = vec![(0, outcome.int8)];
-    points.extend(outcome.curve.iter().copied());
-    points.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    let mut points = vec![(0.0, outcome.int8)];
+    points.extend(outcome.curve.iter().map(|&(count, score)| (count as f64, score)));
+    points.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
     points.dedup();
     report.section(&format!("{}: similarity and float layers", subject.search), "Networks that were scored, by the number of their float layers. The line is what was asked for; the ring is what was chosen.");
-    let chosen = outcome.mixed.map(|mixed| (outcome.layers.len(), mixed));
+    let chosen = outcome.mixed.map(|mixed| (outcome.layers.len() as f64, mixed));
     report.points(&points, chosen, subject.expected_cos, ["float layers", "similarity"]);
+}
+
+/// What sets cost and bring: the plot, and a table of the same.
+fn pareto(report: &mut Report, subject: &Subject, outcome: &Outcome, front: &Front) {
+    report.section(&format!("{}: similarity and cost", subject.search), "Sets of float layers of which none that was tried is both cheaper and better. The line is --expected_cos; the ring is what was chosen.");
+    let points: Vec<(f64, f64)> = front.steps.iter().map(|s| (s.cost, s.score)).collect();
+    let chosen = front.steps.iter().find(|s| Some(s.score) == outcome.mixed).map(|s| (s.cost, s.score));
+    report.points(&points, chosen, subject.expected_cos, [front.unit, "similarity"]);
+    let names = |layers: &[usize]| layers.iter().map(|&l| (subject.layer)(l).0).collect::<Vec<_>>().join(", ");
+    let row = |s: &Step| vec![s.layers.len().to_string(), s.cost.to_string(), format!("{:.6}", s.score), format!("{:.6}", 2.0 * s.score - 1.0), names(&s.layers)];
+    report.table(&["float layers", front.unit, "similarity", "cosine", "layers"], &front.steps.iter().map(row).collect::<Vec<_>>());
 }
 
 #[cfg(test)]
@@ -95,14 +110,15 @@ mod tests {
     fn a_page_has_losses_trials_and_the_curve() {
         let tried = |method, threshold, loss| Tried { method, threshold, loss };
         let losses = vec![LayerLoss { layer: 0, tried: vec![tried("KL", 1.5, 0.25), tried("MSE", 1.25, 0.125)], best: 1 }, LayerLoss { layer: 1, tried: vec![tried("KL", 2.0, 0.5)], best: 0 }];
-        let outcome = Outcome { layers: vec![1], rows: Vec::new(), int8: 0.875, mixed: Some(0.9375), losses, curve: vec![(1, 0.9375), (4, 0.96875)] };
+        let front = Front { unit: "cycles", steps: vec![Step { layers: Vec::new(), cost: 900.0, score: 0.875 }, Step { layers: vec![1], cost: 950.0, score: 0.9375 }] };
+        let outcome = Outcome { layers: vec![1], rows: Vec::new(), int8: 0.875, mixed: Some(0.9375), losses, curve: vec![(1, 0.9375), (4, 0.96875)], front: Some(front) };
         let layer = |node: usize| (format!("conv<{node}>"), "top.Conv");
         let subject = Subject { mlir: Path::new("net.mlir"), search: "search_qtable", of_outputs: true, expected_cos: 0.99, layer: &layer, mode: "F16" };
         let path = std::env::temp_dir().join(format!("tpuc-page-{}.html", std::process::id()));
         page(&subject, &outcome).replace(&path).unwrap();
         let html = std::fs::read_to_string(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
-        for words in ["1 layers in F16", "conv&lt;1&gt;: 0.500000", "<td class=n>1.2500000</td><td class=n>0.125000000</td>", "<th>threshold MSE</th>", "4: 0.968750", "conv&lt;0&gt;"] {
+        for words in ["1 layers in F16", "conv&lt;1&gt;: 0.500000", "<td class=n>1.2500000</td><td class=n>0.125000000</td>", "<th>threshold MSE</th>", "4: 0.968750", "conv&lt;0&gt;", "<title>950: 0.937500</title>", "<th>cycles</th>"] {
             assert!(html.contains(words), "{words}\n{html}");
         }
         assert!(!html.contains("http"));

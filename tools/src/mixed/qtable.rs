@@ -22,13 +22,14 @@ pub fn run(arguments: &Arguments, request: Request) -> Result<(), Failure> {
     check_cos("expected_cos", arguments.expected_cos).map_err(|e| Failure::usage(format!("--{e}")))?;
     let options = Options { chip: &arguments.chip, fp_type: &arguments.fp_type, layers: &arguments.global_compare_layers };
     let mut job = Job::new(LOG, &arguments.mlir, table, &options, arguments.inference_num()?, request.threads, &arguments.means, arguments.quiet)?.with_report(arguments.report.as_deref(), arguments.expected_cos)?;
-    let wanted = wanted(arguments)?;
+    let wanted = wanted(arguments, job.comparison.chip.name)?;
     let file = |name: &str, suffix: &str| beside(&arguments.calibration_table, &format!("_{name}{suffix}"));
     names.iter().flat_map(|n| [file(n, ".1"), file(n, "_tune")]).try_for_each(|path| cli::check_output(&path))?;
     cli::check_output(&arguments.calibration_table)?;
     let read = |path: &PathBuf| QuantizeTable::read(path).map_err(|e| Failure::work(format!("{}: {e}", path.display())));
     let search = QtableOptions {
-        expected_cos: arguments.expected_cos,
+        // Within a budget the best is wanted, whatever is good enough.
+        expected_cos: if wanted.is_some_and(|w| w.budget.is_some()) { 1.0 } else { arguments.expected_cos },
         max_float_layers: arguments.max_float_layers,
         transformer: arguments.transformer()?,
         screening: arguments.op_type_screening,
@@ -58,6 +59,8 @@ pub fn run(arguments: &Arguments, request: Request) -> Result<(), Failure> {
     let plain = tpuc_passes::calibrate::header(session.request(), &mlir, statistics.samples);
     let identity = format!("search_qtable {search:?} {names:?} {wanted:?} {:?}", session.request());
     job.run(&network, session.loader(), &identity, plain, |trials| {
+        let rows = tables.iter().find(|t| t.method == "MSE").or(tables.first()).map(|t| t.rows.as_slice()).unwrap_or_default();
+        wanted.map_or(Ok(()), |w| w.check_int8(trials, rows, search.fixed.as_ref()))?;
         let found = search_qtable(trials, &tables, &search).map_err(failure)?;
         match wanted {
             Some(wanted) => optimize::better(trials, found, search.fixed.as_ref(), wanted),
@@ -72,7 +75,9 @@ pub fn run(arguments: &Arguments, request: Request) -> Result<(), Failure> {
 }
 
 /// What `--optimize` and `--budget` ask for.
-fn wanted(arguments: &Arguments) -> Result<Option<Wanted>, Failure> {
+fn wanted(arguments: &Arguments, chip: &str) -> Result<Option<Wanted>, Failure> {
     let budget = arguments.budget.as_deref().map(|text| text.parse().map_err(|e| Failure::usage(format!("--budget: '{text}': {e}")))).transpose()?;
-    Ok((arguments.optimize || budget.is_some()).then_some(Wanted { budget, expected_cos: arguments.expected_cos }))
+    let wanted = Wanted { budget, expected_cos: arguments.expected_cos };
+    wanted.check(chip)?;
+    Ok((arguments.optimize || budget.is_some()).then_some(wanted))
 }

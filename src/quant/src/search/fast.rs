@@ -84,7 +84,7 @@ pub fn search(trials: &mut Trials, rows: &[Row], options: &FastOptions) -> Resul
     }
     losses.sort_by_key(|l| l.layer);
     let (layers, score) = best;
-    Ok(Outcome { layers: fixed.into_iter().chain(layers).collect(), rows: setting.rows, int8, mixed: Some(score), losses, curve })
+    Ok(Outcome { layers: fixed.into_iter().chain(layers).collect(), rows: setting.rows, int8, mixed: Some(score), losses, curve, front: None })
 }
 
 /// The searched layers from the least to the most sensitive. The losses of layers that are new are added.

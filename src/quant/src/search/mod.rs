@@ -3,6 +3,7 @@
 //! * [`qtable::search_qtable`]: losses of all layers, each with the thresholds of several methods; the worst become float
 //! * [`sensitive::search`]: the same over given tables of three methods (`run_sensitive_layer`)
 //! * [`fast::search`]: rounds on one sample, five layers a round (`--search fast_search`)
+//! * [`optimize::optimize`]: after a ranking, a set by what it costs (`--optimize`, `--budget`)
 //! * [`walk::run_qtable`]: from the inputs on, layers whose own similarity is low become float
 //!
 //! They stand on a [`Trials`]: an evaluator whose scores are remembered, a log and a list of what was tried.
@@ -38,6 +39,8 @@ pub struct Outcome {
     pub losses: Vec<LayerLoss>,
     /// Numbers of float layers that were tried, with their similarity.
     pub curve: Vec<(usize, f64)>,
+    /// What sets cost and bring, where costs were asked for.
+    pub front: Option<optimize::Front>,
 }
 
 /// Checks an option that is a similarity of the documents' scale.

@@ -6,7 +6,7 @@
 
 use super::layers::{LayerLoss, ranked};
 use super::python;
-use super::refine::Choice;
+use super::refine::{Choice, thresholds};
 use super::trials::Trials;
 use crate::error::QuantError;
 use crate::evaluator::Setting;
@@ -41,13 +41,18 @@ impl Goal {
             },
         }
     }
+
+    /// The first of the best.
+    fn best(self, steps: &[Step]) -> Option<&Step> {
+        steps.iter().reduce(|best, step| if self.prefers(step, best) { step } else { best })
+    }
 }
 
 /// What float layers cost.
 pub struct Costs<'a> {
     /// What the numbers are: `layers`, `cycles`.
     pub unit: &'static str,
-    /// By node, what it costs more in float than in INT8, about.
+    /// By node, about what it costs more in float than in INT8; above 0.
     pub of_layer: Vec<f64>,
     /// What a network costs.
     pub of_network: &'a dyn Fn(&Setting) -> Result<f64, QuantError>,
@@ -73,24 +78,40 @@ const WIDTH: usize = 8;
 /// So many additions in a row may fail to help before it ends.
 const PATIENCE: usize = 3;
 
-/// Looks for a set. `start` is the ranking's (its layers aside, its modes and thresholds are those of every network that is tried).
-/// Returns the best, and all sets on the way of which none is both cheaper and better, by rising cost.
-pub fn optimize(trials: &mut Trials, start: Choice, losses: &[LayerLoss], costs: &Costs, goal: Goal) -> Result<(Choice, Vec<Step>), QuantError> {
-    let mut search = Search { trials, base: start.setting.clone(), costs, goal, steps: Vec::new() };
+/// The sets on the way of which none is both cheaper and better, by rising cost.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Front {
+    /// What costs are: `layers`, `cycles`.
+    pub unit: &'static str,
+    pub steps: Vec<Step>,
+}
+
+/// Looks for a set. `start` is the ranking's: its modes, its layers aside, and its thresholds are those of the networks that are
+/// tried. In the end the thresholds of what was found are tried once more, and what becomes superfluous by that is taken out.
+pub fn optimize(trials: &mut Trials, start: Choice, losses: &[LayerLoss], costs: &Costs, goal: Goal) -> Result<(Choice, Front), QuantError> {
     let order: Vec<usize> = ranked(losses).iter().map(|l| l.layer).collect();
+    let mut search = Search { trials, base: start.setting.clone(), costs, goal, steps: Vec::new() };
     search.reach(start.layers.clone(), start.score)?;
     let none = search.score(&[])?;
     search.reach(Vec::new(), none)?;
-    let grown = search.grow(Vec::new(), none, &order)?;
-    search.shrink(grown)?;
+    for (layers, score) in [(Vec::new(), none), (start.layers.clone(), start.score)] {
+        let grown = search.grow(layers, score, &order)?;
+        search.shrink(grown)?;
+    }
     search.shrink(start.layers.clone())?;
-    let Search { steps, .. } = search;
-    let best = steps.iter().fold(None, |best: Option<&Step>, s| match best {
-        Some(b) if !goal.prefers(s, b) => Some(b),
-        _ => Some(s),
-    });
-    let choice = best.map_or(start.clone(), |b| Choice { layers: b.layers.clone(), setting: start.setting, score: b.score });
-    Ok((choice, pareto(steps)))
+    let mut steps = search.steps;
+    let best = goal.best(&steps).map_or(start.clone(), |b| Choice { layers: b.layers.clone(), setting: start.setting.clone(), score: b.score });
+    let mut choice = thresholds(trials, best.clone(), losses)?;
+    if choice.score > best.score {
+        let mut search = Search { trials, base: choice.setting.clone(), costs, goal, steps: Vec::new() };
+        search.reach(choice.layers.clone(), choice.score)?;
+        search.shrink(choice.layers.clone())?;
+        if let Some(best) = goal.best(&search.steps) {
+            (choice.layers, choice.score) = (best.layers.clone(), best.score);
+        }
+        steps.extend(search.steps);
+    }
+    Ok((choice, Front { unit: costs.unit, steps: pareto(steps) }))
 }
 
 struct Search<'t, 'a, 'c> {
@@ -119,17 +140,21 @@ impl Search<'_, '_, '_> {
         Ok(cost)
     }
 
+    fn cost(&self, layers: &[usize]) -> Result<f64, QuantError> {
+        (self.costs.of_network)(&self.setting(layers))
+    }
+
     /// Adds layers until the goal is met, or the budget spent.
     fn grow(&mut self, mut layers: Vec<usize>, mut score: f64, order: &[usize]) -> Result<Vec<usize>, QuantError> {
-        let mut left: Vec<usize> = order.to_vec();
+        let mut left: Vec<usize> = order.iter().copied().filter(|l| !layers.contains(l)).collect();
         let (mut best, mut failed) = ((layers.clone(), score), 0);
-        while !left.is_empty() && failed < PATIENCE {
+        while !left.is_empty() && failed < PATIENCE && !matches!(self.goal, Goal::Similarity(expected) if score > expected) {
             let next: Vec<usize> = left.iter().copied().take(WIDTH).collect();
             let settings: Vec<Setting> = next.iter().map(|&l| self.setting(&[&layers[..], &[l]].concat())).collect();
             let scores = self.trials.scores(&settings)?;
             // What loses, loses least where it costs most.
             let worth = |i: usize| {
-                let (gain, cost) = (scores[i] - score, self.costs.of_layer[next[i]].max(1e-9));
+                let (gain, cost) = (scores[i] - score, self.costs.of_layer[next[i]]);
                 if gain > 0.0 { gain / cost } else { gain * cost }
             };
             let Some(chosen) = (0..next.len()).reduce(|a, b| if worth(b) > worth(a) { b } else { a }) else { break };
@@ -147,26 +172,27 @@ impl Search<'_, '_, '_> {
             } else {
                 failed += 1;
             }
-            if matches!(self.goal, Goal::Similarity(expected) if score > expected) {
-                break;
-            }
         }
         Ok(best.0)
     }
 
-    /// Takes layers out as long as the goal stays met, or the similarity rises; the dearest of what can go first.
+    /// Takes layers out: those that lose least for what they cost until the set fits the budget, then the dearest as long as the
+    /// goal stays met or the similarity rises.
     fn shrink(&mut self, mut layers: Vec<usize>) -> Result<(), QuantError> {
         let mut score = self.score(&layers)?;
+        let mut too_dear = matches!(self.goal, Goal::Budget(most) if self.cost(&layers)? > most);
         while !layers.is_empty() {
             let without = |out: usize| layers.iter().copied().filter(|&l| l != out).collect::<Vec<usize>>();
             let sets: Vec<Vec<usize>> = layers.iter().map(|&l| without(l)).collect();
             let scores = self.trials.scores(&sets.iter().map(|s| self.setting(s)).collect::<Vec<_>>())?;
-            let may_go = |i: &usize| scores[*i] >= score || matches!(self.goal, Goal::Similarity(expected) if scores[*i] > expected);
             let cost = |i: usize| self.costs.of_layer[layers[i]];
-            let better = |a: usize, b: usize| if (cost(b), scores[b]) > (cost(a), scores[a]) { b } else { a };
-            let Some(out) = (0..layers.len()).filter(may_go).reduce(better) else { break };
+            let may_go = |i: &usize| too_dear || scores[*i] >= score || matches!(self.goal, Goal::Similarity(expected) if scores[*i] > expected);
+            // By what goes first: the gain for the cost where the set is too dear, else the cost and what is left.
+            let worth = |i: usize| if too_dear { ((scores[i] - score) / cost(i), scores[i]) } else { (cost(i), scores[i]) };
+            let Some(out) = (0..layers.len()).filter(may_go).reduce(|a, b| if worth(b) > worth(a) { b } else { a }) else { break };
             (layers, score) = (sets[out].clone(), scores[out]);
-            self.reach(layers.clone(), score)?;
+            let cost = self.reach(layers.clone(), score)?;
+            too_dear = matches!(self.goal, Goal::Budget(most) if cost > most);
         }
         Ok(())
     }

@@ -50,7 +50,7 @@ pub fn initial(program: &Program, rows: Vec<tpuc_lowering::table::Row>, fixed: O
 pub fn good_enough(trials: &Trials, setting: Setting, int8: f64, expected_cos: f64) -> Outcome {
     trials.say(format!("job success, current int8 cos:{} is higher than expected_cos:{},no need for mix precsion", python::float(int8), python::float(expected_cos)));
     let layers = setting.floats().collect();
-    Outcome { layers, rows: setting.rows, int8, mixed: None, losses: Vec::new(), curve: Vec::new() }
+    Outcome { layers, rows: setting.rows, int8, mixed: None, losses: Vec::new(), curve: Vec::new(), front: None }
 }
 
 /// Searches. The tables are tuned ones; the thresholds to begin with are those of MSE, or else of the first.
@@ -90,7 +90,7 @@ pub fn search_qtable(trials: &mut Trials, tables: &[Table], options: &QtableOpti
     let choice = refine(trials, Choice { layers, setting, score }, &losses)?;
     curve.push((choice.layers.len(), choice.score));
     let layers = fixed.into_iter().chain(choice.layers).collect();
-    Ok(Outcome { layers, rows: choice.setting.rows, int8, mixed: Some(choice.score), losses, curve })
+    Ok(Outcome { layers, rows: choice.setting.rows, int8, mixed: Some(choice.score), losses, curve, front: None })
 }
 
 /// Op types that lose more than they should when they alone are INT8; the worst one if none does.

@@ -64,7 +64,7 @@ fn exchange(trials: &mut Trials, mut choice: Choice, losses: &[LayerLoss]) -> Re
 }
 
 /// Tries the other thresholds of layers that stay INT8, those first whose methods hardly differ when they are alone.
-fn thresholds(trials: &mut Trials, mut choice: Choice, losses: &[LayerLoss]) -> Result<Choice, QuantError> {
+pub(super) fn thresholds(trials: &mut Trials, mut choice: Choice, losses: &[LayerLoss]) -> Result<Choice, QuantError> {
     let differing = |loss: &&LayerLoss| loss.tried.iter().any(|t| as_written(t.threshold) != as_written(loss.best().threshold));
     let mut order: Vec<&LayerLoss> = losses.iter().filter(differing).filter(|l| !choice.layers.contains(&l.layer)).collect();
     order.sort_by(|a, b| b.best().loss.total_cmp(&a.best().loss));

@@ -35,5 +35,5 @@ pub fn search(trials: &mut Trials, rows: &[Row], expected_cos: f64, max_float_la
     let ranking = (layers.len(), score);
     let choice = refine(trials, Choice { layers, setting, score }, &losses)?;
     let curve = vec![ranking, (choice.layers.len(), choice.score)];
-    Ok(Outcome { curve, layers: choice.layers, rows: choice.setting.rows, int8, mixed: Some(choice.score), losses })
+    Ok(Outcome { curve, layers: choice.layers, rows: choice.setting.rows, int8, mixed: Some(choice.score), losses, front: None })
 }

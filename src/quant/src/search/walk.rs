@@ -3,7 +3,8 @@
 //!
 //! The similarity of a layer is that of its INT8 form on what the mixed network gives it at that point. Where a network is tried,
 //! layers before the one that changes that are float already count as exact: they are taken from the float network. That is the rule
-//! by which the walk decides; the score that is printed and written in the end is that of the mixed network as it is.
+//! by which the walk decides; the score that is printed and written in the end is that of the mixed network as it is. Where that is
+//! below INT8's, the walk's best beginning is taken instead ([`Walk::fall_back`]): no written set is worse than INT8.
 
 use super::qtable::{good_enough, initial};
 use super::trials::Trials;
@@ -42,7 +43,7 @@ pub fn run_qtable(trials: &mut Trials, rows: &[Row], options: &WalkOptions) -> R
     }
     let network = trials.evaluator.network(&int8_setting)?;
     let known: Vec<bool> = (0..program.nodes.len()).map(|layer| trials.is_known_by_name(&network, layer)).collect();
-    let mut walk = Walk { readers: readers(program), known, floats: Vec::new(), int8: int8_setting.clone(), setting: int8_setting, given: HashMap::new(), mixed: int8, curve: Vec::new(), layers: Vec::new() };
+    let mut walk = Walk { readers: readers(program), known, floats: Vec::new(), int8: int8_setting.clone(), setting: int8_setting, given: HashMap::new(), mixed: int8, curve: Vec::new(), layers: Vec::new(), kept: Vec::new() };
     let upstream = upstream_of_compared(trials, program);
     let most = program.nodes.len() / 4;
     for layer in 0..program.nodes.len() {
@@ -61,7 +62,10 @@ pub fn run_qtable(trials: &mut Trials, rows: &[Row], options: &WalkOptions) -> R
         }
     }
     walk.mixed = trials.score(&walk.setting)?;
-    let outcome = Outcome { layers: walk.floats, rows: walk.setting.rows, int8, mixed: Some(walk.mixed), losses: Vec::new(), curve: walk.curve };
+    if walk.mixed < int8 {
+        walk.fall_back(trials, int8)?;
+    }
+    let outcome = Outcome { layers: walk.floats, rows: walk.setting.rows, int8, mixed: Some(walk.mixed), losses: Vec::new(), curve: walk.curve, front: None };
     Ok(Walked { outcome, layers: walk.layers })
 }
 
@@ -79,9 +83,31 @@ struct Walk {
     mixed: f64,
     curve: Vec<(usize, f64)>,
     layers: Vec<(usize, f64)>,
+    /// How many float layers there were after every network that was kept.
+    kept: Vec<usize>,
 }
 
 impl Walk {
+    /// The rule counts float layers before the one that changes as exact, so that the network as it is may end below INT8: then
+    /// the best beginning of the walk is taken, which is INT8 alone where none is better.
+    fn fall_back(&mut self, trials: &mut Trials, int8: f64) -> Result<(), QuantError> {
+        let settings: Vec<Setting> = self.kept.iter().map(|&count| self.int8.with(self.floats[..count].iter().copied(), trials.float)).collect();
+        let mut best = (0, int8);
+        for (&count, score) in self.kept.iter().zip(trials.scores(&settings)?) {
+            if score > best.1 {
+                best = (count, score);
+            }
+        }
+        trials.say(format!(
+            "fall back: the {} layers of the walk give outputs_cos {}, less than INT8 ({}); its first {} are taken, which give {}",
+            self.floats.len(), python::float(self.mixed), python::float(int8), best.0, python::float(best.1)
+        ));
+        self.floats.truncate(best.0);
+        self.setting = self.int8.with(self.floats.iter().copied(), trials.float);
+        self.mixed = best.1;
+        Ok(())
+    }
+
     /// How near the layer is to the float network's.
     fn similarity(&self, trials: &mut Trials, layer: usize) -> Result<f64, QuantError> {
         let key = format!("{}/layer{layer}", self.setting.fingerprint());
@@ -131,6 +157,7 @@ impl Walk {
             self.given.extend(network.layers[reader].clone().map(|node| (reader, node)));
         }
         self.mixed = score;
+        self.kept.push(self.floats.len());
         Ok(true)
     }
 

@@ -2,9 +2,10 @@
 //! (12 samples calibrate, 10 compare): `losses_of_115.txt`, worst layer first.
 
 use crate::{Case, SAMPLES};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use tpuc_lowering::table::{CalibrationTable, Row};
-use tpuc_lowering::Chip;
+use tpuc_lowering::{Chip, Mode};
 use tpuc_quant::evaluator::{Evaluator, EvaluatorOptions, Setting};
 use tpuc_quant::model::Target;
 use tpuc_quant::search::journal::Journal;
@@ -12,6 +13,7 @@ use tpuc_quant::search::optimize::{Costs, Goal, optimize};
 use tpuc_quant::search::qtable::{QtableOptions, search_qtable};
 use tpuc_quant::search::refine::Choice;
 use tpuc_quant::search::tables::{methods, tuned, tuned_by_range};
+use tpuc_quant::search::walk::{WalkOptions, run_qtable};
 use tpuc_quant::search::{Outcome, Table, Trials, ranked, selected, sensitive};
 use tpuc_quant::{Request, Session, no_progress};
 
@@ -101,7 +103,7 @@ fn losses_are_those_of_115(net: &str) {
             assert!(apart <= 2.0 * worst, "{what}: {moved} layers at other places, up to {apart}");
             let (count, mixed) = (outcome.layers.len(), outcome.mixed.unwrap());
             let plain = selected(trials.program(), &outcome.losses, count);
-            let mut setting = Setting::all(trials.program(), outcome.rows.clone(), tpuc_lowering::Mode::Int8);
+            let mut setting = Setting::all(trials.program(), outcome.rows.clone(), Mode::Int8);
             outcome.losses.iter().for_each(|l| setting.set_threshold(trials.name(l.layer), l.best().threshold));
             let of_ranking = trials.score(&setting.with(plain.iter().copied(), trials.float)).unwrap();
             assert!(plain.len() == count && mixed >= of_ranking, "{what}: {mixed}, the ranking's {of_ranking}");
@@ -134,20 +136,40 @@ fn optimized_sets_are_smaller_or_better() {
     let count = |setting: &Setting| Ok(setting.floats().count() as f64);
     let costs = Costs::layers(trials.program().nodes.len(), &count);
     let plain = selected(trials.program(), &found.losses, 6);
-    let setting = Setting::all(trials.program(), found.rows.clone(), tpuc_lowering::Mode::Int8);
+    let setting = Setting::all(trials.program(), found.rows.clone(), Mode::Int8);
     let score = trials.score(&setting.with(plain.iter().copied(), trials.float)).unwrap();
     let start = Choice { layers: plain.clone(), setting: setting.clone(), score };
     let expected = score - 1e-7;
     for goal in [Goal::Similarity(expected), Goal::Budget(plain.len() as f64)] {
         let (best, front) = optimize(&mut trials, start.clone(), &found.losses, &costs, goal).unwrap();
-        let again = trials.evaluator.network(&setting.with(best.layers.iter().copied(), trials.float)).unwrap();
+        let again = trials.evaluator.network(&best.setting.with(best.layers.iter().copied(), trials.float)).unwrap();
         assert_eq!(trials.evaluator.scores(&[&again]).unwrap()[0].to_bits(), best.score.to_bits());
         assert!(best.layers.len() <= plain.len(), "{goal:?}");
         match goal {
             Goal::Similarity(expected) => assert!(best.score > expected),
             Goal::Budget(_) => assert!(best.score >= score),
         }
-        assert!(front.windows(2).all(|pair| pair[0].cost < pair[1].cost && pair[0].score < pair[1].score));
+        assert!(front.steps.windows(2).all(|pair| pair[0].cost < pair[1].cost && pair[0].score < pair[1].score));
         println!("{goal:?}: {} layers, {:.7}; the ranking's {}, {score:.7}", best.layers.len(), best.score, plain.len());
     }
+}
+
+/// Whatever the walk finds by its own rule, what it hands over is not worse than INT8, and scores what is said of it.
+#[test]
+fn walks_never_end_below_int8() {
+    let Some(case) = Case::open("cnn_res") else { return };
+    let target = Target { program: &case.network.program, weights: &case.network.weights, chip: Chip::find("bm1684x").unwrap() };
+    let rows = CalibrationTable::read(&case.folder.join("cnn_res_cali_percentile9999")).unwrap().rows().to_vec();
+    let log = RefCell::new(String::new());
+    for min_layer_cos in [0.999, 0.9999, 0.99999] {
+        let evaluator = Evaluator::new(target, &case.loader, EvaluatorOptions { samples: 3, threads: 2, ..EvaluatorOptions::default() }).unwrap();
+        let say = |line: &str| log.borrow_mut().push_str(line);
+        let mut trials = Trials { evaluator, journal: Journal::in_memory(), log: &say, progress: &|_, _| {}, mlir: String::new(), float: Mode::F16 };
+        let found = run_qtable(&mut trials, &rows, &WalkOptions { expected_cos: 0.9999999, min_layer_cos }).unwrap().outcome;
+        let setting = Setting::all(trials.program(), found.rows.clone(), Mode::Int8).with(found.layers.iter().copied(), Mode::F16);
+        let again = trials.evaluator.network(&setting).unwrap();
+        assert_eq!(found.mixed.map(f64::to_bits), Some(trials.evaluator.scores(&[&again]).unwrap()[0].to_bits()));
+        assert!(found.mixed >= Some(found.int8), "{min_layer_cos}: {:?} below {}", found.mixed, found.int8);
+    }
+    assert!(log.borrow().contains("fall back: the 6 layers of the walk"), "{}", log.borrow());
 }
