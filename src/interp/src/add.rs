@@ -22,7 +22,7 @@ pub(crate) fn prepare_tpu(op: &tpu::Add, request: &Request<'_>) -> Result<Prepar
     if request.result_element()? == ElementType::I32 {
         return prepare_wide(op, request);
     }
-    if request.is_float(&all)? {
+    if request.is_float_or_biased(&all)? {
         return prepare_float(op.coeff.clone(), Activation::relu(op.do_relu, op.relu_limit), request);
     }
     prepare_int(&Sum { multipliers: &op.multipliers, rshifts: &op.rshifts, relu: op.do_relu, subtract: false, reverse: false }, request)
@@ -71,9 +71,13 @@ pub(crate) fn prepare_int(sum: &Sum<'_>, request: &Request<'_>) -> Result<Prepar
     };
     let (multipliers, shifts) = (list("multipliers", sum.multipliers, 1)?, list("rshifts", sum.rshifts, 0)?);
     let (operands, result, stretch) = layouts(request)?;
+    let (zero_points, zero_point): (Vec<i32>, i32) = ((0..count).map(|i| request.zero_point(i)).collect(), request.result_zero_point());
     let (relu, subtract, reverse) = (sum.relu, sum.subtract, sum.reverse);
     // One shift for more inputs is that of the sum.
     let shared = sum.rshifts.as_ref().is_some_and(|r| r.len() == 1).then(|| shifts[0]);
+    if shared.is_some() && (zero_point != 0 || zero_points.iter().any(|&z| z != 0)) {
+        return Err(request.unsupported("with zero points and one shift does not run"));
+    }
     let kernel = boxed(move |operands, y, _| {
         let ints = (0..count).map(|i| operand(operands, i)?.ints()).collect::<Result<Vec<_>, _>>()?;
         let mut stretched: Vec<Stretched> = Vec::new();
@@ -90,12 +94,12 @@ pub(crate) fn prepare_int(sum: &Sum<'_>, request: &Request<'_>) -> Result<Prepar
                 Stretched::I8(x) => Ints::I8(x),
                 Stretched::U8(x) => Ints::U8(x),
             };
-            Summand { x, multiplier: multipliers[i], shift: shifts.get(i).copied().unwrap_or(0), negative: subtract && (i > 0) != reverse }
+            Summand { x, zero_point: zero_points[i], multiplier: multipliers[i], shift: shifts.get(i).copied().unwrap_or(0), negative: subtract && (i > 0) != reverse }
         };
         let summands: Vec<Summand<'_>> = (0..count).map(summand).collect();
         match shared {
             Some(shift) => elementwise::add_int_shared(&summands, shift, relu, y.ints()?),
-            None => elementwise::add_int(&summands, relu, y.ints()?),
+            None => elementwise::add_int(&summands, relu, zero_point, y.ints()?),
         }
     });
     Ok(Prepared { kernel, operands, result })

@@ -10,7 +10,7 @@ use tpuc_ops::{Op, top, tpu};
 
 pub(crate) fn prepare_tpu(request: &Request<'_>) -> Result<Prepared, InterpError> {
     let all: Vec<usize> = (0..request.operands.len()).collect();
-    if request.is_float(&all)? { prepare(request) } else { integer::prepare_binary(request) }
+    if request.is_float_or_biased(&all)? { prepare(request) } else { integer::prepare_binary(request) }
 }
 
 pub(crate) fn prepare(request: &Request<'_>) -> Result<Prepared, InterpError> {

@@ -69,11 +69,11 @@ fn floats_only(request: &Request<'_>) -> Result<(), InterpError> {
 }
 
 pub(crate) fn prepare_tpu_compare(op: &tpu::Compare, request: &Request<'_>) -> Result<Prepared, InterpError> {
-    if request.is_float(&[0, 1])? { prepare_compare(&op.mode, request) } else { integer::prepare_binary(request) }
+    if request.is_float_or_biased(&[0, 1])? { prepare_compare(&op.mode, request) } else { integer::prepare_binary(request) }
 }
 
 pub(crate) fn prepare_tpu_compare_const(op: &tpu::CompareConst, request: &Request<'_>) -> Result<Prepared, InterpError> {
-    if request.is_float(&[0])? { prepare_compare_const(&op.mode, op.const_val, op.inversed, request) } else { integer::prepare_unary(request) }
+    if request.is_float_or_biased(&[0])? { prepare_compare_const(&op.mode, op.const_val, op.inversed, request) } else { integer::prepare_unary(request) }
 }
 
 pub(crate) fn prepare_compare(mode: &str, request: &Request<'_>) -> Result<Prepared, InterpError> {
@@ -130,7 +130,7 @@ pub(crate) fn prepare_masked_fill(op: &tpu::MaskedFill, request: &Request<'_>) -
 /// One branch where operand 0 is not 0, the other elsewhere.
 fn prepare_choice(yes: Branch, no: Branch, request: &Request<'_>) -> Result<Prepared, InterpError> {
     let present: Vec<usize> = (0..request.operands.len()).filter(|&i| !request.is_absent(i)).collect();
-    if request.is_float(&present)? { prepare_where(yes, no, request) } else { prepare_int_choice(yes, no, request) }
+    if request.is_float_or_biased(&present)? { prepare_where(yes, no, request) } else { prepare_int_choice(yes, no, request) }
 }
 
 /// As [`prepare_where`], of 8-bit integers. Branches are in the type of the result, the condition in any.

@@ -5,7 +5,8 @@ use crate::kernel::{Prepared, Request, boxed, operand};
 use crate::{FloatOrder, view::ElementType};
 use tpuc_kernels::conv::{ConvShape, FloatConv, IntConv};
 use tpuc_kernels::requant::Requant;
-use tpuc_kernels::{Activation, Layout};
+use tpuc_kernels::pad::{Border, pad};
+use tpuc_kernels::{Activation, Ints, Layout};
 use tpuc_ops::{top, tpu};
 
 pub(crate) fn prepare_top(op: &top::Conv, request: &Request<'_>) -> Result<Prepared, InterpError> {
@@ -17,7 +18,7 @@ pub(crate) fn prepare_top(op: &top::Conv, request: &Request<'_>) -> Result<Prepa
 pub(crate) fn prepare_tpu(op: &tpu::Conv2D, request: &Request<'_>) -> Result<Prepared, InterpError> {
     check_inserts(op.inserts.as_deref(), request)?;
     let shape = ConvShape::new(&request.shape(0)?, &request.shape(1)?, &op.strides, &op.pads, op.dilations.as_deref(), op.group)?;
-    if request.is_float(&[0])? {
+    if request.is_float_or_biased(&[0])? {
         return prepare_float(shape, Activation::relu(op.do_relu, op.relu_limit), request);
     }
     if op.kernel_zp != 0 {
@@ -32,8 +33,40 @@ pub(crate) fn prepare_tpu(op: &tpu::Conv2D, request: &Request<'_>) -> Result<Pre
     };
     // An unsigned result saturates at 0 by itself; a limit is folded into its scale.
     let requant = Requant::new(shape.filter[0], bias.as_deref(), multiplier, shift, op.do_relu)?.with_style(request.requant_style(op.quant_mode)?);
+    let requant = requant.with_zero_point(request.result_zero_point());
+    if request.zero_point(0) != 0 && op.pads.iter().any(|&p| p != 0) {
+        return prepare_padded(op, request, &weights, requant);
+    }
     let conv = IntConv::new(&shape, request.element(0)? == ElementType::I8, &weights, requant)?;
     let kernel = boxed(move |operands, y, workspace| conv.run(operand(operands, 0)?.ints()?, y.ints()?, workspace));
+    Ok(Prepared { kernel, operands: vec![Some(Layout::ChannelsLast), None, None], result: Layout::ChannelsLast })
+}
+
+/// Padding with the zero point of the input, then a convolution without.
+fn prepare_padded(op: &tpu::Conv2D, request: &Request<'_>, weights: &[i16], requant: Requant) -> Result<Prepared, InterpError> {
+    let (input, spatial) = (request.shape(0)?, op.pads.len() / 2);
+    let mut padded = input.clone();
+    for d in 0..spatial {
+        padded[2 + d] += (op.pads[d] + op.pads[spatial + d]) as usize;
+    }
+    let shape = ConvShape::new(&padded, &request.shape(1)?, &op.strides, &vec![0; op.pads.len()], op.dilations.as_deref(), op.group)?;
+    check_result(&shape, request)?;
+    let conv = IntConv::new(&shape, request.element(0)? == ElementType::I8, weights, requant)?;
+    let around = |pads: &[i64]| [&[0], pads, &[0]].concat();
+    let (before, after, value) = (around(&op.pads[..spatial]), around(&op.pads[spatial..]), request.zero_point(0));
+    let (from, count) = (Layout::ChannelsLast.physical(&input), padded.iter().product());
+    let kernel = boxed(move |operands, y, workspace| match operand(operands, 0)?.ints()? {
+        Ints::I8(x) => {
+            let mut filled = vec![0i8; count];
+            pad(x, &from, &before, &after, Border::Constant(value as i8), &mut filled)?;
+            conv.run(Ints::I8(&filled), y.ints()?, workspace)
+        }
+        Ints::U8(x) => {
+            let mut filled = vec![0u8; count];
+            pad(x, &from, &before, &after, Border::Constant(value as u8), &mut filled)?;
+            conv.run(Ints::U8(&filled), y.ints()?, workspace)
+        }
+    });
     Ok(Prepared { kernel, operands: vec![Some(Layout::ChannelsLast), None, None], result: Layout::ChannelsLast })
 }
 

@@ -5,7 +5,7 @@ use crate::kernel::{Prepared, Request, boxed, operand};
 use crate::view::ElementType;
 use tpuc_kernels::deconv::{self, Deconv, DeconvShape};
 use tpuc_kernels::requant::Requant;
-use tpuc_kernels::{Activation, Layout};
+use tpuc_kernels::{Activation, Ints, Layout};
 use tpuc_ops::{top, tpu};
 
 pub(crate) fn prepare(op: &top::Deconv, request: &Request<'_>) -> Result<Prepared, InterpError> {
@@ -59,15 +59,19 @@ pub(crate) fn prepare_int(op: &tpu::Deconv, request: &Request<'_>) -> Result<Pre
         ..Default::default()
     };
     let shape = geometry(&form, request)?;
-    if request.tensor_type(0)?.elem.zero_point() != 0 || request.result.elem.zero_point() != 0 {
-        return Err(request.unsupported("with zero points does not run"));
-    }
     let Some(weights) = request.bytes(1)? else { return Err(request.unsupported("needs a weight as 8-bit filter")) };
     let bias = request.bias(2, request.integers(2)?)?;
+    let zero_point = request.zero_point(0);
     if request.result_element()? == ElementType::I32 {
         let relu = op.do_relu;
+        if zero_point != 0 {
+            return prepare_biased(shape, &weights, bias, zero_point, relu);
+        }
         let kernel = boxed(move |operands, y, _| deconv::run_sums(&shape, operand(operands, 0)?.ints()?, &weights, bias.as_deref(), relu, y.sums()?));
         return Ok(Prepared { kernel, operands: vec![Some(Layout::RowMajor), None, None], result: Layout::RowMajor });
+    }
+    if zero_point != 0 || request.result_zero_point() != 0 {
+        return Err(request.unsupported("with zero points needs a result of 32 bits"));
     }
     let one = vec![1];
     let (Some(multiplier), Some(shift)) = (op.multiplier.as_ref().or((op.quant_mode == tpu::RequantMode::OnlyShift).then_some(&one)), &op.rshift) else {
@@ -75,5 +79,27 @@ pub(crate) fn prepare_int(op: &tpu::Deconv, request: &Request<'_>) -> Result<Pre
     };
     let requant = Requant::new(shape.output_channels * shape.group, bias.as_deref(), multiplier, shift, op.do_relu)?.with_style(request.requant_style(op.quant_mode)?);
     let kernel = boxed(move |operands, y, _| deconv::run_int(&shape, operand(operands, 0)?.ints()?, &weights, &requant, y.ints()?));
+    Ok(Prepared { kernel, operands: vec![Some(Layout::RowMajor), None, None], result: Layout::RowMajor })
+}
+
+/// What stands between inputs and around them counts as zero point: where fewer taps than all meet an input, the others are added.
+fn prepare_biased(shape: DeconvShape, weights: &[i16], bias: Option<Vec<i32>>, zero_point: i32, relu: bool) -> Result<Prepared, InterpError> {
+    let one_image = DeconvShape { batch: 1, ..shape.clone() };
+    let (channels, area) = (shape.group * shape.output_channels, shape.output.iter().product::<usize>());
+    let ones = vec![1u8; shape.group * shape.input_channels * shape.input.iter().product::<usize>()];
+    let mut met = vec![0i32; channels * area];
+    deconv::run_sums(&one_image, Ints::U8(&ones), weights, None, false, &mut met)?;
+    let taps = (weights.len() / channels.max(1)).max(1);
+    let all: Vec<i32> = weights.chunks(taps).map(|row| row.iter().map(|&w| i32::from(w)).sum()).collect();
+    let missing: Vec<i32> = met.iter().enumerate().map(|(i, &met)| all[i / area.max(1)].wrapping_sub(met).wrapping_mul(zero_point)).collect();
+    let weights = weights.to_vec();
+    let kernel = boxed(move |operands, y, _| {
+        let y = y.sums()?;
+        deconv::run_sums(&shape, operand(operands, 0)?.ints()?, &weights, bias.as_deref(), false, &mut *y)?;
+        for y in y.chunks_mut(missing.len().max(1)) {
+            y.iter_mut().zip(&missing).for_each(|(y, m)| *y = y.wrapping_add(*m).max(if relu { 0 } else { i32::MIN }));
+        }
+        Ok(())
+    });
     Ok(Prepared { kernel, operands: vec![Some(Layout::RowMajor), None, None], result: Layout::RowMajor })
 }

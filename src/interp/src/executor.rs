@@ -3,7 +3,7 @@
 use crate::error::InterpError;
 use crate::observer::{Ignore, Observer, Want};
 use crate::plan::{Action, Operand, Plan};
-use crate::view::{self, ElementType, Slice, TensorView};
+use crate::view::{self, ElementType, Scaling, Slice, TensorView};
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
@@ -137,7 +137,7 @@ impl Executor {
 
     fn view(&self, slot: usize) -> TensorView<'_> {
         let slot = &self.plan.slots[slot];
-        let scale = self.plan.program.tensor_type(slot.value).and_then(|t: &TensorType| t.elem.scale());
+        let scale = self.plan.program.tensor_type(slot.value).and_then(|t: &TensorType| Scaling::of(&t.elem));
         TensorView { shape: &slot.shape, layout: slot.layout, elements: slot.element.read(&self.buffers[slot.buffer], slot.count()), scale }
     }
 

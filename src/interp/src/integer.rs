@@ -7,9 +7,9 @@ use crate::kernel::{Prepared, Request, boxed, operand};
 use crate::view::ElementType;
 use tpuc_kernels::binary::Broadcast;
 use tpuc_kernels::integer::{Table, combine};
-use tpuc_ops::{Op, tpu};
+use tpuc_ops::{Elem, Op, tpu};
 use tpuc_tensor::round::{saturate, shift_half_up};
-use tpuc_tensor::{DType, Data};
+use tpuc_tensor::Data;
 
 /// The integer that a function of an 8-bit integer gives, before it saturates; `None` if it has no integer form.
 /// `x * multiplier >> rshift` rounds halves up (`spec/lowering.md` section 4).
@@ -61,10 +61,20 @@ fn function(op: &Op) -> Option<Box<dyn Fn(i64) -> i64>> {
 
 /// What a function of an 8-bit integer gives for every one, by its bits; `None` if the op has no such form (or a table of its
 /// own).
-pub fn eight_bit_table(op: &Op, from: DType, to: DType) -> Option<[u8; 256]> {
-    let f = function(op)?;
-    let element = |bits: usize| if from.is_signed() { i64::from(bits as u8 as i8) } else { bits as i64 };
-    Some(std::array::from_fn(|bits| saturate(f(element(bits)), to) as u8))
+pub fn eight_bit_table(op: &Op, from: &Elem, to: &Elem) -> Option<[u8; 256]> {
+    let f = around(function(op)?, zero_of_input(op, from.zero_point()), to.zero_point());
+    let element = |bits: usize| if from.storage().is_signed() { i64::from(bits as u8 as i8) } else { bits as i64 };
+    Some(std::array::from_fn(|bits| saturate(f(element(bits)), to.storage()) as u8))
+}
+
+/// The zero point that is taken away in front of a function; a SubConst has it in its constant.
+fn zero_of_input(op: &Op, zero_point: i64) -> i64 {
+    if matches!(op, Op::TpuSubConst(_)) { 0 } else { zero_point }
+}
+
+/// A function of numbers as one of integers with zero points.
+fn around(f: impl Fn(i64) -> i64, from: i64, to: i64) -> impl Fn(i64) -> i64 {
+    move |x| f(x - from).saturating_add(to)
 }
 
 /// A constant that lowering has made an integer.
@@ -80,7 +90,7 @@ pub(crate) fn prepare_unary(request: &Request<'_>) -> Result<Prepared, InterpErr
         Op::TpuCompareConst(op) => compare_const(op, from, to, request)?,
         op => {
             let f = function(op).ok_or_else(|| request.unsupported("has no form in 8-bit integers"))?;
-            Table::of(from == ElementType::I8, to == ElementType::I8, f)
+            Table::of(from == ElementType::I8, to == ElementType::I8, around(f, zero_of_input(op, i64::from(request.zero_point(0))), i64::from(request.result_zero_point())))
         }
     };
     let layout = request.layout(0);
@@ -107,7 +117,11 @@ fn given_table(to: ElementType, request: &Request<'_>) -> Result<Table, InterpEr
 fn compare_const(op: &tpu::CompareConst, from: ElementType, to: ElementType, request: &Request<'_>) -> Result<Table, InterpError> {
     let holds = crate::choice::relation(&op.mode, request)?;
     let (c, inversed) = (op.const_val as f32, op.inversed);
-    let f = move |x: i64| i64::from(if inversed { holds(c, x as f32) } else { holds(x as f32, c) });
+    let zero_point = i64::from(request.zero_point(0));
+    let f = move |x: i64| {
+        let x = (x - zero_point) as f32;
+        i64::from(if inversed { holds(c, x) } else { holds(x, c) })
+    };
     Ok(Table::of(from == ElementType::I8, to == ElementType::I8, f))
 }
 
@@ -118,8 +132,15 @@ pub(crate) fn prepare_binary(request: &Request<'_>) -> Result<Prepared, InterpEr
         Op::TpuMul(op) => {
             let (m, r, relu) = (i64::from(op.multiplier), op.rshift, op.do_relu);
             let style = request.requant_style(op.quant_mode)?;
-            pairwise(request, move |a, b| narrow(style.scale(i64::from(a) * i64::from(b), m, r), relu))
+            let (left, right, zero_point) = (request.zero_point(0), request.zero_point(1), i64::from(request.result_zero_point()));
+            pairwise(request, move |a, b| {
+                let v = style.scale(i64::from(a - left) * i64::from(b - right), m, r);
+                (if relu { v.max(0) } else { v }).saturating_add(zero_point).clamp(-128, 255) as i32
+            })
         }
+        // What remains compares or picks integers as they are.
+        Op::TpuPReluOp(_) if request.zero_point(0) != 0 || request.result_zero_point() != 0 => Err(request.unsupported("with zero points does not run in integers")),
+        Op::TpuMax(_) | Op::TpuMin(_) | Op::TpuCompare(_) if !of_one_zero_point(request) => Err(request.unsupported("of integers with different zero points does not run")),
         Op::TpuMax(op) => extremum(&op.multipliers, op.do_relu, request, i32::max),
         Op::TpuMin(op) => extremum(&op.multipliers, op.do_relu, request, i32::min),
         Op::TpuCompare(op) => {
@@ -144,7 +165,14 @@ fn extremum(multipliers: &Option<Vec<i64>>, relu: bool, request: &Request<'_>, p
     if multipliers.is_some() {
         return Err(request.unsupported("with multipliers does not run"));
     }
-    pairwise(request, move |a, b| if relu { pick(a, b).max(0) } else { pick(a, b) })
+    let zero_point = request.zero_point(0);
+    pairwise(request, move |a, b| if relu { pick(a, b).max(zero_point) } else { pick(a, b) })
+}
+
+/// Whether operands have one zero point, and the result of a choice among them, too.
+fn of_one_zero_point(request: &Request<'_>) -> bool {
+    let first = request.zero_point(0);
+    request.zero_point(1) == first && (matches!(request.op, Op::TpuCompare(_)) || request.result_zero_point() == first)
 }
 
 fn narrow(v: i64, relu: bool) -> i32 {

@@ -47,6 +47,11 @@ impl Kernel for Rounded {
     }
 }
 
+/// The integer of zero, within what 16 bits hold.
+pub(crate) fn zero_point(elem: &Elem) -> i32 {
+    elem.zero_point().clamp(-32768, 32767) as i32
+}
+
 /// The half float type of an element type, if it is one.
 pub(crate) fn half_float(elem: &Elem) -> Option<HalfFloat> {
     match elem.storage() {
@@ -112,6 +117,24 @@ impl Request<'_> {
 
     /// Whether the activations at these operands and the result are floats (true) or all 8-bit with zero point 0 (false).
     pub fn is_float(&self, activations: &[usize]) -> Result<bool, InterpError> {
+        self.all_floats(activations, false)
+    }
+
+    /// As [`Request::is_float`], for ops that compute with zero points, too.
+    pub fn is_float_or_biased(&self, activations: &[usize]) -> Result<bool, InterpError> {
+        self.all_floats(activations, true)
+    }
+
+    /// The integer of zero at an operand; 0 of floats.
+    pub fn zero_point(&self, index: usize) -> i32 {
+        self.operands.get(index).and_then(ValueType::tensor).map_or(0, |t| zero_point(&t.elem))
+    }
+
+    pub fn result_zero_point(&self) -> i32 {
+        zero_point(&self.result.elem)
+    }
+
+    fn all_floats(&self, activations: &[usize], zero_points: bool) -> Result<bool, InterpError> {
         let mut types = vec![self.result];
         for &index in activations {
             types.push(self.tensor_type(index)?);
@@ -122,11 +145,12 @@ impl Request<'_> {
         }
         let is_8_bit = elements.iter().all(|e| matches!(e, ElementType::I8 | ElementType::U8));
         let symmetric = types.iter().all(|t| !matches!(t.elem, Elem::Uniform { zero_point, .. } if zero_point != 0));
-        if is_8_bit && symmetric {
+        if is_8_bit && (symmetric || zero_points) {
             return Ok(false);
         }
         let list: Vec<&str> = types.iter().map(|t| t.elem.storage().name()).collect();
-        Err(self.unsupported(format!("runs in floats or in 8-bit integers with zero point 0, found {}", list.join(", "))))
+        let which = if zero_points { "" } else { " with zero point 0" };
+        Err(self.unsupported(format!("runs in floats or in 8-bit integers{which}, found {}", list.join(", "))))
     }
 
     /// An error unless operands and result are all f32.

@@ -46,7 +46,7 @@ pub use observer::{Ignore, Observer, Want};
 pub use plan::Plan;
 pub use runner::{Activation, Memory, Runner};
 pub use tpuc_kernels::Layout;
-pub use view::{Slice, TensorView};
+pub use view::{Scaling, Slice, TensorView};
 
 /// The order in which float convolutions add up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

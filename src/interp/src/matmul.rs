@@ -15,8 +15,11 @@ pub(crate) fn prepare_top(op: &top::MatMul, request: &Request<'_>) -> Result<Pre
 
 pub(crate) fn prepare_tpu(op: &tpu::MatMul, request: &Request<'_>) -> Result<Prepared, InterpError> {
     check(op.hdim_is_batch || op.output_transpose, request)?;
-    if request.is_float(&[0])? {
+    if request.is_float_or_biased(&[0])? {
         return prepare_float(op.left_transpose, op.right_transpose, Activation::relu(op.do_relu, op.relu_limit), request);
+    }
+    if request.zero_point(1) != 0 || request.zero_point(0) != 0 && request.constant(1).is_none() {
+        return Err(request.unsupported("of two computed operands with zero points does not run"));
     }
     if op.input_zp != 0 || op.right_zp != 0 {
         return Err(request.unsupported("with zero points does not run"));
@@ -25,6 +28,8 @@ pub(crate) fn prepare_tpu(op: &tpu::MatMul, request: &Request<'_>) -> Result<Pre
     let right = request.bytes(1)?;
     let bias = request.bias(2, request.integers(2)?)?;
     let requant = Requant::new(shape.columns(), bias.as_deref(), &op.multipliers, &op.rshifts, op.do_relu)?.with_style(request.requant_style(op.quant_mode)?);
+    let requant = requant.with_zero_point(request.result_zero_point());
+    // The zero point of the left operand is in the bias.
     let product = IntMatMul::new(&shape, request.element(0)? == ElementType::I8, right.as_deref(), request.element(1)? == ElementType::I8, requant)?;
     let kernel = boxed(move |operands, y, workspace| {
         let right = operands.get(1).copied().flatten().map(Slice::ints).transpose()?;

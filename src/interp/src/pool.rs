@@ -2,7 +2,7 @@
 
 use crate::error::InterpError;
 use crate::kernel::{Prepared, Request, boxed, operand};
-use tpuc_kernels::pool::{self, AvgRequant, Halves, PoolShape};
+use tpuc_kernels::pool::{self, AvgRequant, AvgScale, Halves, PoolShape};
 use tpuc_kernels::{Activation, Layout};
 use tpuc_ops::{Family, top, tpu};
 
@@ -26,10 +26,18 @@ pub(crate) fn prepare_tpu(op: &tpu::Pool2D, request: &Request<'_>) -> Result<Pre
     let (shape, layout) = shape(&op.kernel_shape, &op.strides, &op.pads, request)?;
     let relu = op.do_relu;
     let activation = Activation::relu(relu, op.relu_limit);
-    let kernel = match (op.pool_mode, request.is_float(&[0])?) {
+    let kernel = match (op.pool_mode, request.is_float_or_biased(&[0])?) {
         (tpu::PoolMode::Avg, true) => return Ok(float_avg(shape, layout, op.count_include_pad, activation)),
         (tpu::PoolMode::Max, true) => return Ok(float_max(shape, layout, activation)),
+        (tpu::PoolMode::Avg, false) if op.scale.is_some() => {
+            let (scale, offset) = (op.scale.unwrap_or(1.0) as f32, op.offset.unwrap_or(0.0) as f32);
+            let by = AvgScale { scale, offset, padding: op.count_include_pad.then(|| request.zero_point(0)) };
+            boxed(move |operands, y, _| pool::avg_scaled(&shape, operand(operands, 0)?.ints()?, by, y.ints()?))
+        }
         (tpu::PoolMode::Avg, false) => {
+            if request.zero_point(0) != 0 || request.result_zero_point() != 0 {
+                return Err(request.unsupported("with zero points needs scale and offset"));
+            }
             let (Some(multiplier), Some(shift)) = (op.multiplier, op.rshift) else {
                 return Err(request.unsupported("needs multiplier and rshift for an 8-bit mean"));
             };
@@ -38,7 +46,7 @@ pub(crate) fn prepare_tpu(op: &tpu::Pool2D, request: &Request<'_>) -> Result<Pre
             boxed(move |operands, y, _| pool::avg_int(&shape, operand(operands, 0)?.ints()?, requant, y.ints()?))
         }
         (tpu::PoolMode::Max, false) => {
-            if request.element(0)? != request.result_element()? {
+            if request.element(0)? != request.result_element()? || request.zero_point(0) != request.result_zero_point() || relu && request.zero_point(0) != 0 {
                 return Err(request.unsupported("needs input and result of one type for a maximum"));
             }
             boxed(move |operands, y, _| pool::max_int(&shape, operand(operands, 0)?.ints()?, relu, y.ints()?))

@@ -8,7 +8,7 @@ use tpuc_ops::{TensorType, tpu};
 
 /// Whether elements of both types are the same in memory; a range beside a float type changes nothing.
 pub(crate) fn is_same(from: Option<&TensorType>, to: Option<&TensorType>) -> bool {
-    let key = |ty: &TensorType| (ty.elem.storage(), ty.elem.scale());
+    let key = |ty: &TensorType| (ty.elem.storage(), ty.elem.scale(), ty.elem.zero_point());
     from.map(key) == to.map(key)
 }
 

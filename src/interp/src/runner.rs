@@ -5,7 +5,7 @@ use crate::Options;
 use crate::error::InterpError;
 use crate::kernel::{Kernel, Request, is_alias, prepare, widened};
 use crate::plan::in_layout;
-use crate::view::{self, ElementType, Slice, TensorView};
+use crate::view::{self, ElementType, Scaling, Slice, TensorView};
 use std::sync::Arc;
 use tpuc_kernels::threads::Team;
 use tpuc_kernels::{Buffer, KernelError, Layout, Workspace};
@@ -18,7 +18,7 @@ pub struct Activation {
     shape: Arc<[usize]>,
     element: ElementType,
     layout: Layout,
-    scale: Option<f64>,
+    scale: Option<Scaling>,
     data: Arc<Buffer>,
 }
 
@@ -41,7 +41,7 @@ impl Activation {
         let elements = Slice::of(tensor).filter(|_| tensor.dtype() == element.dtype()).ok_or_else(wrong)?;
         let mut data = memory.take(tensor.len() * element.size());
         view::copy(&shape, Layout::RowMajor, elements, Layout::RowMajor, element.write(&mut data, tensor.len())).map_err(|source| InterpError::Kernel { layer: name.into(), source })?;
-        Ok(Activation { shape, element, layout: Layout::RowMajor, scale: ty.elem.scale(), data: Arc::new(data) })
+        Ok(Activation { shape, element, layout: Layout::RowMajor, scale: Scaling::of(&ty.elem), data: Arc::new(data) })
     }
 
     pub fn view(&self) -> TensorView<'_> {
@@ -114,7 +114,7 @@ pub struct Runner {
     shape: Arc<[usize]>,
     element: ElementType,
     layout: Layout,
-    scale: Option<f64>,
+    scale: Option<Scaling>,
     threads: usize,
 }
 
@@ -137,7 +137,7 @@ impl Runner {
         let (shape, element) = signature(name, result)?;
         let runner = |action, layout: Layout| {
             let layout = if Layout::is_same(&shape) { Layout::RowMajor } else { layout };
-            Runner { name: name.into(), action, shape: Arc::clone(&shape), element, layout, scale: result.elem.scale(), threads: options.threads }
+            Runner { name: name.into(), action, shape: Arc::clone(&shape), element, layout, scale: Scaling::of(&result.elem), threads: options.threads }
         };
         if is_alias(op) && constants.first().is_some_and(Option::is_none) {
             let same = operands[0].tensor().is_some_and(|t| t.count() == result.count() && ElementType::of(t.elem.storage()) == Some(element));

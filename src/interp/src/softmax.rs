@@ -15,7 +15,7 @@ pub(crate) fn prepare_top(op: &top::Softmax, request: &Request<'_>) -> Result<Pr
 }
 
 pub(crate) fn prepare_tpu(op: &tpu::Softmax, request: &Request<'_>) -> Result<Prepared, InterpError> {
-    if request.is_float(&[0])? {
+    if request.is_float_or_biased(&[0])? {
         return if request.is_absent(1) { prepare_float(i64::from(op.axis), op.beta, op.log, request) } else { prepare_tables(op, request) };
     }
     if op.log {

@@ -107,7 +107,7 @@ fn active(op: &tpu::Active) -> Option<Function> {
 
 /// In floats, or in 8-bit integers.
 pub(crate) fn prepare_tpu(request: &Request<'_>) -> Result<Prepared, InterpError> {
-    if request.is_float(&[0])? { prepare(request) } else { integer::prepare_unary(request) }
+    if request.is_float_or_biased(&[0])? { prepare(request) } else { integer::prepare_unary(request) }
 }
 
 pub(crate) fn prepare(request: &Request<'_>) -> Result<Prepared, InterpError> {

@@ -1,7 +1,9 @@
 //! Tensors in memory of an executor.
 
+use crate::kernel::zero_point;
 use tpuc_kernels::layout::convert;
 use tpuc_kernels::{Buffer, Ints, IntsMut, KernelError, Layout, cast};
+use tpuc_ops::Elem;
 use tpuc_tensor::tensor::ShapeMismatch;
 use tpuc_tensor::{DType, Data, Tensor};
 
@@ -204,6 +206,20 @@ pub(crate) fn data_mut(data: &mut Data) -> Option<SliceMut<'_>> {
     }
 }
 
+/// What an integer q of a quantized tensor stands for: `(q - zero_point) * scale`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scaling {
+    pub scale: f64,
+    pub zero_point: i32,
+}
+
+impl Scaling {
+    /// `None` of types that are not quantized.
+    pub fn of(elem: &Elem) -> Option<Scaling> {
+        elem.scale().map(|scale| Scaling { scale, zero_point: zero_point(elem) })
+    }
+}
+
 /// A tensor while it is alive.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TensorView<'a> {
@@ -212,8 +228,8 @@ pub struct TensorView<'a> {
     pub layout: Layout,
     /// In the storage type: integers where the tensor is quantized.
     pub elements: Slice<'a>,
-    /// What one step of a quantized tensor stands for.
-    pub scale: Option<f64>,
+    /// Of a quantized tensor.
+    pub scale: Option<Scaling>,
 }
 
 impl TensorView<'_> {
@@ -235,11 +251,11 @@ impl TensorView<'_> {
         Tensor::new(self.shape, data)
     }
 
-    /// A copy in row-major order and f32: quantized elements times their scale, the product in f32.
+    /// A copy in row-major order and f32: quantized elements times their scale (less the zero point), the product in f32.
     pub fn to_f32(&self) -> Result<Tensor, ShapeMismatch> {
         let tensor = self.to_tensor()?;
         let shape = self.shape;
-        let Some(scale) = self.scale else {
+        let Some(Scaling { scale, zero_point }) = self.scale else {
             return match tensor.data() {
                 Data::F32(_) => Ok(tensor),
                 _ => Tensor::f32(shape, tensor.to_f32()),
@@ -247,10 +263,10 @@ impl TensorView<'_> {
         };
         let mut floats = vec![0.0; tensor.len()];
         let done = match tensor.data() {
-            Data::I8(v) => cast::dequantize(Ints::I8(v), scale, &mut floats),
-            Data::U8(v) => cast::dequantize(Ints::U8(v), scale, &mut floats),
+            Data::I8(v) => cast::dequantize(Ints::I8(v), scale, zero_point, &mut floats),
+            Data::U8(v) => cast::dequantize(Ints::U8(v), scale, zero_point, &mut floats),
             _ => {
-                floats = tensor.to_f32().iter().map(|v| v * scale as f32).collect();
+                floats = tensor.to_f32().iter().map(|v| (v - zero_point as f32) * scale as f32).collect();
                 Ok(())
             }
         };
@@ -261,7 +277,7 @@ impl TensorView<'_> {
 
 impl<'a> TensorView<'a> {
     /// A tensor in row-major order; `None` for element types that networks do not run in.
-    pub fn of(tensor: &'a Tensor, scale: Option<f64>) -> Option<TensorView<'a>> {
+    pub fn of(tensor: &'a Tensor, scale: Option<Scaling>) -> Option<TensorView<'a>> {
         Some(TensorView { shape: tensor.shape(), layout: Layout::RowMajor, elements: Slice::of(tensor)?, scale })
     }
 }

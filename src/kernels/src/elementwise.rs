@@ -142,23 +142,24 @@ vectorized! {
     }
 }
 
-/// A summand of an 8-bit sum: `(x * multiplier) >> shift`, halves up, or the negative of that.
+/// A summand of an 8-bit sum: `((x - zero_point) * multiplier) >> shift`, halves up, or the negative of that.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Summand<'a> {
     pub x: Ints<'a>,
+    pub zero_point: i32,
     pub multiplier: i32,
     pub shift: i32,
     pub negative: bool,
 }
 
-/// `y = saturate(relu(sum of (x_i * m_i) >> r_i))` over inputs of one shape (`spec/lowering.md` section 4, BM1684X Add).
-pub fn add_int(inputs: &[Summand<'_>], relu: bool, y: IntsMut<'_>) -> Result<(), KernelError> {
+/// `y = saturate(relu(sum of ((x_i - z_i) * m_i) >> r_i) + zero_point)` over inputs of one shape (`spec/lowering.md` section 4, BM1684X Add).
+pub fn add_int(inputs: &[Summand<'_>], relu: bool, zero_point: i32, y: IntsMut<'_>) -> Result<(), KernelError> {
     for input in inputs {
         expect_length("elements of a summand", y.len(), input.x.len())?;
     }
     match y {
-        IntsMut::I8(y) => threads::for_parts(y, 1, |start, y| sum_of(inputs, start, relu, y)),
-        IntsMut::U8(y) => threads::for_parts(y, 1, |start, y| sum_of(inputs, start, relu, y)),
+        IntsMut::I8(y) => threads::for_parts(y, 1, |start, y| sum_of(inputs, start, relu, zero_point, y)),
+        IntsMut::U8(y) => threads::for_parts(y, 1, |start, y| sum_of(inputs, start, relu, zero_point, y)),
     }
     Ok(())
 }
@@ -193,40 +194,40 @@ fn shared_sum_of<T: Int8>(inputs: &[Summand<'_>], start: usize, shift: i32, relu
 }
 
 /// Sums block by block, so that the wide sums stay in the cache.
-fn sum_of<T: Int8>(inputs: &[Summand<'_>], start: usize, relu: bool, y: &mut [T]) {
+fn sum_of<T: Int8>(inputs: &[Summand<'_>], start: usize, relu: bool, zero_point: i32, y: &mut [T]) {
     let mut sums = [0i32; 1024];
     let mut at = start;
     for y in y.chunks_mut(sums.len()) {
         let sums = &mut sums[..y.len()];
-        sums.fill(0);
-        for &Summand { x, multiplier, shift, negative } in inputs {
+        sums.fill(zero_point);
+        for &Summand { x, zero_point, multiplier, shift, negative } in inputs {
             // What attributes really hold fits 32 bits, sums included. Anything else goes the slow way.
             let narrow = (-32768..32768).contains(&multiplier) && (0..=22).contains(&shift) && inputs.len() <= 64;
             let sign = if negative { -1 } else { 1 };
             match (x, narrow) {
-                (Ints::I8(x), true) => summand(&x[at..at + sums.len()], multiplier, shift, sign, sums),
-                (Ints::U8(x), true) => summand(&x[at..at + sums.len()], multiplier, shift, sign, sums),
-                (Ints::I8(x), false) => summand_wide(&x[at..at + sums.len()], multiplier, shift, sign, sums),
-                (Ints::U8(x), false) => summand_wide(&x[at..at + sums.len()], multiplier, shift, sign, sums),
+                (Ints::I8(x), true) => summand(&x[at..at + sums.len()], zero_point, multiplier, shift, sign, sums),
+                (Ints::U8(x), true) => summand(&x[at..at + sums.len()], zero_point, multiplier, shift, sign, sums),
+                (Ints::I8(x), false) => summand_wide(&x[at..at + sums.len()], zero_point, multiplier, shift, sign, sums),
+                (Ints::U8(x), false) => summand_wide(&x[at..at + sums.len()], zero_point, multiplier, shift, sign, sums),
             }
         }
-        narrow_sums(sums, if relu { 0 } else { T::MIN }, y);
+        narrow_sums(sums, if relu { zero_point } else { T::MIN }, y);
         at += y.len();
     }
 }
 
 vectorized! {
-    fn summand<T: Int8>(x: &[T], multiplier: i32, shift: i32, sign: i32, sums: &mut [i32]) {
+    fn summand<T: Int8>(x: &[T], zero_point: i32, multiplier: i32, shift: i32, sign: i32, sums: &mut [i32]) {
         let half = if shift > 0 { 1 << (shift - 1) } else { 0 };
         for (x, sum) in x.iter().zip(sums) {
-            *sum += ((x.wide() * multiplier + half) >> (shift & 31)) * sign;
+            *sum += (((x.wide() - zero_point) * multiplier + half) >> (shift & 31)) * sign;
         }
     }
 }
 
-fn summand_wide<T: Int8>(x: &[T], multiplier: i32, shift: i32, sign: i32, sums: &mut [i32]) {
+fn summand_wide<T: Int8>(x: &[T], zero_point: i32, multiplier: i32, shift: i32, sign: i32, sums: &mut [i32]) {
     for (x, sum) in x.iter().zip(sums) {
-        let v = shift_half_up(i64::from(x.wide()) * i64::from(multiplier), shift).clamp(i64::from(-i32::MAX), i64::from(i32::MAX));
+        let v = shift_half_up(i64::from(x.wide() - zero_point) * i64::from(multiplier), shift).clamp(i64::from(-i32::MAX), i64::from(i32::MAX));
         *sum = sum.saturating_add(v as i32 * sign);
     }
 }
@@ -241,15 +242,15 @@ vectorized! {
 
 /// `y = saturate(max(x, 0))` within one scale.
 pub fn relu_int(x: Ints<'_>, limit: Option<i32>, y: IntsMut<'_>) -> Result<(), KernelError> {
-    let sum = [Summand { x, multiplier: 1, shift: 0, negative: false }];
-    let Some(limit) = limit else { return add_int(&sum, true, y) };
+    let sum = [Summand { x, zero_point: 0, multiplier: 1, shift: 0, negative: false }];
+    let Some(limit) = limit else { return add_int(&sum, true, 0, y) };
     match y {
         IntsMut::I8(y) => {
-            add_int(&sum, true, IntsMut::I8(y))?;
+            add_int(&sum, true, 0, IntsMut::I8(y))?;
             y.iter_mut().for_each(|v| *v = i32::from(*v).min(limit) as i8);
         }
         IntsMut::U8(y) => {
-            add_int(&sum, true, IntsMut::U8(y))?;
+            add_int(&sum, true, 0, IntsMut::U8(y))?;
             y.iter_mut().for_each(|v| *v = i32::from(*v).min(limit) as u8);
         }
     }
@@ -277,8 +278,8 @@ mod tests {
         for (ma, ra, mb, rb) in [(17, 4, 73, 7), (1, 0, 126, 30), (100, 3, 5, 25), (3, 22, 126, 22)] {
             let mut y = vec![0i8; 256];
             for negative in [false, true] {
-                let inputs = [Summand { x: Ints::I8(&a), multiplier: ma, shift: ra, negative: false }, Summand { x: Ints::U8(&b), multiplier: mb, shift: rb, negative }];
-                add_int(&inputs, false, IntsMut::I8(&mut y)).unwrap();
+                let inputs = [Summand { x: Ints::I8(&a), zero_point: 0, multiplier: ma, shift: ra, negative: false }, Summand { x: Ints::U8(&b), zero_point: 0, multiplier: mb, shift: rb, negative }];
+                add_int(&inputs, false, 0, IntsMut::I8(&mut y)).unwrap();
                 let up = |x: i64, m: i32, r: i32| (x as f64 * f64::from(m) / 2f64.powi(r) + 0.5).floor() as i64;
                 let sign = if negative { -1 } else { 1 };
                 let wanted = |i: usize| (up(i64::from(a[i]), ma, ra) + sign * up(i64::from(b[i]), mb, rb)).clamp(-128, 127) as i8;

@@ -183,6 +183,45 @@ pub enum Halves {
     Up,
 }
 
+/// How an 8-bit mean between types with zero points is scaled: `saturate(round(sum * scale + offset))` in f32, halves away from zero,
+/// where `sum` is the window's mean times the taps of a full window.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AvgScale {
+    pub scale: f32,
+    pub offset: f32,
+    /// The integer that padding counts as; `None` if it does not count.
+    pub padding: Option<i32>,
+}
+
+/// Mean of each window of 8-bit integers with zero points ([`AvgScale`]).
+pub fn avg_scaled(shape: &PoolShape, x: Ints<'_>, by: AvgScale, y: IntsMut<'_>) -> Result<(), KernelError> {
+    expect_length("input elements of a pool", shape.input_count(), x.len())?;
+    expect_length("output elements of a pool", shape.output_count(), y.len())?;
+    match y {
+        IntsMut::I8(y) => threads::for_parts(y, shape.channels, |start, part| scaled_means(shape, x, by, start, part)),
+        IntsMut::U8(y) => threads::for_parts(y, shape.channels, |start, part| scaled_means(shape, x, by, start, part)),
+    }
+    Ok(())
+}
+
+fn scaled_means<T: Int8>(shape: &PoolShape, x: Ints<'_>, by: AvgScale, start: usize, part: &mut [T]) {
+    let mut sums = vec![0i32; shape.channels];
+    shape.windows(start, part, |pixels, y| {
+        let missing = (shape.area() - pixels.len().min(shape.area())) as i32;
+        sums.fill(by.padding.unwrap_or(0) * missing);
+        match x {
+            Ints::I8(x) => sum_i8(x, pixels, &mut sums),
+            Ints::U8(x) => sum_u8(x, pixels, &mut sums),
+        }
+        for (y, &sum) in y.iter_mut().zip(&sums) {
+            let whole = by.padding.is_some() || missing == 0;
+            let sum = if whole { sum as f32 } else { sum as f32 / pixels.len() as f32 * shape.area() as f32 };
+            let v = round_half_away(sum * by.scale + by.offset).max(T::MIN as f32).min(T::MAX as f32);
+            *y = T::narrow(v as i32);
+        }
+    });
+}
+
 /// Mean of each window of 8-bit integers (`spec/lowering.md` section 4, BM1684X AvgPool).
 pub fn avg_int(shape: &PoolShape, x: Ints<'_>, requant: AvgRequant, y: IntsMut<'_>) -> Result<(), KernelError> {
     expect_length("input elements of a pool", shape.input_count(), x.len())?;

@@ -40,6 +40,8 @@ pub struct Requant {
     shift: Vec<i32>,
     relu: bool,
     style: RequantStyle,
+    /// Added before saturating.
+    zero_point: i32,
     /// Half of the divisor and the shift, where every shift is to the right and at most 62.
     fast: Option<(Vec<i64>, Vec<i64>)>,
 }
@@ -67,13 +69,18 @@ impl Requant {
             let half = |&s: &i32| if s > 0 { 1i64 << (s - 1) } else { 0 };
             (shift.iter().map(half).collect(), shift.iter().map(|&s| i64::from(s)).collect())
         });
-        Ok(Requant { bias, multiplier, shift, relu, style: RequantStyle::MultiplierShift, fast })
+        Ok(Requant { bias, multiplier, shift, relu, style: RequantStyle::MultiplierShift, zero_point: 0, fast })
     }
 
     /// The same with another way of scaling.
     pub fn with_style(self, style: RequantStyle) -> Requant {
         let fast = self.fast.filter(|_| style == RequantStyle::MultiplierShift);
         Requant { style, fast, ..self }
+    }
+
+    /// The same with results around a zero point, which is also where a Relu clamps.
+    pub fn with_zero_point(self, zero_point: i32) -> Requant {
+        Requant { zero_point, ..self }
     }
 
     /// Sums with their biases, as they are.
@@ -100,14 +107,14 @@ impl Requant {
     }
 
     fn rows<T: Int8>(&self, sums: &[i32], out: &mut [T]) {
-        let low = if self.relu { 0 } else { T::MIN };
+        let low = if self.relu { self.zero_point.max(T::MIN) } else { T::MIN };
         match &self.fast {
-            Some((half, shift)) => requantize(sums, &self.bias, &self.multiplier, half, shift, low, out),
+            Some((half, shift)) => requantize(sums, &self.bias, &self.multiplier, half, shift, [low, self.zero_point], out),
             None => {
                 for (sums, out) in sums.chunks_exact(self.channels().max(1)).zip(out.chunks_exact_mut(self.channels().max(1))) {
                     for (c, (&sum, out)) in sums.iter().zip(out).enumerate() {
                         let v = self.style.scale(i64::from(sum.wrapping_add(self.bias[c])), i64::from(self.multiplier[c]), self.shift[c]);
-                        *out = T::narrow(v.clamp(i64::from(low), i64::from(T::MAX)) as i32);
+                        *out = T::narrow(v.saturating_add(i64::from(self.zero_point)).clamp(i64::from(low), i64::from(T::MAX)) as i32);
                     }
                 }
             }
@@ -147,7 +154,9 @@ impl ChannelRequant {
 }
 
 vectorized! {
-    fn requantize<T: Int8>(sums: &[i32], bias: &[i32], multiplier: &[i32], half: &[i64], shift: &[i64], low: i32, out: &mut [T]) {
+    fn requantize<T: Int8>(sums: &[i32], bias: &[i32], multiplier: &[i32], half: &[i64], shift: &[i64], ends: [i32; 2], out: &mut [T]) {
+        // The least result, and the zero point.
+        let [low, zero_point] = ends;
         let channels = bias.len();
         if channels == 0 {
             return;
@@ -156,7 +165,7 @@ vectorized! {
         for (sums, out) in sums.chunks_exact(channels).zip(out.chunks_exact_mut(channels)) {
             for c in 0..channels {
                 let product = i64::from(sums[c].wrapping_add(bias[c])) * i64::from(multiplier[c]);
-                let v = (product + half[c]) >> (shift[c] & 63);
+                let v = ((product + half[c]) >> (shift[c] & 63)) + i64::from(zero_point);
                 out[c] = T::narrow(v.clamp(i64::from(low), i64::from(T::MAX)) as i32);
             }
         }

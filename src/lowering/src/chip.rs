@@ -75,9 +75,10 @@ impl Mode {
         }
     }
 
-    /// The word in names of files: `int8_sym`, `f16`...
-    pub const fn file_suffix(self) -> &'static str {
+    /// The word in names of files: `int8_sym`, `int8_asym`, `f16`...
+    pub const fn file_suffix(self, asymmetric: bool) -> &'static str {
         match self {
+            Mode::Int8 if asymmetric => "int8_asym",
             Mode::Int8 => "int8_sym",
             Mode::F16 => "f16",
             Mode::BF16 => "bf16",
@@ -192,6 +193,12 @@ impl Chip {
             DType::BF16 => Mode::BF16,
             _ => Mode::F32,
         }
+    }
+
+    /// Whether integers may have zero points. The other families compute without, whatever a type says (the reference lets
+    /// some of their ops have them, and the networks compute nonsense or abort).
+    pub const fn has_zero_points(&self) -> bool {
+        matches!(self.family, Family::Bm1684x)
     }
 
     /// The end of names of the files that the chip's runtime loads.

@@ -21,6 +21,8 @@ pub enum LowerError {
     MissingThresholds { layers: Vec<String> },
     #[error("chip {chip} has no mode {mode}; it has {}", modes.iter().map(|m| m.name()).collect::<Vec<_>>().join(", "))]
     Mode { chip: &'static str, mode: Mode, modes: &'static [Mode] },
+    #[error("chip {chip} has no zero points: asymmetric quantization is for {}", crate::Chip::ALL.iter().filter(|c| c.has_zero_points()).map(|c| c.name).collect::<Vec<_>>().join(", "))]
+    ZeroPoints { chip: &'static str },
     #[error("layer '{layer}': weight '{weight}' is not in the weight file")]
     MissingWeight { layer: String, weight: String },
     #[error("layer '{layer}': weight '{weight}' has {found} elements, expected {expected}")]

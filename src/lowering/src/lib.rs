@@ -35,10 +35,10 @@ mod weight_only;
 
 pub use chip::{Chip, Family, Mode, UnknownChip, UnknownMode};
 pub use error::{LowerError, UnsupportedOp};
-pub use lowered::{Lowered, NewNode, NewWeight, OpContext, Operand, OperandRef, WeightGroups};
+pub use lowered::{is_asymmetric, Lowered, NewNode, NewWeight, OpContext, Operand, OperandRef, WeightGroups};
 pub use optimize::top_optimize;
 pub use program::{lower_mixed, lower_op, lower_program, same_elem, weight_file_name};
 pub use qtable::{QuantizeRow, QuantizeTable};
-pub use quantize::{cast_suffix, quantized_elem};
+pub use quantize::{asymmetric_elem, cast_suffix, quantized_elem};
 pub use ranges::{Range, Ranges};
 pub use table::CalibrationTable;

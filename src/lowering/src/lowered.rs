@@ -2,7 +2,7 @@
 
 use crate::chip::{Chip, Mode};
 use crate::error::{LowerError, UnsupportedOp};
-use crate::quantize::quantized_elem;
+use crate::quantize::{asymmetric_elem, quantized_elem};
 use crate::ranges::Range;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -38,6 +38,13 @@ pub struct OpContext<'a> {
     pub mode: Mode,
     /// How weights alone are quantized.
     pub groups: WeightGroups,
+    /// Whether integers have zero points, so that they cover ranges which are not the same on both sides of zero.
+    pub asymmetric: bool,
+}
+
+/// Whether a module is quantized with zero points (`module.asymmetric`).
+pub fn is_asymmetric(program: &Program) -> bool {
+    program.attrs.get("module.asymmetric") == Some(&Attr::Bool(true))
 }
 
 /// How weights are quantized where activations stay floats: a scale for each group of so many neighbours along the summed
@@ -125,7 +132,7 @@ impl<'a> OpContext<'a> {
         let operands = program.nodes[node].operands.iter().map(operand).collect::<Result<_, LowerError>>()?;
         let result = program.nodes[node].results.first().and_then(|&r| program.tensor_type(r));
         let result = result.cloned().unwrap_or_else(|| TensorType::f32(&[]));
-        Ok(OpContext { op: &program.nodes[node].op, name, operands, result, chip, mode, groups: WeightGroups::of(program) })
+        Ok(OpContext { op: &program.nodes[node].op, name, operands, result, chip, mode, groups: WeightGroups::of(program), asymmetric: is_asymmetric(program) })
     }
 
     /// An error value that says why this op is not supported.
@@ -160,6 +167,11 @@ impl<'a> OpContext<'a> {
         self.operands.get(index).is_none_or(|o| o.ty.is_none())
     }
 
+    /// The 8-bit type of a calibrated one.
+    fn quantized(&self, elem: &Elem) -> Option<Elem> {
+        if self.asymmetric { asymmetric_elem(elem) } else { quantized_elem(elem) }
+    }
+
     /// The quantized element type of an operand.
     pub(crate) fn operand_elem(&self, index: usize) -> Result<Elem, LowerError> {
         let operand = &self.operands[index];
@@ -169,7 +181,7 @@ impl<'a> OpContext<'a> {
             Elem::Plain(dtype @ (DType::F16 | DType::BF16)) | Elem::Calibrated { expressed: dtype @ (DType::F16 | DType::BF16), .. } => dtype,
             Elem::Plain(_) | Elem::Calibrated { .. } => DType::F32,
         };
-        match quantized_elem(&self.tensor(index)?.elem) {
+        match self.quantized(&self.tensor(index)?.elem) {
             Some(Elem::Uniform { storage, scale, zero_point, .. }) => Ok(Elem::Uniform { storage, expressed, scale, zero_point }),
             Some(Elem::Plain(_) | Elem::Calibrated { .. }) | None => Err(LowerError::MissingThresholds { layers: vec![operand.name.clone()] }),
         }
@@ -177,13 +189,13 @@ impl<'a> OpContext<'a> {
 
     /// The quantized element type of the result.
     pub(crate) fn result_elem(&self) -> Result<Elem, LowerError> {
-        quantized_elem(&self.result.elem).ok_or_else(|| LowerError::MissingThresholds { layers: vec![self.name.to_owned()] })
+        self.quantized(&self.result.elem).ok_or_else(|| LowerError::MissingThresholds { layers: vec![self.name.to_owned()] })
     }
 
     /// The element type of the result where its integers are those of operand 0; `None` where their ranges differ.
     pub(crate) fn shared_elem(&self) -> Result<Option<Elem>, LowerError> {
         let (input, result) = (self.operand_elem(0)?, self.result_elem()?);
-        if (input.storage(), input.scale()) == (result.storage(), result.scale()) {
+        if (input.storage(), input.scale(), input.zero_point()) == (result.storage(), result.scale(), result.zero_point()) {
             return Ok(Some(result));
         }
         let range = |elem: &Elem| Range::of_elem(elem).map_or((0.0, 0.0), |r| (r.min, r.max));

@@ -2,7 +2,7 @@
 
 use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext, OperandRef};
-use crate::quantize::{to_i8, to_u8, weight};
+use crate::quantize::weight;
 use tpuc_kernels::unary::Function;
 use tpuc_ops::{Elem, Op, top, tpu};
 use tpuc_tensor::{DType, Data};
@@ -48,17 +48,18 @@ pub(crate) fn function(op: &Op) -> Option<Function> {
     })
 }
 
-/// `table[byte] = saturate(round_half_away(f(q s_in) / s_out))` with q the integer of the byte: 0 to 127, then -128 to -1
+/// `table[byte] = saturate(round_half_away(f((q - z_in) s_in) / s_out + z_out))` with q the integer of the byte: 0 to 127, then -128 to -1
 /// where the input is signed, else 0 to 255. What is not finite (1 / 0, the root of what is negative) becomes the lowest
 /// integer, as in the reference: calibration never saw it.
 pub(crate) fn table(f: impl Fn(f64) -> f64, input: &Elem, output: &Elem) -> Data {
     let (from, to) = (input.scale().unwrap_or(1.0), output.scale().unwrap_or(1.0));
     let signed = input.storage() == DType::I8;
-    let integer = |byte: u8| if signed { f64::from(byte as i8) } else { f64::from(byte) };
+    let (zero_in, zero_out) = (input.zero_point() as f64, output.zero_point() as f64);
+    let integer = |byte: u8| if signed { f64::from(byte as i8) } else { f64::from(byte) } - zero_in;
     let values = (0..=255).map(|byte| f(integer(byte) * from)).map(|v| if v.is_finite() { v } else { f64::NEG_INFINITY });
     match output.storage() {
-        DType::I8 => Data::I8(values.map(|v| to_i8(v, to)).collect()),
-        _ => Data::U8(values.map(|v| to_u8(v, to)).collect()),
+        DType::I8 => Data::I8(values.map(|v| (v / to + zero_out).round() as i8).collect()),
+        _ => Data::U8(values.map(|v| (v / to + zero_out).round() as u8).collect()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::chip::{Chip, Mode};
 use crate::error::LowerError;
-use crate::lowered::{Lowered, NewWeight, OpContext, OperandRef, WeightGroups};
+use crate::lowered::{Lowered, NewNode, NewWeight, OpContext, OperandRef, WeightGroups, is_asymmetric};
 use crate::quantize::cast_suffix;
 use std::collections::{HashMap, HashSet};
 use tpuc_ops::{Attr, Elem, Program, Source, TensorType, ValueId, tpu};
@@ -14,8 +14,8 @@ pub fn lower_op(context: &OpContext) -> Result<Lowered, LowerError> {
 }
 
 /// `<model>_<chip>_<mode>_tpu_weights.npz`
-pub fn weight_file_name(model: &str, chip: &Chip, mode: Mode) -> String {
-    format!("{model}_{}_{}_tpu_weights.npz", chip.name, mode.file_suffix())
+pub fn weight_file_name(model: &str, chip: &Chip, mode: Mode, asymmetric: bool) -> String {
+    format!("{model}_{}_{}_tpu_weights.npz", chip.name, mode.file_suffix(asymmetric))
 }
 
 /// Lowers a Top program whose values carry ranges in their types ([`Ranges::annotate`](crate::Ranges::annotate)).
@@ -34,18 +34,23 @@ pub fn lower_mixed(program: &Program, weights: &WeightStore, chip: &Chip, mode: 
     if !chip.modes.contains(&mode) {
         return Err(LowerError::Mode { chip: chip.name, mode, modes: chip.modes });
     }
+    if is_asymmetric(program) && !chip.has_zero_points() {
+        return Err(LowerError::ZeroPoints { chip: chip.name });
+    }
     let lowered = lower_all(program, weights, chip, mode, of_node)?;
     let casts = Casts::wanted(program, &lowered);
     let mut out = Emitter::new(program, &lowered);
     out.emit(program, lowered, &casts);
     let Emitter { program: mut result, weights, .. } = out;
+    let asymmetric = is_asymmetric(program);
     result.attrs.extend(chip.module_attributes(mode).into_iter().map(|(name, value)| (name.to_owned(), value)));
+    result.attrs.insert("module.asymmetric".into(), Attr::Bool(asymmetric));
     let groups = WeightGroups::of(program);
     let size = if mode.weight_bits().is_some() { groups.size } else { 0 };
     result.attrs.insert("module.q_group_size".into(), Attr::I64(size));
     result.attrs.insert("module.q_symmetric".into(), Attr::Bool(groups.symmetric));
     result.attrs.insert("module.state".into(), Attr::Str("TPU_LOWERED".into()));
-    result.attrs.insert("module.weight_file".into(), Attr::Str(weight_file_name(&program.name, chip, mode)));
+    result.attrs.insert("module.weight_file".into(), Attr::Str(weight_file_name(&program.name, chip, mode, asymmetric)));
     result.check()?;
     Ok((result, weights))
 }
@@ -98,20 +103,29 @@ impl Casts {
         for (node, new) in lowered.iter().enumerate() {
             for (new_node, operand) in new.nodes.iter().flat_map(|n| n.operands.iter().map(move |o| (n, o))) {
                 if let OperandRef::Operand { index, elem } = operand {
-                    casts.want(program, lowered, program.nodes[node].operands[*index], elem, &new_node.name);
+                    casts.want(program, lowered, program.nodes[node].operands[*index], elem, new_node);
                 }
             }
         }
         for &output in &program.outputs {
             let (_, elem) = computed(program, lowered, output);
             if !same_elem(&elem, &Elem::F32) {
-                casts.want(program, lowered, output, &Elem::F32, "");
+                casts.add(program, lowered, output, &Elem::F32, "");
             }
         }
         casts
     }
 
-    fn want(&mut self, program: &Program, lowered: &[Lowered], value: ValueId, elem: &Elem, reader: &str) {
+    fn want(&mut self, program: &Program, lowered: &[Lowered], value: ValueId, elem: &Elem, reader: &NewNode) {
+        self.add(program, lowered, value, elem, &reader.name);
+        // What stands right behind the value reads it first, and of several the last.
+        let (name, _) = computed(program, lowered, value);
+        if let Some(cast) = self.of[value.index()].iter_mut().find(|c| c.0 == *elem).filter(|_| reader.behind.is_some()) {
+            cast.1 = format!("{name}{}_{}", reader.name, cast_suffix(elem));
+        }
+    }
+
+    fn add(&mut self, program: &Program, lowered: &[Lowered], value: ValueId, elem: &Elem, reader: &str) {
         let (name, computed) = computed(program, lowered, value);
         let list = &mut self.of[value.index()];
         if !same_elem(&computed, elem) && list.iter().all(|(e, _)| e != elem) {

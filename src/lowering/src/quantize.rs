@@ -22,6 +22,24 @@ pub fn quantized_elem(elem: &Elem) -> Option<Elem> {
     })
 }
 
+/// The asymmetric 8-bit type of a calibrated value: the integers cover the range, which is made to reach zero. i8 if it reaches
+/// below zero, else u8 with zero point 0. A type that is quantized already stays. `None` without a usable range.
+pub fn asymmetric_elem(elem: &Elem) -> Option<Elem> {
+    if let Elem::Uniform { .. } = elem {
+        return Some(*elem);
+    }
+    let range = Range::of_elem(elem)?;
+    let (low, high) = (range.min.min(0.0), range.max.max(0.0));
+    if !(high > low && high.is_finite() && low.is_finite()) {
+        return None;
+    }
+    let scale = (high - low) / 255.0;
+    Some(match range.is_signed() {
+        true => Elem::Uniform { storage: DType::I8, expressed: DType::F32, scale, zero_point: (-128.0 - low / scale).round() as i64 },
+        false => Elem::symmetric(DType::U8, scale),
+    })
+}
+
 /// The end of a cast's name: `si8`, `ui8`, `f32`...
 pub fn cast_suffix(elem: &Elem) -> &'static str {
     elem.storage().name()
@@ -34,14 +52,19 @@ pub(crate) fn to_i8(value: impl Into<f64>, scale: f64) -> i8 {
     (value.into() / scale).round() as i8
 }
 
-/// `round_half_away(value / scale)`, saturated to u8; 0 of what is no number.
-pub(crate) fn to_u8(value: impl Into<f64>, scale: f64) -> u8 {
-    (value.into() / scale).round() as u8
+/// A number as an integer of a quantized type: `round_half_away(value / scale) + zero point`, within the storage type; NaN of NaN.
+pub(crate) fn integer_of(value: f64, elem: &Elem) -> f64 {
+    let (low, high) = elem.storage().integer_range().unwrap_or((0, 0));
+    ((value / elem.scale().unwrap_or(1.0)).round() + elem.zero_point() as f64).clamp(low as f64, high as f64)
 }
 
-/// `round_half_away(value / scale)`, saturated to i32.
-pub(crate) fn to_i32(value: f32, scale: f64) -> i32 {
-    (f64::from(value) / scale).round() as i32
+/// Sums of 8-bit integers, each of so many neighbours.
+pub(crate) fn integer_sums(data: &Data, neighbours: usize) -> Vec<i64> {
+    match data {
+        Data::U8(list) => list.chunks(neighbours.max(1)).map(|row| row.iter().map(|&v| i64::from(v)).sum()).collect(),
+        Data::I8(list) => list.chunks(neighbours.max(1)).map(|row| row.iter().map(|&v| i64::from(v)).sum()).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// A constant in 8 bits, and its scale: i8, or u8 where nothing is negative.
@@ -113,10 +136,10 @@ mod tests {
 
         #[test]
         fn quantized_values_are_within_half_a_step(value in -300f32..300.0, scale in 1e-3f64..4.0) {
-            for (quantized, low, high) in [(i64::from(to_i8(value, scale)), -128, 127), (i64::from(to_u8(value, scale)), 0, 255)] {
-                let exact = f64::from(value) / scale;
-                prop_assert!((quantized as f64 - exact.clamp(low as f64, high as f64)).abs() <= 0.5 + 1e-9);
-            }
+            let exact = f64::from(value) / scale;
+            prop_assert!((f64::from(to_i8(value, scale)) - exact.clamp(-128.0, 127.0)).abs() <= 0.5 + 1e-9);
+            let biased = Elem::Uniform { storage: DType::U8, expressed: DType::F32, scale, zero_point: 30 };
+            prop_assert!((integer_of(f64::from(value), &biased) - (exact + 30.0).clamp(0.0, 255.0)).abs() <= 0.5 + 1e-9);
         }
     }
 
@@ -129,6 +152,19 @@ mod tests {
         assert_eq!(quantized_elem(&calibrated(0.0, 0.0)), None);
         assert_eq!(quantized_elem(&calibrated(0.0, f64::NAN)), None);
         assert_eq!(quantized_elem(&Elem::F32), None);
+    }
+
+    /// The first two as the reference has them.
+    #[test]
+    fn asymmetric_types_from_ranges() {
+        let elem = |min, max| asymmetric_elem(&Elem::Calibrated { expressed: DType::F32, min, max });
+        let signed = |scale, zero_point| Some(Elem::Uniform { storage: DType::I8, expressed: DType::F32, scale, zero_point });
+        assert_eq!(elem(-2.1148427, 2.6355782), signed(4.7504209 / 255.0, -14));
+        assert_eq!(elem(1.0000046, 9.3505716), Some(Elem::symmetric(DType::U8, 9.3505716 / 255.0)));
+        assert_eq!(elem(-1.0, 1.0), signed(2.0 / 255.0, -1));
+        assert_eq!(elem(-2.55, -1.0), signed(0.01, 127));
+        assert_eq!([elem(0.0, 0.0), elem(0.0, f64::NAN), elem(f64::NEG_INFINITY, 1.0)], [None; 3]);
+        assert_eq!(asymmetric_elem(&Elem::F32), None);
     }
 
     #[test]

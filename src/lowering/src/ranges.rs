@@ -7,6 +7,7 @@ mod arithmetic;
 
 use crate::chip::{Chip, Family};
 use crate::fuse_attention;
+use crate::lowered::is_asymmetric;
 use crate::table::{CalibrationTable, Row, TableError};
 use std::collections::HashSet;
 use tpuc_ops::{Elem, Node, Op, Program, TensorType, ValueId, ValueType, top_binary, top_const, top_unary, tpu_binary, tpu_choice, tpu_structure, tpu_unary};
@@ -152,7 +153,10 @@ fn does_relu(op: &Op) -> bool {
 
 /// The range of a result by its row: `[-threshold, threshold]` where negative values were seen, else `[0, threshold]`.
 /// A softmax has `[0, 1]` whatever was seen. CV18xx knows only signed integers.
-fn range_of_row(program: &Program, node: &Node, row: &Row, chip: &Chip) -> Option<Range> {
+///
+/// With zero points it is `[min, max]` but for products and differences, which keep room for either sign (as in the reference), and
+/// magnitudes, which are not negative.
+fn range_of_row(program: &Program, node: &Node, row: &Row, chip: &Chip, asymmetric: bool) -> Option<Range> {
     let op = &node.op;
     let is_share = match op {
         Op::TopSoftmax(op) => !op.log,
@@ -165,6 +169,15 @@ fn range_of_row(program: &Program, node: &Node, row: &Row, chip: &Chip) -> Optio
     }
     if is_share {
         return Some(Range::new(0.0, threshold));
+    }
+    match op {
+        Op::TopAbs(_) if asymmetric => return (row.threshold > 0.0).then(|| Range::new(0.0, row.threshold)),
+        Op::TopSub(_) | Op::TopMul(_) => {}
+        _ if asymmetric => {
+            let lowest = if does_relu(op) { row.min.max(0.0) } else { row.min };
+            return (lowest < row.max || row.max != 0.0).then(|| Range::new(lowest, row.max));
+        }
+        _ => {}
     }
     let is_positive_product = matches!(op, Op::TopMul(_)) && (is_square(node) || node.operands.iter().all(|&o| is_never_negative(program, o)));
     let lowest = match op {
@@ -188,7 +201,8 @@ fn is_never_negative(program: &Program, value: ValueId) -> bool {
 }
 
 impl Ranges {
-    /// The ranges that a table gives. An error if it has layers that the program does not have.
+    /// The ranges that a table gives, for integers with zero points where the module asks for them
+    /// ([`is_asymmetric`](crate::is_asymmetric)). An error if it has layers that the program does not have.
     pub fn from_table(program: &Program, table: &CalibrationTable, chip: &Chip) -> Result<Ranges, TableError> {
         let names = program.names();
         table.check_layers(names.keys().copied())?;
@@ -196,7 +210,7 @@ impl Ranges {
         for node in &program.nodes {
             for &result in &node.results {
                 let row = table.get(&program.value(result).name);
-                ranges.of[result.index()] = row.and_then(|row| range_of_row(program, node, row, chip));
+                ranges.of[result.index()] = row.and_then(|row| range_of_row(program, node, row, chip, is_asymmetric(program)));
             }
         }
         Ok(ranges)
@@ -249,7 +263,7 @@ impl Ranges {
     /// many rounds as there are ops suffice.
     fn step(&mut self, graph: &Graph, steps: &[(Rule, Step)]) {
         // In the order of the program, each op by its own rule.
-        let of = |node: &Node| steps.iter().filter(|s| rules(&node.op, graph.chip).contains(&s.0)).map(|s| s.1).collect::<Vec<Step>>();
+        let of = |node: &Node| steps.iter().filter(|s| graph.rules(&node.op).contains(&s.0)).map(|s| s.1).collect::<Vec<Step>>();
         let kept = |index: usize, node: &Node| graph.fused.contains(&index) && node.results.iter().all(|&r| self.get(r).is_some());
         let nodes = graph.program.nodes.iter().enumerate().filter(|&(index, node)| !kept(index, node));
         let list: Vec<(&Node, Step)> = nodes.flat_map(|(_, n)| of(n).into_iter().map(move |s| (n, s))).collect();
@@ -284,7 +298,7 @@ impl Ranges {
         let Some(range) = self.get(value) else { return };
         for &user in &graph.users[value.index()] {
             let node = &graph.program.nodes[user];
-            let follows = rules(&node.op, graph.chip).contains(&Rule::View) && node.operands.first() == Some(&value);
+            let follows = graph.rules(&node.op).contains(&Rule::View) && node.operands.first() == Some(&value);
             if let (true, Some(&output)) = (follows, node.results.first()) {
                 self.update(output, range);
             }
@@ -307,7 +321,7 @@ impl Ranges {
         self.forward_views(graph, output);
         for &user in &graph.users[output.index()] {
             let node = &graph.program.nodes[user];
-            if let (true, Some(&result)) = (rules(&node.op, graph.chip).contains(&Rule::KeepsSign), node.results.first()) {
+            if let (true, Some(&result)) = (graph.rules(&node.op).contains(&Rule::KeepsSign), node.results.first()) {
                 self.update(result, range);
             }
         }
@@ -321,7 +335,7 @@ impl Ranges {
             return false;
         }
         // A reshape in front changes with its result.
-        self.backward_through(graph, input, range, |op| rules(op, graph.chip).contains(&Rule::View));
+        self.backward_through(graph, input, range, |op| graph.rules(op).contains(&Rule::View));
         true
     }
 
@@ -353,6 +367,7 @@ struct Graph<'a> {
     uses: Vec<usize>,
     /// Products with constants inside of what the chip computes as one op, which asks for their own thresholds.
     fused: HashSet<usize>,
+    asymmetric: bool,
 }
 
 impl<'a> Graph<'a> {
@@ -361,7 +376,15 @@ impl<'a> Graph<'a> {
         for value in program.nodes.iter().flat_map(|n| &n.operands).chain(&program.outputs) {
             uses[value.index()] += 1;
         }
-        Graph { program, chip, users: program.users(), uses, fused: fuse_attention::scales(program, chip) }
+        Graph { program, chip, users: program.users(), uses, fused: fuse_attention::scales(program, chip), asymmetric: is_asymmetric(program) }
+    }
+
+    fn rules(&self, op: &Op) -> &'static [Rule] {
+        match op {
+            // With zero points a magnitude has integers of its own.
+            Op::TopAbs(_) if self.asymmetric => &[],
+            op => rules(op, self.chip),
+        }
     }
 }
 

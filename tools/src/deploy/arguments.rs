@@ -172,7 +172,7 @@ pub struct Plan {
 impl Plan {
     /// `<name>_<chip>_<mode>`, with which the names of intermediate files begin.
     pub fn prefix(&self, name: &str) -> String {
-        format!("{name}_{}_{}", self.chip.name, self.mode.file_suffix())
+        format!("{name}_{}_{}", self.chip.name, self.mode.file_suffix(self.asymmetric))
     }
 
     /// The file name of the lowered network's weights.

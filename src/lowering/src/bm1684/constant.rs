@@ -66,14 +66,16 @@ pub(super) fn mul(context: &OpContext, op: &top::MulConst) -> Result<Lowered, Lo
 
 /// `max(64 q, c) >> 6` with `c = round(64 const / s)`, within one scale.
 pub(super) fn max(context: &OpContext, op: &top::MaxConst) -> Result<Lowered, LowerError> {
-    within_one_scale(context, None, |scale| {
+    within_one_scale(context, None, |elem| {
+        let scale = elem.scale().unwrap_or(1.0);
         tpu::MaxConst { const_val: (op.const_val / scale * 64.0).round(), multiplier: UNIT.0, rshift: UNIT.1, ..Default::default() }.into()
     })
 }
 
 /// `min(64 q, c) >> 6` with `c = round(64 const / s)`, within one scale.
 pub(super) fn min(context: &OpContext, op: &top::MinConst) -> Result<Lowered, LowerError> {
-    within_one_scale(context, None, |scale| {
+    within_one_scale(context, None, |elem| {
+        let scale = elem.scale().unwrap_or(1.0);
         tpu::MinConst { const_val: (op.const_val / scale * 64.0).round(), multiplier: UNIT.0, rshift: UNIT.1, ..Default::default() }.into()
     })
 }

@@ -1,9 +1,10 @@
 //! Attention: an op a head, whose results are summed. Integers for INT8, else half floats.
 
+use crate::chip::Mode;
 use crate::error::LowerError;
 use crate::float::{float_type, float_weight, operand};
 use crate::lowered::{Lowered, NewWeight, OpContext, OperandRef};
-use crate::quantize::{max_abs, weight};
+use crate::quantize::{max_abs, quantized_elem, weight};
 use tpuc_ops::{Elem, TensorType, top, tpu};
 use tpuc_tensor::round::{MultiplierShift, fit_any};
 use tpuc_tensor::{DType, Data};
@@ -98,8 +99,14 @@ impl<'a> Parts<'a> {
 
     /// Bits 0 to 3: biases of queries, keys, values, and in the first head of the result.
     fn has_bias(&self, head: i64) -> i64 {
-        let bit = |(at, index): (usize, usize)| if self.context.is_absent(index) { 0 } else { 1 << at };
-        (0..3).map(|i| bit((i, PROJECTIONS[i].1))).sum::<i64>() + if head == 0 { bit((3, OUT.1)) } else { 0 }
+        let bit = |at: usize, present: bool| if present { 1 << at } else { 0 };
+        let projected = |i: usize| !self.context.is_absent(PROJECTIONS[i].1) || self.zero_point(SOURCES[i]) != 0;
+        (0..3).map(|i| bit(i, projected(i))).sum::<i64>() + bit(3, head == 0 && !self.context.is_absent(OUT.1))
+    }
+
+    /// The integer of zero at an operand, where the attention is one of integers; its projection's bias takes it away.
+    fn zero_point(&self, index: usize) -> i64 {
+        if self.context.mode == Mode::Int8 { self.context.operand_elem(index).map_or(0, |elem| elem.zero_point()) } else { 0 }
     }
 }
 
@@ -190,18 +197,32 @@ fn sums(matrix: Matrix, scale: f64) -> NewWeight {
     weight(format!("{}_int32", matrix.name), &matrix.shape, Data::I32(data))
 }
 
+/// What a zero point of the input adds to each of so many columns of a product; `None` of zero point 0.
+fn folded(matrix: &NewWeight, columns: usize, zero_point: i64) -> Option<Vec<i32>> {
+    let data = matrix.data.as_i8().filter(|_| zero_point != 0)?;
+    let mut sums = vec![0i64; columns];
+    data.chunks(columns.max(1)).for_each(|row| sums.iter_mut().zip(row).for_each(|(sum, &w)| *sum += i64::from(w)));
+    Some(sums.into_iter().map(|sum| (sum * zero_point) as i32).collect())
+}
+
+/// A bias without what is folded into it.
+fn less(bias: NewWeight, folded: &[i32]) -> NewWeight {
+    let data = bias.data.as_i32().unwrap_or_default().iter().zip(folded).map(|(b, f)| b.wrapping_sub(*f)).collect();
+    weight(bias.name, &bias.ty.shape, Data::I32(data))
+}
+
 fn fitted(scale: f64) -> MultiplierShift {
     fit_any(scale as f32, 32)
 }
 
-/// Everything in 8 bits with zero point 0: each head has a weight scale of its own for queries, keys and values, and all share that
+/// Everything inside and the result in 8 bits with zero point 0 (that of an input goes into the biases): each head has a weight scale of its own for queries, keys and values, and all share that
 /// of the output projection, whose 32-bit sums are added and scaled once.
 ///
 /// Probabilities come from a table of `exp(-s d)`, d the distance from 127 in steps of the scaled product.
 pub(super) fn int8(context: &OpContext, op: &top::Attention) -> Result<Lowered, LowerError> {
     let parts = Parts::of(context, op)?;
     let scales = Scales::of(context, &op.scale_param)?;
-    let output = context.result_elem()?;
+    let output = quantized_elem(&context.result.elem).ok_or_else(|| LowerError::MissingThresholds { layers: vec![context.name.to_owned()] })?;
     let out_step = step(parts.whole(OUT.0).map_or(&[], |m| &m.values));
     let sums_type = context.result_type(Elem::Plain(DType::I32));
     let mut lowered = Lowered::default();
@@ -252,9 +273,19 @@ fn head_operands(parts: &Parts, scales: &Scales, head: i64, lowered: &mut Lowere
         let input = context.operand_elem(SOURCES[i])?.scale().unwrap_or(1.0);
         let name = format!("{}_weight_{part}", parts.name(head));
         let step = step(&matrix.values);
-        operands.push(lowered.weight(integers(Matrix { name: name.clone(), ..matrix }, step)));
-        let bias = parts.columns(PROJECTIONS[i].1, head, "bias")?.map(|m| lowered.weight(sums(Matrix { name, ..m }, step * input)));
-        operands.push(bias.unwrap_or(OperandRef::None));
+        let matrix = integers(Matrix { name: name.clone(), ..matrix }, step);
+        let folded = folded(&matrix, parts.dim as usize, parts.zero_point(SOURCES[i]));
+        operands.push(lowered.weight(matrix));
+        let bias = parts.columns(PROJECTIONS[i].1, head, "bias")?.map(|m| sums(Matrix { name: name.clone(), ..m }, step * input));
+        let bias = match (bias, folded) {
+            (Some(bias), Some(folded)) => Some(less(bias, &folded)),
+            (None, Some(folded)) => {
+                let zeros = Matrix { name, shape: vec![1, 1, parts.dim], values: vec![0.0; folded.len()] };
+                Some(less(sums(zeros, 1.0), &folded))
+            }
+            (bias, None) => bias,
+        };
+        operands.push(bias.map_or(OperandRef::None, |b| lowered.weight(b)));
         scaled(step * input / scales.projected[i]);
     }
     scaled(scales.projected[0] * scales.projected[1] / scales.product);

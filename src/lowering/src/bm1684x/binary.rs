@@ -11,9 +11,15 @@ use tpuc_tensor::DType;
 use tpuc_tensor::round::{fit_any, fit_positive};
 
 /// `y = saturate((x_0 multiplier_0 >> rshift_0) - (x_1 multiplier_1 >> rshift_1))` as in a sum. Where an input reaches further
-/// than the result, most of what 8 bits hold would cancel: such a difference is computed in floats.
+/// than the result, most of what 8 bits hold would cancel: such a difference is computed in floats, and so
+/// is every one with zero points.
 pub(crate) fn sub(context: &OpContext, op: &top::Sub) -> Result<Lowered, LowerError> {
     let output = context.result_elem()?;
+    if context.asymmetric {
+        // As the reference: half floats where a constant takes part.
+        let constant = (0..context.operands.len()).any(|index| context.is_weight(index));
+        return float::lower(context, if constant { context.chip.fallback } else { DType::F32 });
+    }
     if inputs_exceed_result(context) {
         return float::lower(context, context.chip.fallback);
     }

@@ -4,7 +4,7 @@ use super::rescale::rescaled;
 use crate::error::LowerError;
 use crate::float;
 use crate::lowered::{Lowered, OpContext, OperandRef};
-use crate::quantize::weight;
+use crate::quantize::{asymmetric_elem, integer_of, weight};
 use tpuc_ops::{Elem, top, tpu};
 use tpuc_tensor::{DType, Data};
 
@@ -16,10 +16,8 @@ pub(crate) fn compare(context: &OpContext, op: &top::Compare) -> Result<Lowered,
         return float::lower(context, DType::F32);
     }
     let (left, right) = (context.operand_elem(0)?, context.operand_elem(1)?);
-    let common = match left.scale() == right.scale() && left.storage() == right.storage() {
-        true => left,
-        false => wider(&left, &right),
-    };
+    let same = (left.scale(), left.storage(), left.zero_point()) == (right.scale(), right.storage(), right.zero_point());
+    let common = if same { left } else { wider(&left, &right, context.asymmetric) };
     let mut lowered = Lowered::default();
     let operands = vec![rescaled(context, &mut lowered, 0, common)?, rescaled(context, &mut lowered, 1, common)?];
     lowered.push(tpu::Compare { mode: op.mode.clone() }, operands, context.name, context.result_type(TRUTH));
@@ -27,7 +25,13 @@ pub(crate) fn compare(context: &OpContext, op: &top::Compare) -> Result<Lowered,
 }
 
 /// A type that reaches as far as both.
-fn wider(a: &Elem, b: &Elem) -> Elem {
+fn wider(a: &Elem, b: &Elem, asymmetric: bool) -> Elem {
+    if asymmetric {
+        let end = |elem: &Elem, integer: i64| (integer - elem.zero_point()) as f64 * elem.scale().unwrap_or(1.0);
+        let ends = [a, b].map(|elem| elem.storage().integer_range().map_or((0.0, 0.0), |(low, high)| (end(elem, low), end(elem, high))));
+        let both = Elem::Calibrated { expressed: DType::F32, min: ends[0].0.min(ends[1].0), max: ends[0].1.max(ends[1].1) };
+        return asymmetric_elem(&both).unwrap_or(*a);
+    }
     let reach = |elem: &Elem| elem.scale().unwrap_or(1.0) * if elem.storage() == DType::I8 { 127.0 } else { 255.0 };
     let reach = reach(a).max(reach(b));
     match a.storage() == DType::I8 || b.storage() == DType::I8 {
@@ -36,7 +40,7 @@ fn wider(a: &Elem, b: &Elem) -> Elem {
     }
 }
 
-/// With the constant `round(const / s)`.
+/// Of `q - z` with the constant `round(const / s)`.
 pub(crate) fn compare_const(context: &OpContext, op: &top::CompareConst) -> Result<Lowered, LowerError> {
     let elem = context.operand_elem(0)?;
     let const_val = (op.const_val / elem.scale().unwrap_or(1.0)).round();
@@ -44,11 +48,10 @@ pub(crate) fn compare_const(context: &OpContext, op: &top::CompareConst) -> Resu
     Ok(Lowered::one(compare, vec![OperandRef::Operand { index: 0, elem }], context.name, context.result_type(TRUTH)))
 }
 
-/// Branches in the result's scale, numbers as `round(number / s)`. The condition is whatever it is computed in.
+/// Branches in the result's scale, numbers as `round(number / s) + z`. The condition is whatever it is computed in.
 pub(crate) fn select(context: &OpContext, op: &top::Where) -> Result<Lowered, LowerError> {
     let output = context.result_elem()?;
-    let (low, high) = output.storage().integer_range().unwrap_or((0, 0));
-    let number = |value: f64| (value / output.scale().unwrap_or(1.0)).round().clamp(low as f64, high as f64);
+    let number = |value: f64| integer_of(value, &output);
     let mut lowered = Lowered::default();
     let condition = match context.weight(0).transpose()? {
         None => OperandRef::Operand { index: 0, elem: context.operand_elem(0)? },

@@ -2,22 +2,27 @@
 
 use super::rescale::within_one_scale;
 use crate::error::LowerError;
+use crate::float;
 use crate::lowered::{Lowered, OpContext, OperandRef};
 use tpuc_ops::{Elem, Op, top, tpu};
 use tpuc_tensor::round::{MultiplierShift, fit_any, fit_positive};
 
-/// `y = (q * multiplier + c) >> rshift` with `multiplier / 2^rshift = s_in / s_out` and `c = round(const / s_out) << rshift`.
+/// With zero points in floats, as the reference; else `y = (q * multiplier + c) >> rshift` with `multiplier / 2^rshift = s_in / s_out` and `c = round(const / s_out) << rshift`.
 pub(crate) fn add(context: &OpContext, op: &top::AddConst) -> Result<Lowered, LowerError> {
+    if context.asymmetric {
+        return float::lower(context, context.chip.fallback);
+    }
     let (input, output, fitted, const_val) = sum(context, op.const_val)?;
     let add = tpu::AddConst { const_val, do_relu: op.do_relu, multiplier: fitted.multiplier, rshift: fitted.shift, is_scalar: Some(op.is_scalar), ..Default::default() };
     Ok(one(context, add, input, output))
 }
 
-/// As [`add`], with the constant taken away; with `is_reverse` the tensor is taken from the constant.
+/// As [`add`], with the constant taken away; with `is_reverse` the tensor is taken from the constant. The input's zero point is taken
+/// away with the constant.
 pub(crate) fn sub(context: &OpContext, op: &top::SubConst) -> Result<Lowered, LowerError> {
     let (input, output, fitted, const_val) = sum(context, op.const_val)?;
     let sub = tpu::SubConst {
-        const_val,
+        const_val: const_val + (input.zero_point() * i64::from(fitted.multiplier)) as f64,
         is_reverse: op.is_reverse,
         do_relu: op.do_relu,
         multiplier: fitted.multiplier,
@@ -51,14 +56,19 @@ pub(crate) fn mul(context: &OpContext, op: &top::MulConst) -> Result<Lowered, Lo
     Ok(one(context, shift, input, output))
 }
 
-/// `max(q, c)` with `c = round(const / s)`, within one scale.
+/// `max(q - z, c) + z` with `c = round(const / s)`, within one scale of zero point z (which the reference forgets).
 pub(crate) fn max(context: &OpContext, op: &top::MaxConst) -> Result<Lowered, LowerError> {
-    within_one_scale(context, None, |scale| tpu::MaxConst { const_val: (op.const_val / scale).round(), is_scalar: Some(op.is_scalar), ..Default::default() }.into())
+    within_one_scale(context, None, |elem| tpu::MaxConst { const_val: constant(op.const_val, &elem), is_scalar: Some(op.is_scalar), ..Default::default() }.into())
 }
 
-/// `min(q, c)` with `c = round(const / s)`, within one scale.
+/// `min(q - z, c) + z` as in [`max`], within one scale.
 pub(crate) fn min(context: &OpContext, op: &top::MinConst) -> Result<Lowered, LowerError> {
-    within_one_scale(context, None, |scale| tpu::MinConst { const_val: (op.const_val / scale).round(), is_scalar: Some(op.is_scalar), ..Default::default() }.into())
+    within_one_scale(context, None, |elem| tpu::MinConst { const_val: constant(op.const_val, &elem), is_scalar: Some(op.is_scalar), ..Default::default() }.into())
+}
+
+/// `round(const / s)`. Not saturated: a limit beyond the integers limits nothing.
+fn constant(value: f64, elem: &Elem) -> f64 {
+    (value / elem.scale().unwrap_or(1.0)).round()
 }
 
 fn one(context: &OpContext, op: impl Into<Op>, input: Elem, output: Elem) -> Lowered {

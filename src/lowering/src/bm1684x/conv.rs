@@ -3,7 +3,7 @@
 use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext, OperandRef};
 use crate::parts::{ConvWeights, conv2d};
-use crate::quantize::{by_rows, integer_times, max_abs, to_i32, weight};
+use crate::quantize::{by_rows, integer_sums, integer_times, max_abs, weight};
 use tpuc_ops::{top, tpu};
 use tpuc_tensor::Data;
 use tpuc_tensor::round::fit_any;
@@ -14,7 +14,7 @@ const SMALLEST_SCALE: f32 = 1e-5;
 /// `y = saturate((sum(w x) + bias) * multiplier >> rshift)`.
 ///
 /// With the scales s of input, weight (per output channel) and output: `w = round(W / s_w)`,
-/// `bias = round(B / (s_w s_in))`, `multiplier / 2^rshift = s_w s_in / s_out`.
+/// `bias = round(B / (s_w s_in) - z_in sum(w))`, `multiplier / 2^rshift = s_w s_in / s_out`. Padding counts as zero point z_in.
 pub(super) fn int8(context: &OpContext, op: &top::Conv) -> Result<Lowered, LowerError> {
     if op.kernel_shape.len() > 2 {
         return Err(context.unsupported(format!("has {} spatial dimensions, at most 2 are supported", op.kernel_shape.len())));
@@ -42,21 +42,29 @@ pub(super) fn int8(context: &OpContext, op: &top::Conv) -> Result<Lowered, Lower
         requant.0.push(i64::from(fitted.multiplier));
         requant.1.push(i64::from(fitted.shift));
     }
-    let quantized_bias = bias.iter().flat_map(|b| b.iter()).zip(&scales).map(|(&b, scale)| to_i32(b, scale * input_scale)).collect();
+    let row = filter.len() / channels;
+    let (data, suffix) = match signed {
+        true => (Data::I8(by_rows(filter, row, |channel| scales[channel])), "i8"),
+        false => (Data::U8(by_rows(filter, row, |channel| scales[channel])), "u8"),
+    };
+    let zero_point = input.zero_point();
+    let with_bias = bias.is_some() || zero_point != 0;
+    let sums = (zero_point != 0).then(|| integer_sums(&data, row));
+    let quantized_bias = (0..channels).map(|channel| {
+        let bias = bias.as_ref().map_or(0.0, |b| f64::from(b[channel]) / (scales[channel] * input_scale));
+        let folded = sums.as_ref().map_or(0, |s| s[channel]) * zero_point;
+        (bias - folded as f64).round() as i32
+    });
+    let bias_data = with_bias.then(|| Data::I32(quantized_bias.collect()));
 
     let mut lowered = Lowered::default();
-    let row = filter.len() / channels;
-    let filter = match signed {
-        true => weight(format!("{}_filter_i8", context.name), filter_shape, Data::I8(by_rows(filter, row, |channel| scales[channel]))),
-        false => weight(format!("{}_filter_u8", context.name), filter_shape, Data::U8(by_rows(filter, row, |channel| scales[channel]))),
-    };
-    let filter = lowered.weight(filter);
-    let bias = bias.as_ref().map(|_| {
+    let filter = lowered.weight(weight(format!("{}_filter_{suffix}", context.name), filter_shape, data));
+    let bias = bias_data.map(|data| {
         let shape: Vec<i64> = (0..context.result.shape.len()).map(|d| if d == 1 { channels as i64 } else { 1 }).collect();
-        lowered.weight(weight(format!("{}_bias_int32", context.name), &shape, Data::I32(quantized_bias)))
+        lowered.weight(weight(format!("{}_bias_int32", context.name), &shape, data))
     });
     let conv = tpu::Conv2D {
-        with_bias: bias.is_some(),
+        with_bias,
         multiplier: Some(requant.0),
         rshift: Some(requant.1),
         quant_mode: tpu::RequantMode::MultiplierShift,
@@ -109,7 +117,7 @@ mod tests {
             bias,
         ];
         let result = calibrated(&[1, channels, 4, 4], -output, output);
-        lower_op(&OpContext { op: &op, name: "c", operands, result, chip: &Chip::BM1684X, mode: Mode::Int8, groups: Default::default() }).unwrap()
+        lower_op(&OpContext { op: &op, name: "c", operands, result, chip: &Chip::BM1684X, mode: Mode::Int8, groups: Default::default(), asymmetric: false }).unwrap()
     }
 
     fn conv(lowered: &Lowered) -> &tpu::Conv2D {

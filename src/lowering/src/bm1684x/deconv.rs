@@ -5,12 +5,12 @@ use crate::error::LowerError;
 use crate::float;
 use crate::lowered::{Lowered, OpContext, OperandRef};
 use crate::parts::{bias, deconv};
-use crate::quantize::{max_abs, to_8_bits, to_i32, weight};
+use crate::quantize::{max_abs, to_8_bits, weight};
 use tpuc_ops::{Elem, top, tpu};
 use tpuc_tensor::round::{MultiplierShift, fit_any};
 use tpuc_tensor::{DType, Data};
 
-/// Weights as those of a convolution; `RequantIntAxis` has a row for each output channel ([`requant_row`]).
+/// Weights and biases as those of a convolution (what stands between inputs and around them counts as zero point); `RequantIntAxis` has a row for each output channel ([`requant_row`]).
 /// Of three spatial dimensions: in floats.
 pub(super) fn int8(context: &OpContext, op: &top::Deconv) -> Result<Lowered, LowerError> {
     let Some(filter) = context.weight(1).transpose()?.filter(|_| op.kernel_shape.len() <= 2) else {
@@ -28,18 +28,19 @@ pub(super) fn int8(context: &OpContext, op: &top::Deconv) -> Result<Lowered, Low
     for (channel, values) in filter.chunks_exact(filter.len() / channels).enumerate() {
         let scale = f64::from((max_abs(values) / 127.0).max(1e-5));
         let fitted = fit_any((scale * input_scale / output_scale) as f32, 32);
-        rows.extend(requant_row(context.chip, fitted));
+        rows.extend(requant_row(context.chip, fitted, output.zero_point() as i32));
         integers.extend(to_8_bits::<i8>(values, scale));
-        if let Some(bias) = &bias {
-            quantized_bias.push(to_i32(bias[channel], scale * input_scale));
-        }
+        let own: i64 = integers[integers.len() - values.len()..].iter().map(|&w: &i8| i64::from(w)).sum();
+        let bias = bias.as_ref().map_or(0.0, |b| f64::from(b[channel]) / (scale * input_scale));
+        quantized_bias.push((bias - (own * input.zero_point()) as f64).round() as i32);
     }
+    let with_bias = bias.is_some() || input.zero_point() != 0;
     let mut lowered = Lowered::default();
     let filter = lowered.weight(weight(format!("{}_filter_i8", context.name), &filter_shape, Data::I8(integers)));
     let ones = |rank: usize| -> Vec<i64> { (0..rank).map(|d| if d == 1 { channels as i64 } else { 1 }).collect() };
     let rank = context.result.shape.len();
-    let bias = bias.map(|_| lowered.weight(weight(format!("{}_bias_int32", context.name), &ones(rank), Data::I32(quantized_bias))));
-    let deconv = tpu::Deconv { with_bias: bias.is_some(), ..deconv(op) };
+    let bias = with_bias.then(|| lowered.weight(weight(format!("{}_bias_int32", context.name), &ones(rank), Data::I32(quantized_bias))));
+    let deconv = tpu::Deconv { with_bias, ..deconv(op) };
     let operands = vec![OperandRef::Operand { index: 0, elem: input }, filter, bias.unwrap_or(OperandRef::None)];
     let sums = lowered.push(deconv, operands, format!("{}_i32", context.name), context.result_type(Elem::Plain(DType::I32)));
     let quant = lowered.weight(weight(format!("{}_quant_int32", context.name), &[1, channels as i64, 1, rows.len() as i64 / channels as i64], Data::I32(rows)));
@@ -50,9 +51,9 @@ pub(super) fn int8(context: &OpContext, op: &top::Deconv) -> Result<Lowered, Low
 
 /// What `RequantIntAxis` reads for a channel: multiplier, -rshift and zero point, the last two in the halves of one word where
 /// the chip reads them so.
-fn requant_row(chip: &Chip, fitted: MultiplierShift) -> Vec<i32> {
+fn requant_row(chip: &Chip, fitted: MultiplierShift, zero_point: i32) -> Vec<i32> {
     match chip.packs_requant {
-        true => vec![fitted.multiplier, -fitted.shift & 0xffff],
-        false => vec![fitted.multiplier, -fitted.shift, 0],
+        true => vec![fitted.multiplier, zero_point << 16 | -fitted.shift & 0xffff],
+        false => vec![fitted.multiplier, -fitted.shift, zero_point],
     }
 }

@@ -4,8 +4,10 @@ use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext, OperandRef};
 use super::rescale::rescaled;
 use crate::float;
+use crate::quantize::integer_of;
 use crate::structure;
 use tpuc_ops::{Elem, Op, TensorType, top, tpu};
+use tpuc_tensor::DType;
 
 /// Network inputs stay float, with their range in the type; their users cast them.
 pub(crate) fn input(context: &OpContext, op: &top::Input) -> Result<Lowered, LowerError> {
@@ -30,10 +32,9 @@ pub(crate) fn moved(context: &OpContext) -> Result<Lowered, LowerError> {
     Ok(lowered.finish())
 }
 
-/// A constant in steps of a type: `round(val / scale)`, within the storage type.
+/// A constant as an integer of a type.
 fn quantized(context: &OpContext, val: f64, elem: Elem) -> Result<f64, LowerError> {
-    let (low, high) = elem.storage().integer_range().unwrap_or((0, 0));
-    let steps = (val / elem.scale().unwrap_or(1.0)).round().clamp(low as f64, high as f64);
+    let steps = integer_of(val, &elem);
     if steps.is_nan() { Err(context.unsupported("pads with NaN")) } else { Ok(steps) }
 }
 
@@ -69,8 +70,11 @@ pub(crate) fn concat(context: &OpContext, op: &top::Concat) -> Result<Lowered, L
 }
 
 /// Within one scale. An upper limit stays only where saturation does not enforce it already: the result has its
-/// input's range, which may reach further (the reference drops the limit then).
+/// input's range, which may reach further (the reference drops the limit then). With zero points in f32, as the reference.
 pub(crate) fn relu(context: &OpContext, op: &top::Relu) -> Result<Lowered, LowerError> {
+    if context.asymmetric {
+        return float::lower(context, DType::F32);
+    }
     let shared = context.shared_elem()?;
     let elem = shared.map_or_else(|| context.result_elem(), Ok)?;
     let reach = elem.scale().unwrap_or(1.0) * elem.storage().integer_range().map_or(0.0, |(_, high)| high as f64);

@@ -2,9 +2,11 @@
 
 use super::rescale::within_one_scale;
 use crate::error::LowerError;
+use crate::float;
 use crate::lowered::{Lowered, OpContext, OperandRef};
 use tpuc_ops::attr::EnumAttribute;
-use tpuc_ops::{top, tpu};
+use tpuc_ops::{Elem, top, tpu};
+use tpuc_tensor::DType;
 use tpuc_tensor::round::fit_any;
 
 /// `y = saturate(sum * multiplier >> rshift)` with `multiplier / 2^rshift = s_in / (s_out kh kw)` in 8 bits. Where taps
@@ -18,10 +20,33 @@ pub(crate) fn average_int8(context: &OpContext, op: &top::AvgPool) -> Result<Low
     }
     let (input, output) = (context.operand_elem(0)?, context.result_elem()?);
     let taps = op.kernel_shape.iter().product::<i64>() as f64;
+    if context.asymmetric {
+        return average_asymmetric(context, op, input, output, taps);
+    }
     let fitted = fit_any((input.scale().unwrap_or(1.0) / (output.scale().unwrap_or(1.0) * taps)) as f32, 8);
     let pool = tpu::Pool2D { multiplier: Some(fitted.multiplier), rshift: Some(fitted.shift), ..average(context, op)? };
     let operand = OperandRef::Operand { index: 0, elem: input };
     Ok(Lowered::one(pool, vec![operand], context.name, context.result_type(output)))
+}
+
+/// `y = saturate(round(sum * scale + offset))` with `scale = s_in / (s_out kh kw)` and `offset = z_out - z_in s_in / s_out`; padding that
+/// counts is z_in. Where windows do not reach the end of the padding: in f32, as the reference.
+fn average_asymmetric(context: &OpContext, op: &top::AvgPool, input: Elem, output: Elem, taps: f64) -> Result<Lowered, LowerError> {
+    if !ends_meet(context, op)? {
+        return float::lower(context, DType::F32);
+    }
+    let (from, to) = (input.scale().unwrap_or(1.0), output.scale().unwrap_or(1.0));
+    let (scale, offset) = (from / (to * taps), output.zero_point() as f64 - from / to * input.zero_point() as f64);
+    let pool = tpu::Pool2D { scale: Some(scale), offset: Some(offset), ..average(context, op)? };
+    Ok(Lowered::one(pool, vec![OperandRef::Operand { index: 0, elem: input }], context.name, context.result_type(output)))
+}
+
+/// Whether the last windows end where the padding does.
+fn ends_meet(context: &OpContext, op: &top::AvgPool) -> Result<bool, LowerError> {
+    let input = &context.tensor(0)?.shape;
+    let pads = floor_pads(context, op.ceil_mode, &op.kernel_shape, &op.strides, &op.pads)?;
+    let (Some(first), true) = (input.len().checked_sub(2), pads.len() == 4 && op.strides.len() == 2) else { return Ok(true) };
+    Ok((0..2).all(|d| op.strides[d] < 1 || (input[first + d] + pads[d] + pads[d + 2] - op.kernel_shape[d]) % op.strides[d] == 0))
 }
 
 /// The maximum of the integers, in the scale of the result.

@@ -4,29 +4,35 @@ use crate::chip::Family;
 use crate::cv18xx::scale::seven_bits;
 use crate::error::LowerError;
 use crate::lowered::{Lowered, NewWeight, OpContext, OperandRef};
-use crate::quantize::{to_8_bits, weight};
+use crate::quantize::{integer_of, weight};
 use tpuc_ops::{Elem, Op, TensorType, tpu};
 use tpuc_tensor::round::fit_positive;
 use tpuc_tensor::{DType, Data};
 
 /// An operand as integers of type `to`. A constant is quantized with its scale; a value of another scale or sign goes through
-/// a MulShift named `<operand>_to_<layer>` with `multiplier / 2^rshift = s_in / s_to` in 8 bits.
+/// a MulShift (RequantInt, where integers have zero points) named `<operand>_to_<layer>` with `multiplier / 2^rshift = s_in / s_to` in 8 bits.
 pub(crate) fn rescaled(context: &OpContext, lowered: &mut Lowered, index: usize, to: Elem) -> Result<OperandRef, LowerError> {
     let scale = to.scale().unwrap_or(1.0);
     let operand = &context.operands[index];
     let shape = &context.tensor(index)?.shape;
     if let Some(values) = context.weight(index).transpose()? {
+        let integers = values.iter().map(|&v| integer_of(f64::from(v), &to));
         let quantized = match to.storage() {
-            DType::I8 => weight(format!("{}_{}_i8", operand.name, context.name), shape, Data::I8(to_8_bits(&values, scale))),
-            _ => weight(format!("{}_{}_u8", operand.name, context.name), shape, Data::U8(to_8_bits(&values, scale))),
+            DType::I8 => weight(format!("{}_{}_i8", operand.name, context.name), shape, Data::I8(integers.map(|v| v as i8).collect())),
+            _ => weight(format!("{}_{}_u8", operand.name, context.name), shape, Data::U8(integers.map(|v| v as u8).collect())),
         };
         return Ok(lowered.weight(quantized));
     }
     let from = context.operand_elem(index)?;
-    if from.scale() == Some(scale) && from.storage() == to.storage() {
+    if from.scale() == Some(scale) && from.storage() == to.storage() && from.zero_point() == to.zero_point() {
         return Ok(OperandRef::Operand { index, elem: from });
     }
     let (multiplier, rshift) = fitted(context, from.scale().unwrap_or(1.0) / scale)?;
+    if context.asymmetric {
+        // As the reference: the op that has a zero point on either side.
+        let requant = tpu::RequantInt { multiplier, rshift, quant_mode: tpu::RequantMode::MultiplierShift, round_mode: tpu::RoundMode::HalfAwayFromZero };
+        return Ok(lowered.push_behind(index, from, requant, format!("{}_to_{}", operand.name, context.name), TensorType::new(shape, to)));
+    }
     let shift = tpu::MulShift { multiplier, rshift, const_val: None, do_relu: None, relu_limit: None, is_scalar: None };
     Ok(lowered.push_behind(index, from, shift, format!("{}_to_{}", operand.name, context.name), TensorType::new(shape, to)))
 }
@@ -44,14 +50,14 @@ fn fitted(context: &OpContext, scale: f64) -> Result<(i32, i32), LowerError> {
     }
 }
 
-/// An op whose result has the scale of operand 0, which is brought to it where ranges differ. `op` gets the scale.
-pub(crate) fn within_one_scale(context: &OpContext, second: Option<NewWeight>, op: impl FnOnce(f64) -> Op) -> Result<Lowered, LowerError> {
+/// An op whose result has the scale of operand 0, which is brought to it where ranges differ. `op` gets the type.
+pub(crate) fn within_one_scale(context: &OpContext, second: Option<NewWeight>, op: impl FnOnce(Elem) -> Op) -> Result<Lowered, LowerError> {
     let output = context.result_elem()?;
     let mut lowered = Lowered::default();
     let mut operands = vec![rescaled(context, &mut lowered, 0, output)?];
     if let Some(second) = second {
         operands.push(lowered.weight(second));
     }
-    lowered.push(op(output.scale().unwrap_or(1.0)), operands, context.name, context.result_type(output));
+    lowered.push(op(output), operands, context.name, context.result_type(output));
     Ok(lowered.finish())
 }

@@ -3,7 +3,9 @@
 use super::rescale::within_one_scale;
 use crate::chip::Mode;
 use crate::error::LowerError;
+use crate::float;
 use crate::lowered::{Lowered, OpContext};
+use crate::lut;
 use crate::quantize::{max_abs, weight};
 use tpuc_ops::attr::EnumAttribute;
 use tpuc_ops::{Op, top, tpu};
@@ -23,14 +25,21 @@ pub(crate) fn needs_f32(op: &Op, mode: Mode) -> bool {
     }
 }
 
-/// `|q|` within one scale.
+/// `|q|` within one scale; with zero points a table (the reference takes the magnitude of the integer, zero point and all).
 pub(crate) fn abs(context: &OpContext) -> Result<Lowered, LowerError> {
+    if context.asymmetric {
+        return lut::int8(context, f64::abs);
+    }
     let active = tpu::Active { mode: tpu::ActiveMode::ABSVAL, coeffs: None, scale: None, bias: None, log: None, is_scalar: None };
     within_one_scale(context, None, |_| active.into())
 }
 
-/// `q * multiplier >> rshift` where q is negative, with `multiplier / 2^rshift = alpha`, within one scale.
+/// `q * multiplier >> rshift` where q is negative, with `multiplier / 2^rshift = alpha`, within one scale. With zero points in
+/// floats, as the reference.
 pub(crate) fn leaky_relu(context: &OpContext, op: &top::LeakyRelu) -> Result<Lowered, LowerError> {
+    if context.asymmetric {
+        return float::lower(context, context.chip.fallback);
+    }
     let fitted = fit_any(op.alpha as f32, 8);
     let unknown = || context.unsupported(format!("unknown round mode '{}'", op.round_mode));
     let round_mode = tpu::RoundMode::from_case(&op.round_mode).ok_or_else(unknown)?;
@@ -39,7 +48,11 @@ pub(crate) fn leaky_relu(context: &OpContext, op: &top::LeakyRelu) -> Result<Low
 }
 
 /// `q * slope >> rshift` where q is negative, within one scale. All slopes share the largest shift with which they fit i8.
+/// With zero points in floats, as the reference.
 pub(crate) fn prelu(context: &OpContext) -> Result<Lowered, LowerError> {
+    if context.asymmetric {
+        return float::lower(context, context.chip.fallback);
+    }
     let Some(slope) = context.weight(1).transpose()? else {
         return Err(context.unsupported("the slope is not a weight"));
     };

@@ -70,7 +70,7 @@ fn chips_lower_as_the_reference_lowers_for_them() {
             if only.as_ref().is_some_and(|only| *only != format!("{name}/{}", chip.name)) {
                 continue;
             }
-            match compare(&Case { name, chip, mode, table: None, root: &kit }) {
+            match compare(&Case { name, chip, mode, asymmetric: false, table: None, root: &kit }) {
                 Some(Ok(layers)) => println!("{name} {} {mode}: {layers} layers equal", chip.name),
                 Some(Err(list)) => failures.push(format!("{name} {} {mode}: {}", chip.name, list.join("\n    "))),
                 None => return,
@@ -99,7 +99,7 @@ fn f32_is_the_float_network() {
 fn mixed_networks_lower_as_the_reference_lowers_them() {
     let Some(kit) = shared("kit") else { return };
     for chip in [&Chip::BM1684X, &Chip::BM1684, &Chip::CV183X] {
-        match compare(&Case { name: "yolo_head", chip, mode: Mode::Int8, table: Some("mixed"), root: &kit }) {
+        match compare(&Case { name: "yolo_head", chip, mode: Mode::Int8, asymmetric: false, table: Some("mixed"), root: &kit }) {
             Some(Ok(layers)) => println!("yolo_head {} mixed: {layers} layers equal", chip.name),
             Some(Err(list)) => panic!("yolo_head {} mixed: {}", chip.name, list.join("\n    ")),
             None => return,
@@ -115,12 +115,13 @@ fn further_networks_lower_as_the_reference_lowers_them() {
     for entry in std::fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        let made = |chip: &Chip, mode: Mode| path.join(format!("{name}_{}_{}_tpu_outputs.npz", chip.name, mode.file_suffix())).exists();
-        for (chip, mode) in Chip::ALL.iter().flat_map(|c| c.modes.iter().map(move |&m| (c, m))).filter(|&(c, m)| made(c, m)) {
-            match compare(&Case { name: &name, chip, mode, table: None, root: &folder }) {
-                Some(Ok(layers)) => println!("{name} {} {mode}: {layers} layers equal", chip.name),
-                Some(Err(list)) => failures.push(format!("{name} {} {mode}: {}", chip.name, list.join("\n    "))),
-                None => failures.push(format!("{name} {} {mode}: files are missing", chip.name)),
+        let made = |chip: &Chip, mode: Mode, asymmetric: bool| path.join(format!("{name}_{}_{}_tpu_outputs.npz", chip.name, mode.file_suffix(asymmetric))).exists();
+        let all = Chip::ALL.iter().flat_map(|c| c.modes.iter().flat_map(move |&m| [(c, m, false), (c, m, true)]));
+        for (chip, mode, asymmetric) in all.filter(|&(c, m, a)| (m == Mode::Int8 || !a) && made(c, m, a)) {
+            match compare(&Case { name: &name, chip, mode, asymmetric, table: None, root: &folder }) {
+                Some(Ok(layers)) => println!("{name} {} {}: {layers} layers equal", chip.name, mode.file_suffix(asymmetric)),
+                Some(Err(list)) => failures.push(format!("{name} {} {}: {}", chip.name, mode.file_suffix(asymmetric), list.join("\n    "))),
+                None => failures.push(format!("{name} {} {}: files are missing", chip.name, mode.file_suffix(asymmetric))),
             }
         }
     }
@@ -134,6 +135,8 @@ struct Case<'a> {
     name: &'a str,
     chip: &'static Chip,
     mode: Mode,
+    /// With zero points.
+    asymmetric: bool,
     /// The folder `<table>_<chip>` of the network has a quantize table and what the reference made with it.
     table: Option<&'a str>,
 }
@@ -163,7 +166,7 @@ fn attentions_of_an_f32_network_are_in_f16() {
 }
 
 /// How many layers are equal, or what differs; `None` without the kit.
-fn compare(&Case { root, name, chip, mode, table }: &Case) -> Option<Result<usize, Vec<String>>> {
+fn compare(&Case { root, name, chip, mode, asymmetric, table }: &Case) -> Option<Result<usize, Vec<String>>> {
     let file = |suffix: &str| {
         let path = root.join(name).join(format!("{name}{suffix}"));
         if path.exists() {
@@ -172,7 +175,10 @@ fn compare(&Case { root, name, chip, mode, table }: &Case) -> Option<Result<usiz
         println!("skipped: {} is not here", path.display());
         None
     };
-    let top = Module::read(&std::fs::read_to_string(file(".mlir")?).unwrap()).program();
+    let mut top = Module::read(&std::fs::read_to_string(file(".mlir")?).unwrap()).program();
+    if asymmetric {
+        top.attrs.insert("module.asymmetric".into(), Attr::Bool(true));
+    }
     let weights = WeightStore::load(&file("_top_f32_all_weight.npz")?).unwrap();
     let top = if mode == Mode::Int8 { calibrated(&top, &file("_cali_kl")?, chip) } else { top };
     let (top, weights) = top_optimize(&top, &weights, chip).unwrap();
@@ -187,7 +193,7 @@ fn compare(&Case { root, name, chip, mode, table }: &Case) -> Option<Result<usiz
     };
     // The kit has the files of BM1684X once for all chips that compute alike.
     let made = |chip: &str, suffix: &str| {
-        let stem = format!("{name}_{chip}_{}_{suffix}", mode.file_suffix());
+        let stem = format!("{name}_{chip}_{}_{suffix}", mode.file_suffix(asymmetric));
         Some(folder.clone().unwrap_or_else(|| root.join(name)).join(stem)).filter(|p| p.exists())
     };
     let found = |suffix: &str| made(chip.name, suffix).or_else(|| made("bm1684x", suffix));

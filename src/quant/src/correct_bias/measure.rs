@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tpuc_interp::{Executor, Plan, PreparedNode, TensorView};
+use tpuc_interp::{Executor, Plan, PreparedNode, Scaling, TensorView};
 use tpuc_ops::{Program, ValueId};
 use tpuc_tensor::{Tensor, WeightStore};
 
@@ -177,7 +177,7 @@ impl<S: SampleSource + ?Sized> Bench<'_, S> {
 
     /// A tensor of the INT8 network in f32.
     fn dequantized(&self, tensors: &Tensors, id: ValueId) -> Tensor {
-        let scale = self.int8.program().tensor_type(id).and_then(|t| t.elem.scale());
+        let scale = self.int8.program().tensor_type(id).and_then(|t| Scaling::of(&t.elem));
         let found = tensors.get(&id).and_then(|t| TensorView::of(t, scale)?.to_f32().ok());
         found.unwrap_or_else(|| Tensor::f32(&[0], Vec::new()).expect("no elements"))
     }
