@@ -8,7 +8,6 @@ use tpuc_ops::{Attr, Program};
 
 pub fn run(module: &PassModule, options: &ConvertTopToTpuOptions) -> Result<(), String> {
     for (name, asked) in [
-        ("asymmetric", options.asymmetric),
         ("doWinograd", options.do_winograd),
         ("matmul_perchannel", options.matmul_perchannel),
         ("gelu_mode", options.gelu_mode != "normal"),
@@ -26,6 +25,7 @@ pub fn run(module: &PassModule, options: &ConvertTopToTpuOptions) -> Result<(), 
     }
     let mut program = module.program().map_err(crate::text)?;
     program.attrs.insert("module.q_group_size".into(), Attr::I64(options.q_group_size));
+    program.attrs.insert("module.asymmetric".into(), Attr::Bool(options.asymmetric));
     program.attrs.insert("module.q_symmetric".into(), Attr::Bool(options.q_symmetric));
     let weights = module.weights().map_err(crate::text)?;
     let (chip, mode) = assigned(&program)?;

@@ -20,9 +20,9 @@ pub fn refuse(program: &Program, node: usize, op: &tpu::Attention) -> Option<Str
     let ty = |index: usize| operands.get(index).and_then(|&v| program.tensor_type(v));
     let half = |t: &TensorType| matches!(t.elem.storage(), DType::F16 | DType::BF16) && crate::is_float(t);
     let sources: Vec<&TensorType> = (0..3).filter_map(ty).collect();
-    let integers = sources.iter().all(|t| crate::is_int8(t)) && program.tensor_type(program.nodes[node].results[0]).is_some_and(|t| t.elem == Elem::Plain(DType::I32));
+    let integers = sources.iter().all(|t| crate::is_quantized(t)) && program.tensor_type(program.nodes[node].results[0]).is_some_and(|t| t.elem == Elem::Plain(DType::I32));
     if !integers && !sources.iter().all(|t| half(t)) {
-        return Some("only heads of symmetric INT8 and of half floats are generated".into());
+        return Some("only heads of INT8 and of half floats are generated".into());
     }
     if integers && ty(MASK).is_some() {
         return Some("a mask of integers is not generated".into());

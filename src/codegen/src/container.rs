@@ -59,7 +59,7 @@ pub fn finish(context: Context) -> Result<Compiled, CodegenError> {
         let shape = ty.dims();
         let size = (shape.iter().product::<usize>() * ty.elem.storage().size()) as u64;
         let hidden = if input { 1 } else { 2 };
-        Ok(Tensor { name: layer(), data_type, shape, device_addr: ctx_address + offset, size, scale, hidden, index: index as i32, ..Tensor::default() })
+        Ok(Tensor { name: layer(), data_type, shape, device_addr: ctx_address + offset, size, scale, zero_point: ty.elem.zero_point() as i32, hidden, index: index as i32, ..Tensor::default() })
     };
     let inputs = program.inputs.iter().enumerate().map(|(i, &v)| tensor(v, i, true)).collect::<Result<Vec<_>, _>>()?;
     let outputs = program.outputs.iter().enumerate().map(|(i, &v)| tensor(v, i, false)).collect::<Result<Vec<_>, _>>()?;

@@ -8,7 +8,7 @@ use crate::tile::largest;
 use tpuc_ops::{Program, TensorType, tpu};
 use tpuc_tensor::{DType, round};
 
-/// Elements a lane of one step: seven bytes an element must fit half of local memory.
+/// Elements a lane of one step: eleven bytes an element must fit half of local memory.
 const RUN: u64 = 8 << 10;
 
 /// A step of `lanes` runs of `run` elements, from element `first` on.
@@ -46,8 +46,8 @@ pub fn flat_steps(count: u64, most: u64) -> Vec<Flat> {
 pub fn refuse_add(program: &Program, node: usize) -> Option<String> {
     let node = &program.nodes[node];
     let Some(result) = program.tensor_type(node.results[0]) else { return Some("no result type".into()) };
-    if !crate::is_int8(result) {
-        return Some("only symmetric INT8 is generated".into());
+    if !crate::is_quantized(result) {
+        return Some("only INT8 is generated".into());
     }
     if node.operands.len() != 2 {
         return Some(format!("{} inputs, two are generated", node.operands.len()));
@@ -57,7 +57,7 @@ pub fn refuse_add(program: &Program, node: usize) -> Option<String> {
             Some(ty) if ty.shape != result.shape && (ty.shape.len() > 4 || result.shape.len() > 4) => {
                 return Some(format!("broadcasting {:?} to {:?} is generated for at most 4 dimensions", ty.shape, result.shape));
             }
-            Some(ty) if program.producer(operand).is_some() && !crate::is_int8(ty) => return Some("only symmetric INT8 is generated".into()),
+            Some(ty) if program.producer(operand).is_some() && !crate::is_quantized(ty) => return Some("only INT8 is generated".into()),
             _ => {}
         }
     }
@@ -71,6 +71,12 @@ struct Summand {
     is_weight: bool,
     multiplier: i64,
     rshift: i64,
+    zero: i16,
+}
+
+/// Whether a zero point takes part.
+fn is_biased(summands: &[Summand; 2], y_type: &TensorType) -> bool {
+    crate::zero_point(y_type) != 0 || summands.iter().any(|s| s.zero != 0)
 }
 
 impl Summand {
@@ -94,7 +100,7 @@ impl Summand {
                 context.coeff.add(bytes)
             }
         };
-        Ok(Summand { ty, at, is_weight, multiplier, rshift })
+        Ok(Summand { zero: if is_weight { 0 } else { crate::zero_point(&ty) }, ty, at, is_weight, multiplier, rshift })
     }
 
     fn dtype(&self) -> DType {
@@ -107,7 +113,7 @@ impl Summand {
     }
 }
 
-/// y = saturate(relu(round(a * ma >> ra) + round(b * mb >> rb))).
+/// y = saturate(relu(round(a * ma >> ra) + round(b * mb >> rb))); with zero points a and b less theirs, and the result's added.
 pub fn generate_add(context: &mut Context, node: usize, op: &tpu::Add) -> Result<(), String> {
     let summands = [Summand::of(context, node, 0, op)?, Summand::of(context, node, 1, op)?];
     let result = context.result(node);
@@ -116,18 +122,28 @@ pub fn generate_add(context: &mut Context, node: usize, op: &tpu::Add) -> Result
     if summands.iter().any(|s| s.ty.shape != y_type.shape) {
         return broadcast_add(context, op, &summands, &y_type, y_at);
     }
+    let biased = is_biased(&summands, &y_type);
     for (turn, step) in flat_steps(y_type.count() as u64, RUN).into_iter().enumerate() {
         let mut arena = half(turn);
         let mut scaled = Vec::new();
         for summand in &summands {
             let input = arena.tensor(step.shape(), summand.dtype())?;
-            let product = arena.tensor(step.shape(), DType::I16)?;
+            let product = arena.tensor(step.shape(), if biased { DType::I32 } else { DType::I16 })?;
             context.emit.load(input, summand.ddr(step.first, [step.lanes * step.run, step.run, step.run, 1]));
-            context.emit.multiply_shift(input, summand.multiplier, summand.rshift, product)?;
+            match biased {
+                true => context.emit.scale_from_zero(input, summand.zero, summand.multiplier, summand.rshift, product)?,
+                false => context.emit.multiply_shift(input, summand.multiplier, summand.rshift, product)?,
+            }
             scaled.push(product);
         }
         let sum = arena.tensor(step.shape(), y_type.elem.storage())?;
-        add_products(context, op, &scaled, sum);
+        match biased {
+            true => {
+                context.emit.add_wrapping(scaled[0], scaled[1], scaled[0]);
+                narrow(context, op, scaled[0], crate::zero_point(&y_type), sum)?;
+            }
+            false => add_products(context, op, &scaled, sum),
+        }
         context.emit.store(sum, step.ddr(y_at, 1));
     }
     Ok(())
@@ -138,6 +154,15 @@ fn add_products(context: &mut Context, op: &tpu::Add, products: &[Local], sum: L
     if op.do_relu && sum.dtype.is_signed() {
         context.emit.max_constant(sum, sum, 0);
     }
+}
+
+/// Sums of 32 bits as 8-bit integers around a zero point, which is also where a Relu clamps.
+fn narrow(context: &mut Context, op: &tpu::Add, sums: Local, zero_point: i16, result: Local) -> Result<(), String> {
+    context.emit.requant_constant(sums, 1, 0, zero_point, result)?;
+    if op.do_relu && result.dtype.is_signed() {
+        context.emit.max_constant(result, result, zero_point as i8);
+    }
+    Ok(())
 }
 
 /// A shape as `[N, C, H, W]`, further dimensions in front being 1.
@@ -152,8 +177,9 @@ fn four(shape: &[i64]) -> [u64; 4] {
 fn broadcast_add(context: &mut Context, op: &tpu::Add, summands: &[Summand; 2], y_type: &TensorType, y_at: u64) -> Result<(), String> {
     let [images, channels, rows, width] = four(&y_type.shape);
     let shapes = [four(&summands[0].ty.shape), four(&summands[1].ty.shape)];
-    // Two operands of a byte and two products of two, and the result.
-    let fits = |r: u64| 7 * r * width + 5 * 64 <= LANE_BYTES / 2;
+    let biased = is_biased(summands, y_type);
+    // Two operands of a byte and two products of two (three of four, where there are zero points), and the result.
+    let fits = |r: u64| if biased { 15 } else { 7 } * r * width + 6 * 64 <= LANE_BYTES / 2;
     let most = largest(rows, fits).ok_or_else(|| format!("a row of {width} elements does not fit local memory"))?;
     let mut turn = 0;
     for image in 0..images {
@@ -168,21 +194,42 @@ fn broadcast_add(context: &mut Context, op: &tpu::Add, summands: &[Summand; 2], 
                     let strides = [oc * h * w, if oc == 1 { 0 } else { h * w }, w, 1];
                     let at = if n == 1 { 0 } else { image * strides[0] } + first * strides[1] + if h == 1 { 0 } else { row * w };
                     let input = arena.tensor([1, c, if h == 1 { 1 } else { count }, w], summand.dtype())?;
-                    let product = arena.tensor(tile, DType::I16)?;
                     context.emit.load(input, summand.ddr(at, strides));
+                    if biased {
+                        let product = arena.tensor(input.shape, DType::I32)?;
+                        context.emit.scale_from_zero(input, summand.zero, summand.multiplier, summand.rshift, product)?;
+                        let block = aligned_bytes(1, input.shape[2] * w, DType::I32) as u32 / 4;
+                        let again = Layout::Free([0, block, if h == 1 { 0 } else { w as u32 }, u32::from(w > 1)]);
+                        scaled.push(product.with_shape(tile).with_layout(again));
+                        continue;
+                    }
+                    let product = arena.tensor(tile, DType::I16)?;
                     let block = aligned_bytes(1, input.shape[2] * w, summand.dtype()) as u32;
                     let again = Layout::Free([0, block, if h == 1 { 0 } else { w as u32 }, u32::from(w > 1)]);
                     context.emit.multiply_shift(input.with_shape(tile).with_layout(again), summand.multiplier, summand.rshift, product)?;
                     scaled.push(product);
                 }
                 let sum = arena.tensor(tile, y_type.elem.storage())?;
-                add_products(context, op, &scaled, sum);
+                match biased {
+                    true => {
+                        let whole = arena.tensor(tile, DType::I32)?;
+                        context.emit.add_wrapping(scaled[0], scaled[1], whole);
+                        narrow(context, op, whole, crate::zero_point(y_type), sum)?;
+                    }
+                    false => add_products(context, op, &scaled, sum),
+                }
                 let strides = [channels * rows * width, rows * width, width, 1];
                 context.emit.store(sum, Ddr::context(y_at + image * strides[0] + first * strides[1] + row * width, strides));
             }
         }
     }
     Ok(())
+}
+
+pub fn refuse_relu(program: &Program, node: usize) -> Option<String> {
+    let node = &program.nodes[node];
+    let mut types = node.operands.iter().take(1).chain(&node.results).filter_map(|&v| program.tensor_type(v));
+    (!types.all(crate::is_int8)).then(|| "of integers with zero points is not generated".into())
 }
 
 /// max(x, 0) without a change of scale, and at most the limit where there is one.

@@ -3,7 +3,7 @@
 
 use crate::local::{LANES, Layout as LocalLayout, Local};
 use tpuc_isa::bm1684x::{
-    Ar, ArFunction, CHIP, Conv as ConvInst, DType as IsaType, Dest, Dma, DmaBlock, DmaFlags, DmaTensor, DmaTensorFunction, Inst, Layout, Mm, Mm2, Mm2Function, Operand, Pool,
+    Ar, ArFunction, CHIP, Conv as ConvInst, DType as IsaType, Dest, Dma, Dq, DmaBlock, DmaFlags, DmaTensor, DmaTensorFunction, Inst, Layout, Mm, Mm2, Mm2Function, Operand, Pool,
     PoolFunction, Precision, QuantParams, Rounding, Rq, Sfu, SfuFunction, Sg, SgFunction, Shape, Source, Strides, Tensor, Tiu, Window as IsaWindow,
 };
 use tpuc_tensor::DType;
@@ -68,6 +68,8 @@ pub struct Conv {
     pub accumulate: bool,
     /// Local offset of f32 biases, of floats only.
     pub bias: Option<u64>,
+    /// What padding holds, of integers.
+    pub pad: i16,
 }
 
 /// Convolution of every channel by itself, of INT8 into i32 sums or of f32, with bias.
@@ -78,6 +80,8 @@ pub struct Depthwise {
     pub bias: u64,
     pub result: Local,
     pub window: Window,
+    /// What padding holds, of integers.
+    pub pad: i16,
 }
 
 /// Bytes between neighbouring elements of a row that a DMA command can hold.
@@ -266,7 +270,7 @@ impl Emitter {
             weight_signed: conv.weight_signed,
             opd2: conv.bias.map_or(Source::Const(0), |at| Source::Local(at as u32)),
             opd2_signed: conv.weight_signed,
-            pad_value: Source::Const(0),
+            pad_value: Source::Const(u32::from(conv.pad as u8)),
             window: conv.window.isa(),
             accumulate: conv.accumulate,
             relu: false,
@@ -274,7 +278,7 @@ impl Emitter {
     }
 
     pub fn depthwise(&mut self, d: &Depthwise) {
-        self.pool(PoolFunction::Depthwise, &d.input, &d.result, d.window, Source::Local(d.weights as u32), d.weight_signed, Source::Local(d.bias as u32), true, 0);
+        self.pool(PoolFunction::Depthwise, &d.input, &d.result, d.window, Source::Local(d.weights as u32), d.weight_signed, Source::Local(d.bias as u32), true, u32::from(d.pad as u8));
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -440,19 +444,48 @@ impl Emitter {
         self.requant(&sums, QuantParams::IntTable(records as u32), &result, Rounding::HalfUp);
     }
 
-    pub fn requant_constant(&mut self, sums: Local, multiplier: i64, rshift: i64, result: Local) -> Result<(), String> {
+    /// saturate(round(sum * multiplier >> rshift) + zero_point), halves up.
+    pub fn requant_constant(&mut self, sums: Local, multiplier: i64, rshift: i64, zero_point: i16, result: Local) -> Result<(), String> {
         let multiplier = i32::try_from(multiplier).map_err(|_| format!("multiplier {multiplier} is beyond 32 bits"))?;
         let shift = i8::try_from(-rshift).map_err(|_| format!("shift {rshift} is beyond 8 bits"))?;
-        self.requant(&sums, QuantParams::Int { multiplier, shift, zero_point: 0 }, &result, Rounding::HalfUp);
+        self.requant(&sums, QuantParams::Int { multiplier, shift, zero_point }, &result, Rounding::HalfUp);
         Ok(())
     }
 
-    /// As [`Emitter::requant_constant`], halves away from zero.
+    /// As [`Emitter::requant_constant`] with zero point 0, halves away from zero.
     pub fn requant_half_away(&mut self, sums: Local, multiplier: i64, rshift: i64, result: Local) -> Result<(), String> {
         let multiplier = i32::try_from(multiplier).map_err(|_| format!("multiplier {multiplier} is beyond 32 bits"))?;
         let shift = i8::try_from(-rshift).map_err(|_| format!("shift {rshift} is beyond 8 bits"))?;
         self.requant(&sums, QuantParams::Int { multiplier, shift, zero_point: 0 }, &result, Rounding::HalfAwayFromZero);
         Ok(())
+    }
+
+    /// i32 result = round((input - zero_point) * multiplier >> rshift), halves up, of aligned tensors.
+    pub fn scale_from_zero(&mut self, input: Local, zero_point: i16, multiplier: i64, rshift: i64, result: Local) -> Result<(), String> {
+        let multiplier = i32::try_from(multiplier).map_err(|_| format!("multiplier {multiplier} is beyond 32 bits"))?;
+        let shift = i8::try_from(-rshift).map_err(|_| format!("shift {rshift} is beyond 8 bits"))?;
+        self.tiu(Tiu::Dq(Dq {
+            shape: shape_of(&input),
+            result_addr: result.offset as u32,
+            result: isa_type(result.dtype),
+            input_addr: input.offset as u32,
+            input: isa_type(input.dtype),
+            params: QuantParams::Int { multiplier, shift, zero_point },
+            rounding: Rounding::HalfUp,
+        }));
+        Ok(())
+    }
+
+    /// i16 result = input - constant, of i8 elements.
+    pub fn subtract_constant(&mut self, input: Local, constant: i8, result: Local) {
+        let constant = Operand::Const { bits: u32::from(constant as u8), dtype: IsaType::I8 };
+        self.arithmetic(ArFunction::Sub, &result, Operand::Tensor(tensor(&input)), Some(constant), None);
+    }
+
+    /// i8 result = saturate(input + constant), of i16 elements.
+    pub fn add_constant_saturating(&mut self, input: Local, constant: i16, result: Local) {
+        let constant = Operand::Const { bits: u32::from(constant as u16), dtype: IsaType::I16 };
+        self.arithmetic(ArFunction::AddSaturate, &result, Operand::Tensor(tensor(&input)), Some(constant), None);
     }
 
     fn requant(&mut self, sums: &Local, params: QuantParams, result: &Local, rounding: Rounding) {

@@ -149,7 +149,17 @@ impl Context<'_> {
     }
 }
 
-/// Element types that the kernels know.
+/// 8-bit integers, with whatever zero point.
+fn is_quantized(ty: &TensorType) -> bool {
+    matches!(ty.elem, Elem::Uniform { storage: DType::I8 | DType::U8, .. })
+}
+
+/// The byte of zero; 0 of types without zero points.
+fn zero_point(ty: &TensorType) -> i16 {
+    ty.elem.zero_point().clamp(-128, 255) as i16
+}
+
+/// 8-bit integers with zero point 0.
 fn is_int8(ty: &TensorType) -> bool {
     matches!(ty.elem, Elem::Uniform { storage: DType::I8 | DType::U8, zero_point: 0, .. })
 }
@@ -188,9 +198,9 @@ fn check_supported(program: &Program) -> Result<(), CodegenError> {
             let mut types = values.filter_map(|&v| program.tensor_type(v));
             match float {
                 true if types.all(is_float) => None,
-                false if types.all(is_int8) => None,
+                false if types.all(is_quantized) => None,
                 true => refuse("operands and result must all be floats"),
-                false => refuse("of integers only symmetric INT8 is generated"),
+                false => refuse("of integers only INT8 is generated"),
             }
         };
         let reason = match &node.op {
@@ -213,7 +223,7 @@ fn check_supported(program: &Program) -> Result<(), CodegenError> {
             _ if sums::is_of_sums(program, index) => sums::refuse(program, index),
             _ if float => float::refuse(program, index),
             Op::TpuAdd(_) => elementwise::refuse_add(program, index),
-            Op::TpuRelu(_) => one_kind(),
+            Op::TpuRelu(_) => one_kind().or_else(|| elementwise::refuse_relu(program, index)),
             op if is_pair(op) => pairs::refuse(program, index),
             _ => lut::refuse(program, index),
         };

@@ -5,25 +5,28 @@ use crate::elementwise::flat_steps;
 use crate::emit::Ddr;
 use crate::local::{LANES, half};
 use tpuc_interp::eight_bit_table;
-use tpuc_ops::{Op, Program};
+use tpuc_ops::{Elem, Op, Program};
 use tpuc_tensor::{DType, round};
 
 /// Elements a lane of one step: of one byte each, and two as an index.
 const RUN: u64 = 24 << 10;
 
+/// Whether an op has a table is the same for all types.
+const ANY: Elem = Elem::symmetric(DType::I8, 1.0);
+
 /// Whether an op is such a function, or why it has no table.
 pub fn refuse(program: &Program, node: usize) -> Option<String> {
     let values = program.nodes[node].operands.iter().take(1).chain(&program.nodes[node].results);
     let mut types = values.filter_map(|&v| program.tensor_type(v));
-    if !types.all(crate::is_int8) {
-        return Some("of integers only symmetric INT8 is generated".into());
+    if !types.all(crate::is_quantized) {
+        return Some("of integers only INT8 is generated".into());
     }
     let op = &program.nodes[node].op;
-    (!matches!(op, Op::TpuLut(_)) && eight_bit_table(op, DType::I8, DType::I8).is_none()).then(|| "no kernel".into())
+    (!matches!(op, Op::TpuLut(_)) && eight_bit_table(op, &ANY, &ANY).is_none()).then(|| "no kernel".into())
 }
 
 /// Results by the bits of the element.
-fn table(context: &Context, node: usize, from: DType, to: DType) -> Result<Vec<u8>, String> {
+fn table(context: &Context, node: usize, from: &Elem, to: &Elem) -> Result<Vec<u8>, String> {
     let op = &context.program.nodes[node].op;
     if !matches!(op, Op::TpuLut(_)) {
         return eight_bit_table(op, from, to).map(Vec::from).ok_or_else(|| "no kernel".into());
@@ -32,15 +35,15 @@ fn table(context: &Context, node: usize, from: DType, to: DType) -> Result<Vec<u
     if weight.len() != 256 || weight.dtype().integer_range().is_none() {
         return Err(format!("its table has {} elements of {}, expected 256 integers", weight.len(), weight.dtype()));
     }
-    Ok(weight.to_f32().iter().map(|&v| round::saturate(v as i64, to) as u8).collect())
+    Ok(weight.to_f32().iter().map(|&v| round::saturate(v as i64, to.storage()) as u8).collect())
 }
 
 pub fn generate(context: &mut Context, node: usize) -> Result<(), String> {
     let (input, result) = (context.operand(node, 0), context.result(node));
     let (x_type, y_type) = (context.ty(input)?.clone(), context.ty(result)?.clone());
-    let (from, to) = (x_type.elem.storage(), y_type.elem.storage());
+    let to = y_type.elem.storage();
     let (x_at, y_at) = (context.placement.offset(input)?, context.placement.offset(result)?);
-    let table = table(context, node, from, to)?;
+    let table = table(context, node, &x_type.elem, &y_type.elem)?;
     let table_at = context.coeff.add(table);
     for (turn, step) in flat_steps(y_type.count() as u64, RUN).into_iter().enumerate() {
         let mut arena = half(turn);

@@ -40,9 +40,9 @@ pub fn refuse(program: &Program, node: usize) -> Option<String> {
     if let Op::TpuGather(_) = node.op {
         return (node.operands.get(1).is_none_or(|&v| program.producer(v).is_some())).then(|| "of gathers only such with constant indices are generated".into());
     }
-    let known = |ty: &TensorType| crate::is_float(ty) || crate::is_int8(ty);
+    let known = |ty: &TensorType| crate::is_float(ty) || crate::is_quantized(ty);
     if !known(x) || !known(y) {
-        return Some("only floats and symmetric INT8 are generated".into());
+        return Some("only floats and INT8 are generated".into());
     }
     if let Op::TpuConcat(op) = &node.op {
         let scaled = op.multipliers.as_ref().is_some_and(|m| m.iter().any(|&m| m != 1)) || op.rshifts.as_ref().is_some_and(|r| r.iter().any(|&r| r != 0));

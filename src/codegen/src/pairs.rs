@@ -4,34 +4,35 @@ use crate::Context;
 use crate::broadcast::{bytes, spread, tiles};
 use crate::local::{Arena, LANE_BYTES, Local, half};
 use crate::place::Place;
-use tpuc_ops::{Op, Program, tpu};
+use tpuc_ops::{Op, Program, TensorType, ValueId, tpu};
 use tpuc_tensor::DType;
 
 /// What becomes of two elements a and b. Shifts round halves up; results saturate.
 enum Pair {
-    /// (a b multiplier) >> rshift
-    Mul { multiplier: i64, rshift: i64, relu: bool },
+    /// ((a - zero_a) (b - zero_b) multiplier) >> rshift, around the result's zero point
+    Mul { multiplier: i64, rshift: i64, relu: bool, zeros: [i16; 3] },
     /// (a m0 >> r0) - (b m1 >> r1)
     Sub { multipliers: [i64; 2], rshifts: [i64; 2], reverse: bool, relu: bool },
     /// The larger or the smaller one.
-    Extremum { largest: bool, relu: bool },
+    Extremum { largest: bool, relu: bool, zero: i16 },
     /// a where it is positive (times a multiplier, shifted), else a b >> rshift
     PRelu { positive: Option<(i64, i64)>, rshift: i64 },
 }
 
 impl Pair {
-    fn of(op: &Op) -> Result<Pair, String> {
+    /// `zeros`: zero points of the operands and the result.
+    fn of(op: &Op, zeros: [i16; 3]) -> Result<Pair, String> {
         let two = |list: &Option<Vec<i64>>, default: i64, name: &str| match list.as_deref() {
             None => Ok([default; 2]),
             Some(&[a, b]) => Ok([a, b]),
             Some(list) => Err(format!("{} {name}, expected 2", list.len())),
         };
         let extremum = |multipliers: &Option<Vec<i64>>, largest: bool, relu: bool| match multipliers {
-            None => Ok(Pair::Extremum { largest, relu }),
+            None => Ok(Pair::Extremum { largest, relu, zero: zeros[2] }),
             Some(_) => Err("an extremum with multipliers is not generated".to_owned()),
         };
         match op {
-            Op::TpuMul(op) if op.quant_mode == tpu::RequantMode::MultiplierShift => Ok(Pair::Mul { multiplier: op.multiplier.into(), rshift: op.rshift.into(), relu: op.do_relu }),
+            Op::TpuMul(op) if op.quant_mode == tpu::RequantMode::MultiplierShift => Ok(Pair::Mul { multiplier: op.multiplier.into(), rshift: op.rshift.into(), relu: op.do_relu, zeros }),
             Op::TpuMul(_) => Err("another requantization than by multiplier and shift".into()),
             Op::TpuSub(op) => {
                 Ok(Pair::Sub { multipliers: two(&op.multipliers, 1, "multipliers")?, rshifts: two(&op.rshifts, 0, "rshifts")?, reverse: op.is_reverse, relu: op.do_relu })
@@ -53,14 +54,24 @@ pub fn refuse(program: &Program, node: usize) -> Option<String> {
         return Some(format!("{} inputs, two are generated", operands.len()));
     }
     let computed = operands.iter().filter(|&&v| program.producer(v).is_some()).chain(results);
-    if !computed.filter_map(|&v| program.tensor_type(v)).all(crate::is_int8) {
-        return Some("of integers only symmetric INT8 is generated".into());
+    let types: Vec<&TensorType> = computed.filter_map(|&v| program.tensor_type(v)).collect();
+    if !types.iter().all(|t| crate::is_quantized(t)) {
+        return Some("of integers only INT8 is generated".into());
     }
-    Pair::of(&program.nodes[node].op).err()
+    let one_zero_point = types.iter().all(|t| crate::zero_point(t) == crate::zero_point(types[0]));
+    match &program.nodes[node].op {
+        Op::TpuMul(_) => {}
+        Op::TpuMax(_) | Op::TpuMin(_) if one_zero_point && types.len() == 3 => {}
+        _ if types.iter().all(|t| crate::is_int8(t)) => {}
+        _ => return Some("is not generated with these zero points".into()),
+    }
+    Pair::of(&program.nodes[node].op, [0; 3]).err()
 }
 
 pub fn generate(context: &mut Context, node: usize) -> Result<(), String> {
-    let pair = Pair::of(&context.program.nodes[node].op)?;
+    let zero = |context: &Context, value: ValueId| context.ty(value).map_or(0, crate::zero_point);
+    let zeros = [zero(context, context.operand(node, 0)), zero(context, context.operand(node, 1)), zero(context, context.result(node))];
+    let pair = Pair::of(&context.program.nodes[node].op, zeros)?;
     let places = [Place::bytes(context, context.operand(node, 0))?, Place::bytes(context, context.operand(node, 1))?];
     let result = Place::bytes(context, context.result(node))?;
     // The operands, what is computed of them in at most 32 bits, the result.
@@ -83,12 +94,18 @@ pub fn generate(context: &mut Context, node: usize) -> Result<(), String> {
 impl Pair {
     fn compute(&self, context: &mut Context, arena: &mut Arena, a: Local, b: Local, y: Local) -> Result<(), String> {
         let emit = &mut context.emit;
-        let relu = match *self {
-            Pair::Mul { multiplier, rshift, relu } => {
+        let (relu, zero) = match *self {
+            Pair::Mul { multiplier, rshift, relu, zeros } => {
                 let product = arena.tensor(y.shape, DType::I32)?;
-                emit.multiply_wrapping(a, b, product);
-                emit.requant_constant(product, multiplier, rshift, y)?;
-                relu
+                let mut factors = [a, b];
+                for (x, zero) in factors.iter_mut().zip(zeros).filter(|(_, zero)| *zero != 0) {
+                    let shifted = arena.tensor(y.shape, DType::I16)?;
+                    emit.subtract_constant(*x, zero as i8, shifted);
+                    *x = shifted;
+                }
+                emit.multiply_wrapping(factors[0], factors[1], product);
+                emit.requant_constant(product, multiplier, rshift, zeros[2], y)?;
+                (relu, zeros[2])
             }
             Pair::Sub { multipliers, rshifts, reverse, relu } => {
                 let (first, second) = (arena.tensor(y.shape, DType::I16)?, arena.tensor(y.shape, DType::I16)?);
@@ -96,15 +113,15 @@ impl Pair {
                 emit.multiply_shift(b, multipliers[1], rshifts[1], second)?;
                 if reverse { emit.subtract_saturating(second, first, first) } else { emit.subtract_saturating(first, second, first) }
                 emit.cast_exact(first, y);
-                relu
+                (relu, 0)
             }
-            Pair::Extremum { largest, relu } => {
+            Pair::Extremum { largest, relu, zero } => {
                 let (first, second) = (arena.tensor(y.shape, DType::I16)?, arena.tensor(y.shape, DType::I16)?);
                 emit.cast_exact(a, first);
                 emit.cast_exact(b, second);
                 emit.extremum(largest, first, second, first);
                 emit.cast_exact(first, y);
-                relu
+                (relu, zero)
             }
             Pair::PRelu { positive, rshift } => {
                 let (first, second) = (arena.tensor(y.shape, DType::I16)?, arena.tensor(y.shape, DType::I16)?);
@@ -115,11 +132,11 @@ impl Pair {
                 emit.max_constant(a, least, 0);
                 emit.multiply_shift(least, multiplier, shift, first)?;
                 emit.add_saturating(first, second, y);
-                false
+                (false, 0)
             }
         };
         if relu && y.dtype.is_signed() {
-            emit.max_constant(y, y, 0);
+            emit.max_constant(y, y, zero as i8);
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ const RECORD: u64 = 64;
 pub fn refuse(program: &Program, node: usize, op: &tpu::RequantIntAxis) -> Option<String> {
     let node = &program.nodes[node];
     let (x, quant, y) = (program.tensor_type(node.operands[0])?, program.tensor_type(node.operands[1])?, program.tensor_type(node.results[0])?);
-    if x.elem.storage() != DType::I32 || !crate::is_int8(y) {
+    if x.elem.storage() != DType::I32 || !crate::is_quantized(y) {
         return Some(format!("from {} to {}", x.elem.storage(), y.elem.storage()));
     }
     if op.quant_mode != tpu::RequantMode::MultiplierShift {

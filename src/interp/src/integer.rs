@@ -8,7 +8,7 @@ use crate::view::ElementType;
 use tpuc_kernels::binary::Broadcast;
 use tpuc_kernels::integer::{Table, combine};
 use tpuc_ops::{Elem, Op, tpu};
-use tpuc_tensor::round::{saturate, shift_half_up};
+use tpuc_tensor::round::{saturate, shift_half_away, shift_half_up};
 use tpuc_tensor::Data;
 
 /// The integer that a function of an 8-bit integer gives, before it saturates; `None` if it has no integer form.
@@ -19,6 +19,14 @@ fn function(op: &Op) -> Option<Box<dyn Fn(i64) -> i64>> {
     }
     Some(match op {
         Op::TpuActive(tpu::Active { mode: tpu::ActiveMode::ABSVAL, .. }) => Box::new(i64::abs),
+        Op::TpuRequantInt(op) if op.quant_mode == tpu::RequantMode::MultiplierShift => {
+            let (m, r) = (i64::from(op.multiplier), op.rshift);
+            match op.round_mode {
+                tpu::RoundMode::HalfAwayFromZero => Box::new(move |x| shift_half_away(x.saturating_mul(m), r)),
+                tpu::RoundMode::HalfUp => Box::new(move |x| shift_half_up(x.saturating_mul(m), r)),
+                _ => return None,
+            }
+        }
         Op::TpuMulShift(op) => {
             let (m, r, do_relu) = (i64::from(op.multiplier), op.rshift, op.do_relu == Some(true));
             Box::new(move |x| relu(do_relu, shift_half_up(x * m, r)))

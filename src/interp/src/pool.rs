@@ -30,8 +30,8 @@ pub(crate) fn prepare_tpu(op: &tpu::Pool2D, request: &Request<'_>) -> Result<Pre
         (tpu::PoolMode::Avg, true) => return Ok(float_avg(shape, layout, op.count_include_pad, activation)),
         (tpu::PoolMode::Max, true) => return Ok(float_max(shape, layout, activation)),
         (tpu::PoolMode::Avg, false) if op.scale.is_some() => {
-            let (scale, offset) = (op.scale.unwrap_or(1.0) as f32, op.offset.unwrap_or(0.0) as f32);
-            let by = AvgScale { scale, offset, padding: op.count_include_pad.then(|| request.zero_point(0)) };
+            let (scale, offset) = (op.scale.unwrap_or(1.0), op.offset.unwrap_or(0.0) as f32);
+            let by = AvgScale { scale, offset, padding: op.count_include_pad.then(|| request.zero_point(0)), least: relu.then(|| request.result_zero_point()) };
             boxed(move |operands, y, _| pool::avg_scaled(&shape, operand(operands, 0)?.ints()?, by, y.ints()?))
         }
         (tpu::PoolMode::Avg, false) => {
@@ -46,10 +46,11 @@ pub(crate) fn prepare_tpu(op: &tpu::Pool2D, request: &Request<'_>) -> Result<Pre
             boxed(move |operands, y, _| pool::avg_int(&shape, operand(operands, 0)?.ints()?, requant, y.ints()?))
         }
         (tpu::PoolMode::Max, false) => {
-            if request.element(0)? != request.result_element()? || request.zero_point(0) != request.result_zero_point() || relu && request.zero_point(0) != 0 {
+            if request.element(0)? != request.result_element()? || request.zero_point(0) != request.result_zero_point() {
                 return Err(request.unsupported("needs input and result of one type for a maximum"));
             }
-            boxed(move |operands, y, _| pool::max_int(&shape, operand(operands, 0)?.ints()?, relu, y.ints()?))
+            let least = relu.then(|| request.zero_point(0));
+            boxed(move |operands, y, _| pool::max_int(&shape, operand(operands, 0)?.ints()?, least, y.ints()?))
         }
     };
     Ok(Prepared { kernel, operands: vec![Some(layout)], result: layout })

@@ -3,8 +3,7 @@
 use crate::error::InterpError;
 use crate::kernel::{Prepared, Request, boxed, operand};
 use crate::view::ElementType;
-use tpuc_kernels::integer::Table;
-use tpuc_kernels::requant::{ChannelRequant, RequantStyle};
+use tpuc_kernels::requant::ChannelRequant;
 use tpuc_kernels::{KernelError, Layout};
 use tpuc_ops::tpu;
 
@@ -12,25 +11,9 @@ use tpuc_ops::tpu;
 pub(crate) fn prepare(op: &tpu::RequantInt, request: &Request<'_>) -> Result<Prepared, InterpError> {
     let zero_point = request.result.elem.zero_point();
     if matches!(request.element(0)?, ElementType::I8 | ElementType::U8) {
-        return between(op, request);
+        return crate::integer::prepare_unary(request);
     }
     with(op.quant_mode, op.round_mode, vec![[i64::from(op.multiplier), i64::from(op.rshift), zero_point]], 1, request)
-}
-
-/// From one 8-bit type to another: `saturate(((x - z_in) * multiplier >> rshift) + z_out)`.
-fn between(op: &tpu::RequantInt, request: &Request<'_>) -> Result<Prepared, InterpError> {
-    let style = match (op.quant_mode, op.round_mode) {
-        (tpu::RequantMode::MultiplierShift, tpu::RoundMode::HalfAwayFromZero) => RequantStyle::HalfAway,
-        (tpu::RequantMode::MultiplierShift, tpu::RoundMode::HalfUp) => RequantStyle::MultiplierShift,
-        other => return Err(request.unsupported(format!("with {other:?} does not run"))),
-    };
-    let (from, to) = (i64::from(request.zero_point(0)), i64::from(request.result_zero_point()));
-    let (multiplier, shift) = (i64::from(op.multiplier), op.rshift);
-    let signed = |element: ElementType| element == ElementType::I8;
-    let table = Table::of(signed(request.element(0)?), signed(request.result_element()?), |x| style.scale(x - from, multiplier, shift).saturating_add(to));
-    let layout = request.layout(0);
-    let kernel = boxed(move |operands, y, _| table.run(operand(operands, 0)?.ints()?, y.ints()?));
-    Ok(Prepared { kernel, operands: vec![Some(layout)], result: layout })
 }
 
 /// A row of multiplier, left shift and zero point for each index of axis 1.

@@ -142,20 +142,20 @@ pub fn avg(shape: &PoolShape, x: &[f32], count_include_pad: bool, activation: Ac
     Ok(())
 }
 
-/// Maximum of each window of 8-bit integers.
-pub fn max_int(shape: &PoolShape, x: Ints<'_>, relu: bool, y: IntsMut<'_>) -> Result<(), KernelError> {
+/// Maximum of each window of 8-bit integers, and of `least` (the integer of zero, where a Relu follows).
+pub fn max_int(shape: &PoolShape, x: Ints<'_>, least: Option<i32>, y: IntsMut<'_>) -> Result<(), KernelError> {
     expect_length("input elements of a pool", shape.input_count(), x.len())?;
     expect_length("output elements of a pool", shape.output_count(), y.len())?;
     match (x, y) {
         (Ints::I8(x), IntsMut::I8(y)) => threads::for_parts(y, shape.channels, |start, part| {
             shape.windows(start, part, |pixels, y| {
-                y.fill(if relu { 0 } else { i8::MIN });
+                y.fill(least.map_or(i8::MIN, |v| v.clamp(-128, 127) as i8));
                 max_i8(x, pixels, y);
             });
         }),
         (Ints::U8(x), IntsMut::U8(y)) => threads::for_parts(y, shape.channels, |start, part| {
             shape.windows(start, part, |pixels, y| {
-                y.fill(0);
+                y.fill(least.map_or(0, |v| v.clamp(0, 255) as u8));
                 max_u8(x, pixels, y);
             });
         }),
@@ -184,13 +184,15 @@ pub enum Halves {
 }
 
 /// How an 8-bit mean between types with zero points is scaled: `saturate(round(sum * scale + offset))` in f32, halves away from zero,
-/// where `sum` is the window's mean times the taps of a full window.
+/// where `scale` is that of the sum of all taps, and for windows of fewer the larger by as much.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AvgScale {
-    pub scale: f32,
+    pub scale: f64,
     pub offset: f32,
     /// The integer that padding counts as; `None` if it does not count.
     pub padding: Option<i32>,
+    /// The least result: the integer of zero, where a Relu follows.
+    pub least: Option<i32>,
 }
 
 /// Mean of each window of 8-bit integers with zero points ([`AvgScale`]).
@@ -206,6 +208,7 @@ pub fn avg_scaled(shape: &PoolShape, x: Ints<'_>, by: AvgScale, y: IntsMut<'_>) 
 
 fn scaled_means<T: Int8>(shape: &PoolShape, x: Ints<'_>, by: AvgScale, start: usize, part: &mut [T]) {
     let mut sums = vec![0i32; shape.channels];
+    let low = by.least.map_or(T::MIN, |least| least.clamp(T::MIN, T::MAX));
     shape.windows(start, part, |pixels, y| {
         let missing = (shape.area() - pixels.len().min(shape.area())) as i32;
         sums.fill(by.padding.unwrap_or(0) * missing);
@@ -213,10 +216,10 @@ fn scaled_means<T: Int8>(shape: &PoolShape, x: Ints<'_>, by: AvgScale, start: us
             Ints::I8(x) => sum_i8(x, pixels, &mut sums),
             Ints::U8(x) => sum_u8(x, pixels, &mut sums),
         }
+        let whole = by.padding.is_some() || missing == 0;
+        let scale = (if whole { by.scale } else { by.scale * shape.area() as f64 / pixels.len() as f64 }) as f32;
         for (y, &sum) in y.iter_mut().zip(&sums) {
-            let whole = by.padding.is_some() || missing == 0;
-            let sum = if whole { sum as f32 } else { sum as f32 / pixels.len() as f32 * shape.area() as f32 };
-            let v = round_half_away(sum * by.scale + by.offset).max(T::MIN as f32).min(T::MAX as f32);
+            let v = round_half_away(sum as f32 * scale + by.offset).max(low as f32).min(T::MAX as f32);
             *y = T::narrow(v as i32);
         }
     });
@@ -336,10 +339,10 @@ mod tests {
             let wanted: Vec<f32> = windows.iter().map(|w| scaled(w).clamp(-128.0, 127.0) as f32).collect();
             assert_eq!(to_rows(y.iter().map(|&v| f32::from(v)).collect()), wanted);
             if signed {
-                max_int(&shape, ints, false, IntsMut::I8(&mut y)).unwrap();
+                max_int(&shape, ints, None, IntsMut::I8(&mut y)).unwrap();
                 assert_eq!(to_rows(y.iter().map(|&v| f32::from(v)).collect()), windows.iter().map(|w| *w.iter().max().unwrap() as f32).collect::<Vec<_>>());
             } else {
-                assert!(max_int(&shape, ints, false, IntsMut::I8(&mut y)).is_err());
+                assert!(max_int(&shape, ints, None, IntsMut::I8(&mut y)).is_err());
             }
         }
         assert!(PoolShape::new(&[1, 1, 4, 4], &[2, 2], &[2, 2], &[2, 2], &[2, 0, 0, 0]).is_err());

@@ -159,10 +159,10 @@ mod tests {
     fn asymmetric_types_from_ranges() {
         let elem = |min, max| asymmetric_elem(&Elem::Calibrated { expressed: DType::F32, min, max });
         let signed = |scale, zero_point| Some(Elem::Uniform { storage: DType::I8, expressed: DType::F32, scale, zero_point });
-        assert_eq!(elem(-2.1148427, 2.6355782), signed(4.7504209 / 255.0, -14));
+        assert_eq!(elem(-2.1148427, 2.6355782), signed((2.6355782 + 2.1148427) / 255.0, -14));
         assert_eq!(elem(1.0000046, 9.3505716), Some(Elem::symmetric(DType::U8, 9.3505716 / 255.0)));
         assert_eq!(elem(-1.0, 1.0), signed(2.0 / 255.0, -1));
-        assert_eq!(elem(-2.55, -1.0), signed(0.01, 127));
+        assert_eq!(elem(-2.55, -1.0), signed(2.55 / 255.0, 127));
         assert_eq!([elem(0.0, 0.0), elem(0.0, f64::NAN), elem(f64::NEG_INFINITY, 1.0)], [None; 3]);
         assert_eq!(asymmetric_elem(&Elem::F32), None);
     }

@@ -4,7 +4,7 @@ use crate::cli::{self, Failure, Later, Talk};
 use crate::network::extension;
 use std::path::{Path, PathBuf};
 use tpuc_lowering::strip::Which;
-use tpuc_lowering::{CalibrationTable, Chip, Mode, QuantizeTable};
+use tpuc_lowering::{CalibrationTable, Chip, LowerError, Mode, QuantizeTable};
 
 /// Lower a Top network for a chip and write it as a bmodel.
 #[derive(clap::Parser)]
@@ -31,6 +31,9 @@ pub struct Arguments {
     /// Skip layers of the quantize table that the network does not have, instead of ending
     #[arg(long, alias = "ignore-unknown-layers")]
     pub ignore_unknown_layers: bool,
+    /// INT8 with zero points, so that ranges need not be the same on both sides of zero (bm1684x, bm1688, cv186x, bm1690)
+    #[arg(long)]
+    pub asymmetric: bool,
     /// Inputs arrive quantized: no cast in front
     #[arg(long)]
     pub quant_input: bool,
@@ -97,7 +100,6 @@ pub struct Arguments {
 
 /// Documented options that ask for something else than what this version does.
 pub const LATER: &[Later] = &[
-    Later("--asymmetric", &[]),
     Later("--quant_output_bf16", &[]),
     Later("--quant_input_int8", &[]),
     Later("--quant_output_int8", &[]),
@@ -161,6 +163,8 @@ pub struct Plan {
     pub chip: &'static Chip,
     /// The mode of layers that no table names.
     pub mode: Mode,
+    /// Integers have zero points.
+    pub asymmetric: bool,
     pub table: Option<PathBuf>,
     pub quantize_table: Option<QuantizeTable>,
     pub tolerance: (f64, f64),
@@ -186,6 +190,12 @@ impl Plan {
 pub fn check(arguments: &Arguments) -> Result<Plan, Failure> {
     let chip = cli::chip(&arguments.chip)?;
     let mode = mode(&arguments.quantize, chip)?;
+    if arguments.asymmetric && mode != Mode::Int8 {
+        return Err(Failure::usage(format!("--asymmetric is for --quantize INT8, {mode} has no zero points")));
+    }
+    if arguments.asymmetric && !chip.has_zero_points() {
+        return Err(Failure::usage(format!("--asymmetric: {}", LowerError::ZeroPoints { chip: chip.name })));
+    }
     if arguments.num_device != 1 || arguments.num_core != 1 {
         return Err(Failure::usage(format!("--num_core, --num_device: programs for one core of one device are made, asked for {} and {}", arguments.num_core, arguments.num_device)));
     }
@@ -222,7 +232,7 @@ pub fn check(arguments: &Arguments) -> Result<Plan, Failure> {
     if arguments.not_gen_bmodel {
         cli::check_output(&folder.join("x_tpu.mlir"))?;
     }
-    Ok(Plan { chip, mode, table: arguments.calibration_table.clone(), quantize_table, tolerance, correctness, folder })
+    Ok(Plan { chip, mode, asymmetric: arguments.asymmetric, table: arguments.calibration_table.clone(), quantize_table, tolerance, correctness, folder })
 }
 
 /// The mode of `--quantize` that the chip has rules for.

@@ -109,7 +109,7 @@ fn lower(module: &mut Module, arguments: &Arguments, plan: &Plan, top: &Network)
     tpuc_passes::register_all();
     let mut passes = vec![format!("processor-assign{{chip={} mode={}}}", plan.chip.name, plan.mode)];
     if let Some(table) = &plan.table {
-        passes.push(format!("import-calibration-table{{file={}}}", quoted(table)));
+        passes.push(format!("import-calibration-table{{file={} asymmetric={}}}", quoted(table), plan.asymmetric));
     }
     passes.push("processor-top-optimize".into());
     if let (Some(table), Some(file)) = (&plan.quantize_table, &arguments.quantize_table) {
@@ -120,7 +120,7 @@ fn lower(module: &mut Module, arguments: &Arguments, plan: &Plan, top: &Network)
         }
         passes.push(format!("import-quantize-table{{file={} ignore-unknown-layers=true quiet=true}}", quoted(file)));
     }
-    passes.push(format!("convert-top-to-tpu{{weightFileName={} q_group_size={} q_symmetric={}}}", pass::quote(&plan.weights(&top.program.name)), arguments.q_group_size, arguments.q_symmetric));
+    passes.push(format!("convert-top-to-tpu{{weightFileName={} asymmetric={} q_group_size={} q_symmetric={}}}", pass::quote(&plan.weights(&top.program.name)), plan.asymmetric, arguments.q_group_size, arguments.q_symmetric));
     Ok(pass::run_pipeline(module, &format!("builtin.module({})", passes.join(",")))?)
 }
 

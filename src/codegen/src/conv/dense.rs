@@ -120,7 +120,7 @@ impl Part {
         let input = Local::aligned(self.input, [1, self.channels, slice.count, layer.input[3]], layer.input_dtype);
         context.emit.load(input, layer.source(self.image, self.channel, slice.start));
         let window = layer.window(slice.pad_before, slice.pad_after);
-        context.emit.conv(&Conv { input, weights: self.weights, weight_signed: layer.weight_signed, result: self.sums, window, accumulate: self.accumulate, bias: self.bias });
+        context.emit.conv(&Conv { input, weights: self.weights, weight_signed: layer.weight_signed, result: self.sums, window, accumulate: self.accumulate, bias: self.bias, pad: layer.input_zero });
         Ok(())
     }
 
@@ -133,7 +133,7 @@ impl Part {
             let down = Meet::new(layer, 0, tap_row, self.row, rows);
             let across = Meet::new(layer, 1, tap_column, 0, width);
             if down.count * across.count < rows * width {
-                context.emit.fill(input, 0);
+                context.emit.fill(input, u32::from(layer.input_zero as u8));
             }
             if down.count * across.count > 0 {
                 let mut met = input.part([0, 0, down.first, across.first], [1, self.channels, down.count, across.count]);
@@ -152,7 +152,7 @@ impl Part {
             }
             let weights = self.weights + tap * tap_bytes;
             let accumulate = self.accumulate || tap > 0;
-            context.emit.conv(&Conv { input, weights, weight_signed: layer.weight_signed, result: self.sums, window: single, accumulate, bias: self.bias.filter(|_| tap == 0) });
+            context.emit.conv(&Conv { input, weights, weight_signed: layer.weight_signed, result: self.sums, window: single, accumulate, bias: self.bias.filter(|_| tap == 0), pad: 0 });
         }
     }
 }

@@ -52,7 +52,7 @@ pub fn generate(context: &mut Context, layer: &Layer) -> Result<(), String> {
                 let weights = parameters + parameter_bytes(c);
                 let bias = parameters + c.div_ceil(LANES) * 64;
                 let window = layer.window(slice.pad_before, slice.pad_after);
-                context.emit.depthwise(&Depthwise { input, weights, weight_signed: layer.weight_signed, bias, result: sums, window });
+                context.emit.depthwise(&Depthwise { input, weights, weight_signed: layer.weight_signed, bias, result: sums, window, pad: layer.input_zero });
                 layer.finish(context, sums, parameters, result, image, first, first_row);
             }
         }

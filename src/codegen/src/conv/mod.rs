@@ -25,6 +25,9 @@ struct Layer {
     output: [u64; 4],
     input_dtype: DType,
     output_dtype: DType,
+    /// The integers of zero: what padding holds, and what results are shifted by.
+    input_zero: i16,
+    output_zero: i16,
     input_at: u64,
     output_at: u64,
     groups: u64,
@@ -84,6 +87,8 @@ impl Layer {
             output: output_shape,
             input_dtype,
             output_dtype: output_type.elem.storage(),
+            input_zero: crate::zero_point(input_type),
+            output_zero: crate::zero_point(output_type),
             input_at: context.placement.offset(input)?,
             output_at: context.placement.offset(output)?,
             groups: op.group as u64,
@@ -133,6 +138,7 @@ impl Layer {
         if let Some((multiplier, rshift)) = &self.requant {
             bytes[..4].copy_from_slice(&(pick(multiplier) as i32).to_le_bytes());
             bytes[4..8].copy_from_slice(&(-(pick(rshift) as i32)).to_le_bytes());
+            bytes[8..].copy_from_slice(&i32::from(self.output_zero).to_le_bytes());
         }
         bytes
     }
@@ -168,7 +174,7 @@ impl Layer {
         if self.requant.is_some() {
             context.emit.requant_channels(sums, parameters, result);
             if self.do_relu && self.output_dtype.is_signed() {
-                context.emit.max_constant(result, result, 0);
+                context.emit.max_constant(result, result, self.output_zero as i8);
             }
         } else if self.is_integer() {
             result = sums;
@@ -211,7 +217,7 @@ pub fn generate_transposed(context: &mut Context, node: usize, op: &tpu::Deconv)
 pub fn refuse_transposed(program: &Program, node: usize, op: &tpu::Deconv) -> Option<String> {
     let node = &program.nodes[node];
     let (x, y) = (program.tensor_type(node.operands[0])?, program.tensor_type(node.results[0])?);
-    let sums = crate::is_int8(x) && y.elem.storage() == DType::I32;
+    let sums = crate::is_quantized(x) && y.elem.storage() == DType::I32;
     if !sums && !(crate::is_float(x) && crate::is_float(y)) {
         return Some("integer sums or floats are generated".into());
     }

@@ -262,9 +262,10 @@ impl Layer<'_> {
             context.emit.load(bias_rows, Ddr::coefficients(at + column * 4, [0, 0, 0, 1]));
             context.emit.add_wrapping(sums, bias_rows, sums);
         }
-        context.emit.requant_constant(sums, self.multiplier, self.rshift, y)?;
+        let zero_point = crate::zero_point(&self.y_type);
+        context.emit.requant_constant(sums, self.multiplier, self.rshift, zero_point, y)?;
         if self.op.do_relu && y_dtype.is_signed() {
-            context.emit.max_constant(y, y, 0);
+            context.emit.max_constant(y, y, zero_point as i8);
         }
         context.emit.store(y, Ddr::context(self.y_at + (batch * rows + row) * columns + column, [0, columns, 0, 1]));
         Ok(())

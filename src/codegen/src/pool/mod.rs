@@ -19,11 +19,17 @@ pub fn refuse(op: &tpu::Pool2D, float: bool) -> Option<String> {
         return Some("adaptive pooling is not generated".into());
     }
     let taps = op.kernel_shape.iter().product::<i64>();
+    if !float && op.pool_mode == tpu::PoolMode::Avg && op.scale.is_some() {
+        return (taps > MOST_EXACT_TAPS).then(|| format!("a mean of integers with zero points is generated for at most {MOST_EXACT_TAPS} taps, this has {taps}"));
+    }
     if !float && leaves_padding_out(op) && taps > partial::MOST_TAPS {
         return Some(format!("a mean that leaves padding out of its divisor is generated for at most {} taps, this has {taps}", partial::MOST_TAPS));
     }
     None
 }
+
+/// Taps of which f32 holds every sum of bytes exactly.
+const MOST_EXACT_TAPS: i64 = (1 << 24) / 255;
 
 /// Whether windows on the border have another divisor than those inside.
 fn leaves_padding_out(op: &tpu::Pool2D) -> bool {
@@ -83,10 +89,16 @@ impl Layer<'_> {
         crate::is_float(&self.x_type)
     }
 
+    /// Scale and offset of a mean of integers with zero points.
+    fn scaled(&self) -> Option<(f64, f64)> {
+        let is_mean = self.op.pool_mode == tpu::PoolMode::Avg && !self.is_float();
+        self.op.scale.filter(|_| is_mean).map(|scale| (scale, self.op.offset.unwrap_or(0.0)))
+    }
+
     /// Bytes a lane for `c` channels of `input` and `output` elements.
     fn bytes(&self, c: u64, input: u64, output: u64) -> u64 {
-        // A mean of floats is computed in f32.
-        let sums = match (self.is_float(), self.partial) {
+        // A mean of floats is computed in f32, and so is one of integers with zero points.
+        let sums = match (self.is_float() || self.scaled().is_some(), self.partial) {
             (true, _) => aligned_bytes(c, input, DType::F32) + aligned_bytes(c, output, DType::F32) + 128,
             (false, true) => partial::bytes(c, output, self.taps()),
             (false, false) => 0,
@@ -163,6 +175,9 @@ impl Layer<'_> {
         if self.is_float() {
             return self.compute_float(context, arena, x, y, window, runs);
         }
+        if let Some((scale, offset)) = self.scaled() {
+            return self.compute_scaled(context, arena, x, y, window, runs, scale, offset);
+        }
         match self.op.pool_mode {
             tpu::PoolMode::Max => context.emit.max_pool(x, y, window),
             tpu::PoolMode::Avg => {
@@ -173,10 +188,43 @@ impl Layer<'_> {
                 }
             }
         }
-        if self.op.do_relu && y.dtype.is_signed() {
-            context.emit.max_constant(y, y, 0);
-        }
+        self.relu(context, y);
         Ok(())
+    }
+
+    /// `round((sum + padding) * scale + offset)` in f32, which holds the sums exactly. Windows that reach beyond the input: padding counts
+    /// as zero point, or the scale is that of fewer taps.
+    #[allow(clippy::too_many_arguments)]
+    fn compute_scaled(&self, context: &mut Context, arena: &mut Arena, x: Local, y: Local, window: Window, runs: [&[Run]; 2], scale: f64, offset: f64) -> Result<(), String> {
+        let wide = arena.tensor(x.shape, DType::F32)?;
+        context.emit.cast_exact(x, wide);
+        let sums = arena.tensor(y.shape, DType::F32)?;
+        context.emit.sum_pool_f32(wide, sums, window);
+        let (c, all) = (y.shape[1], self.taps());
+        for (down, across) in runs[0].iter().flat_map(|d| runs[1].iter().map(move |a| (d, a))) {
+            let taps = down.taps * across.taps;
+            if taps == 0 && self.partial {
+                return Err("some windows lie in the padding alone, which have no mean".into());
+            }
+            let part = sums.part([0, 0, down.first, across.first], [1, c, down.count, across.count]);
+            let padding = f64::from(crate::zero_point(&self.x_type)) * all.saturating_sub(taps) as f64;
+            if !self.partial && padding != 0.0 {
+                context.emit.add_float(part, padding as f32, part);
+            }
+            let scale = if self.partial { scale * all as f64 / taps as f64 } else { scale };
+            context.emit.multiply_float(part, scale as f32, part);
+        }
+        context.emit.add_float(sums, offset as f32, sums);
+        context.emit.cast_round_half_away(sums, y);
+        self.relu(context, y);
+        Ok(())
+    }
+
+    /// Integers below zero become zero, where a Relu follows.
+    fn relu(&self, context: &mut Context, y: Local) {
+        if self.op.do_relu && y.dtype.is_signed() {
+            context.emit.max_constant(y, y, crate::zero_point(&self.y_type) as i8);
+        }
     }
 
     fn compute_float(&self, context: &mut Context, arena: &mut Arena, x: Local, y: Local, window: Window, runs: [&[Run]; 2]) -> Result<(), String> {

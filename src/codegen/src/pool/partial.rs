@@ -51,7 +51,7 @@ pub fn mean(context: &mut Context, arena: &mut Arena, x: Local, y: Local, window
     let ones = Local { offset: arena.take(bytes).ok_or("no room for the weights of a sum")?, shape: [1, LANES.min(c), 1, bytes], dtype: DType::U8, layout: Layout::Aligned };
     context.emit.fill(ones, 1);
     context.emit.sum_pool(x, ones.offset, sums, window);
-    context.emit.requant_constant(sums, i64::from(requant.0), i64::from(requant.1), y)?;
+    context.emit.requant_constant(sums, i64::from(requant.0), i64::from(requant.1), 0, y)?;
     let spaces = [DType::I32, DType::U16, y.dtype].map(|dtype| arena.tensor([1, c, height, width], dtype));
     let [wide, index, values] = spaces;
     let (wide, index, values) = (wide?, index?, values?);

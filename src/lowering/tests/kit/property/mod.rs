@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tensor::Values;
 use tpuc_interp::{Options, Plan};
 use tpuc_lowering::{Chip, Mode, Range, Ranges, lower_program, top_optimize};
-use tpuc_ops::{Op, Program, Source, ValueId};
+use tpuc_ops::{Attr, Op, Program, Source, ValueId};
 use tpuc_tensor::{Tensor, WeightStore};
 
 const CHIPS: [&Chip; 5] = [&Chip::BM1684X, &Chip::BM1688, &Chip::BM1690, &Chip::BM1684, &Chip::CV183X];
@@ -20,6 +20,10 @@ const CHIPS: [&Chip; 5] = [&Chip::BM1684X, &Chip::BM1688, &Chip::BM1690, &Chip::
 /// Ops that the networks have, between them.
 const MADE: &str = "Active Add AddConst Cast Compare Concat Conv2D Deconv Depth2Space LeakyRelu Lut MatMul Max MaxConst Min MinConst Mul MulConst MulShift PReluOp Pad Permute \
      Pool2D Reduce Relu RequantIntAxis Reshape Reverse Scale Slice Softmax Sub SubConst Tile Unsqueeze Upsample Where";
+
+/// Those that have a form with zero points.
+const WITH_ZERO_POINTS: &str = "Add Cast Compare Concat Conv2D Deconv Depth2Space Lut MatMul Max MaxConst Min MinConst Mul MulShift Pad Permute Pool2D RequantInt \
+     RequantIntAxis Reshape Reverse Slice Softmax SubConst Tile Unsqueeze Upsample Where";
 
 /// `TPUC_RANDOM_NETWORKS` asks for another number of networks.
 #[test]
@@ -29,16 +33,24 @@ fn every_integer_op_computes_what_its_definition_says() {
     let mut failures = Vec::new();
     for seed in 0..count {
         for chip in CHIPS {
-            let mut random = Random(seed);
-            let net = Network::random(&mut random);
-            match lowered(&net, chip, &mut random).and_then(|(program, weights)| check(&net, &program, &weights, chip)) {
-                Ok(ops) => ops.into_iter().for_each(|op| *checked.entry(op).or_default().entry(chip.name).or_default() += 1),
-                Err(e) => failures.push(format!("seed {seed}, {}: {e}", chip.name)),
+            for asymmetric in [false, true] {
+                if asymmetric && !chip.has_zero_points() {
+                    continue;
+                }
+                let mut random = Random(seed);
+                let net = Network::random(&mut random);
+                match lowered(&net, chip, asymmetric, &mut random).and_then(|(program, weights)| check(&net, &program, &weights, chip)) {
+                    Ok(ops) => ops.into_iter().for_each(|op| *checked.entry(op).or_default().entry(if asymmetric { "with zero points" } else { chip.name }).or_default() += 1),
+                    Err(e) => failures.push(format!("seed {seed}, {}{}: {e}", chip.name, if asymmetric { " with zero points" } else { "" })),
+                }
             }
         }
     }
     checked.iter().for_each(|(op, chips)| println!("{op}: {chips:?}"));
     assert!(failures.is_empty(), "{} networks:\n{}", failures.len(), failures.join("\n"));
+    for op in WITH_ZERO_POINTS.split_whitespace() {
+        assert!(checked.get(format!("tpu.{op}").as_str()).is_some_and(|chips| chips.contains_key("with zero points")), "no {op} with zero points was made");
+    }
     // What the generator makes must have arrived as integers.
     for op in MADE.split_whitespace() {
         assert!(checked.contains_key(format!("tpu.{op}").as_str()), "no {op} was made");
@@ -57,8 +69,9 @@ fn run(program: Program, weights: &WeightStore, inputs: &[Tensor]) -> Result<BTr
     Ok(tensors)
 }
 
-/// The network on a chip, with thresholds between a quarter and the double of what its values reach.
-fn lowered(net: &Network, chip: &Chip, random: &mut Random) -> Result<(Program, WeightStore), String> {
+/// The network on a chip, with thresholds between a quarter and the double of what its values reach. With zero points each side of
+/// zero has a threshold of its own.
+fn lowered(net: &Network, chip: &Chip, asymmetric: bool, random: &mut Random) -> Result<(Program, WeightStore), String> {
     let floats = run(net.program.clone(), &net.weights, &net.inputs)?;
     let mut ranges = Ranges::from_types(&net.program);
     for node in &net.program.nodes {
@@ -67,10 +80,13 @@ fn lowered(net: &Network, chip: &Chip, random: &mut Random) -> Result<(Program, 
         let reach = values.iter().fold(0f32, |m, v| m.max(v.abs())).max(1e-3);
         let threshold = f64::from(reach) * f64::from(random.float(0.25, 2.0));
         let signed = values.iter().any(|&v| v < 0.0);
-        ranges.set(id, Range::new(if signed { -threshold } else { 0.0 }, threshold));
+        let below = if asymmetric { threshold * f64::from(random.float(0.05, 1.5)) } else { threshold };
+        ranges.set(id, Range::new(if signed { -below } else { 0.0 }, threshold));
     }
-    ranges.propagate(&net.program, chip);
-    let (program, weights) = top_optimize(&ranges.annotate(&net.program), &net.weights, chip).map_err(|e| e.to_string())?;
+    let mut top = net.program.clone();
+    top.attrs.insert("module.asymmetric".into(), Attr::Bool(asymmetric));
+    ranges.propagate(&top, chip);
+    let (program, weights) = top_optimize(&ranges.annotate(&top), &net.weights, chip).map_err(|e| e.to_string())?;
     lower_program(&program, &weights, chip, Mode::Int8).map_err(|e| e.to_string())
 }
 

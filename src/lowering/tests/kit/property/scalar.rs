@@ -62,9 +62,20 @@ impl Case<'_> {
         self.types[index].as_ref().and_then(|t| t.elem.scale()).expect("a scale")
     }
 
+    /// The integer of zero at an operand.
+    fn zero(&self, index: usize) -> i128 {
+        self.types.get(index).and_then(Option::as_ref).map_or(0, |t| t.elem.zero_point().into())
+    }
+
     fn saturated(&self, v: i128) -> f64 {
         let (low, high) = range(self.result.elem).expect("an integer");
         (v as f64).clamp(low, high)
+    }
+
+    /// As [`Case::each`], with the result's zero point added.
+    fn each_around(&self, f: impl Fn(&[usize]) -> i128) -> Option<Values> {
+        let zero = i128::from(self.result.elem.zero_point());
+        self.each(|at| f(at) + zero)
     }
 
     /// An element for each index of the result, saturated.
@@ -92,11 +103,11 @@ impl Case<'_> {
                     let product = half(dtype, x * if factor.is_infinite() { f16::MAX.to_f32() } else { factor });
                     let whole = if cv { product.round_ties_even() } else { product.round() };
                     // NaN is the lowest.
-                    f64::from(whole).max(low).min(high)
+                    (f64::from(whole) + to.zero_point() as f64).max(low).min(high)
                 }
                 (Some(_), None) => {
                     let dtype = if cv { DType::BF16 } else { to.storage() };
-                    f64::from(half(dtype, x as f32 * half(dtype, from.scale().expect("a scale") as f32)))
+                    f64::from(half(dtype, (x - from.zero_point() as f64) as f32 * half(dtype, from.scale().expect("a scale") as f32)))
                 }
                 (None, None) if cv && from.storage() == DType::F32 && to.storage() == DType::BF16 => f64::from(f32::from_bits((x as f32).to_bits() >> 16 << 16)),
                 (None, None) => f64::from(half(to.storage(), x as f32)),
@@ -171,8 +182,9 @@ impl Case<'_> {
 
     /// Ops of an element, or of elements that stand at one place.
     fn elementwise(&self) -> Option<Values> {
-        let a = |at: &[usize]| self.x(0).stretched(at) as i128;
-        let b = |at: &[usize]| self.x(1).stretched(at) as i128;
+        // What the integers stand for, in steps.
+        let a = |at: &[usize]| self.x(0).stretched(at) as i128 - self.zero(0);
+        let b = |at: &[usize]| self.x(1).stretched(at) as i128 - self.zero(1);
         let relu = |do_relu: bool, v: i128| if do_relu { v.max(0) } else { v };
         match self.op {
             Op::TpuLut(_) => Some(self.x(0).map(|x| self.x(1).data[x.rem_euclid(256.0) as usize])),
@@ -180,20 +192,25 @@ impl Case<'_> {
                 let limit = if op.relu_limit > 0.0 { (op.relu_limit / self.result.elem.scale()?).round() as i128 } else { i128::MAX };
                 self.each(|at| a(at).clamp(0, limit))
             }
-            Op::TpuActive(op) if op.mode == tpu::ActiveMode::ABSVAL => self.each(|at| a(at).abs()),
-            Op::TpuMulShift(op) => self.each(|at| relu(op.do_relu == Some(true), half_up(a(at) * i128::from(op.multiplier), op.rshift.into()))),
-            Op::TpuMulConst(op) => self.each(|at| relu(op.do_relu, half_up(a(at) * i128::from(op.multiplier), op.rshift.into()))),
-            Op::TpuAddConst(op) => self.each(|at| relu(op.do_relu, half_up(a(at) * i128::from(op.multiplier) + op.const_val as i128, op.rshift.into()))),
-            Op::TpuSubConst(op) => self.each(|at| {
-                let difference = a(at) * i128::from(op.multiplier) - op.const_val as i128;
+            Op::TpuActive(op) if op.mode == tpu::ActiveMode::ABSVAL => self.each_around(|at| a(at).abs()),
+            Op::TpuRequantInt(op) => {
+                assert_eq!(op.round_mode, tpu::RoundMode::HalfAwayFromZero);
+                self.each_around(|at| half_away(a(at) * i128::from(op.multiplier), op.rshift.into()))
+            }
+            Op::TpuMulShift(op) => self.each_around(|at| relu(op.do_relu == Some(true), half_up(a(at) * i128::from(op.multiplier), op.rshift.into()))),
+            Op::TpuMulConst(op) => self.each_around(|at| relu(op.do_relu, half_up(a(at) * i128::from(op.multiplier), op.rshift.into()))),
+            Op::TpuAddConst(op) => self.each_around(|at| relu(op.do_relu, half_up(a(at) * i128::from(op.multiplier) + op.const_val as i128, op.rshift.into()))),
+            Op::TpuSubConst(op) => self.each_around(|at| {
+                // The constant has the zero point already.
+                let difference = (a(at) + self.zero(0)) * i128::from(op.multiplier) - op.const_val as i128;
                 relu(op.do_relu, half_up(if op.is_reverse { -difference } else { difference }, op.rshift.into()))
             }),
-            Op::TpuMaxConst(op) => self.each(|at| half_up((a(at) * i128::from(op.multiplier)).max(op.const_val as i128), op.rshift.into())),
-            Op::TpuMinConst(op) => self.each(|at| half_up((a(at) * i128::from(op.multiplier)).min(op.const_val as i128), op.rshift.into())),
+            Op::TpuMaxConst(op) => self.each_around(|at| half_up((a(at) * i128::from(op.multiplier)).max(op.const_val as i128), op.rshift.into())),
+            Op::TpuMinConst(op) => self.each_around(|at| half_up((a(at) * i128::from(op.multiplier)).min(op.const_val as i128), op.rshift.into())),
             Op::TpuLeakyRelu(op) => {
                 let negative = (op.multiplier_neg.or(op.multiplier)?, if op.multiplier_neg.is_some() { op.rshift_neg? } else { op.rshift? });
                 let positive = if op.multiplier_neg.is_some() { (op.multiplier?, op.rshift?) } else { (1, 0) };
-                self.each(|at| {
+                self.each_around(|at| {
                     let (m, r) = if a(at) < 0 { negative } else { positive };
                     half_up(a(at) * i128::from(m), r.into())
                 })
@@ -203,11 +220,11 @@ impl Case<'_> {
                 self.each(|at| if a(at) < 0 { half_up(a(at) * b(at), op.rshift.into()) } else { half_up(a(at) * i128::from(positive.0), positive.1.into()) })
             }
             Op::TpuMul(op) => match op.quant_mode {
-                tpu::RequantMode::MultiplierShift => self.each(|at| relu(op.do_relu, half_up(a(at) * b(at) * i128::from(op.multiplier), op.rshift.into()))),
-                _ => self.each(|at| relu(op.do_relu, high_product(a(at) * b(at), op.multiplier.into(), op.rshift.into()))),
+                tpu::RequantMode::MultiplierShift => self.each_around(|at| relu(op.do_relu, half_up(a(at) * b(at) * i128::from(op.multiplier), op.rshift.into()))),
+                _ => self.each_around(|at| relu(op.do_relu, high_product(a(at) * b(at), op.multiplier.into(), op.rshift.into()))),
             },
-            Op::TpuMax(op) => self.each(|at| relu(op.do_relu, a(at).max(b(at)))),
-            Op::TpuMin(op) => self.each(|at| relu(op.do_relu, a(at).min(b(at)))),
+            Op::TpuMax(op) => self.each_around(|at| relu(op.do_relu, a(at).max(b(at)))),
+            Op::TpuMin(op) => self.each_around(|at| relu(op.do_relu, a(at).min(b(at)))),
             Op::TpuAdd(op) => self.sum(op.multipliers.as_deref()?, op.rshifts.as_deref()?, &vec![1; self.operands.len()], op.do_relu),
             Op::TpuSub(op) => self.sum(op.multipliers.as_deref()?, op.rshifts.as_deref()?, if op.is_reverse { &[-1, 1] } else { &[1, -1] }, op.do_relu),
             // BM1684: the bias has the half already.
@@ -219,7 +236,7 @@ impl Case<'_> {
             Op::TpuCompareConst(op) => self.each(|at| i128::from(if op.inversed { holds(&op.mode, op.const_val, a(at) as f64) } else { holds(&op.mode, a(at) as f64, op.const_val) })),
             Op::TpuWhere(op) => self.each(|at| {
                 let branch = |index: usize, is_const: bool, c: f64| if is_const { c.round() as i128 } else { self.x(index).stretched(at) as i128 };
-                if a(at) != 0 { branch(1, op.x_is_const, op.x_const_val) } else { branch(2, op.y_is_const, op.y_const_val) }
+                if self.x(0).stretched(at) != 0.0 { branch(1, op.x_is_const, op.x_const_val) } else { branch(2, op.y_is_const, op.y_const_val) }
             }),
             Op::TpuMaskedFill(op) => self.each(|at| if (a(at) != 0) == op.inversed { b(at) } else { op.const_val.round() as i128 }),
             _ => None,
@@ -228,8 +245,8 @@ impl Case<'_> {
 
     /// CV18xx sums first and scales once (in floats that hold such sums exactly), the others scale each.
     fn sum(&self, multipliers: &[i64], shifts: &[i64], signs: &[i128], relu: bool) -> Option<Values> {
-        self.each(|at| {
-            let product = |i: usize| self.x(i).stretched(at) as i128 * i128::from(multipliers[i]);
+        self.each_around(|at| {
+            let product = |i: usize| (self.x(i).stretched(at) as i128 - self.zero(i)) * i128::from(multipliers[i]);
             let count = 0..self.operands.len();
             let v = match self.family {
                 Family::Cv18xx => half_up(count.map(|i| signs[i] * product(i)).sum(), shifts[0]),
@@ -289,13 +306,17 @@ impl Case<'_> {
         let (x, filter) = (self.x(0), self.x(1));
         let (inputs, outputs) = (filter.shape[1], filter.shape[0] / op.group as usize);
         let dilation = |d: usize| op.dilations.as_ref().map_or(1, |l| l[d]);
-        self.each(|at| {
-            let mut sum = self.bias(at[1]);
+        // Padding adds nothing; what the zero point adds to the whole filter's sum is in the bias.
+        let row = filter.data.len() / filter.shape[0];
+        let folded = |channel: usize| self.zero(0) * filter.data[channel * row..][..row].iter().sum::<f64>() as i128;
+        self.each_around(|at| {
+            let mut sum = self.bias(at[1]) + folded(at[1]);
             for tap in indices(&filter.shape[1..]) {
                 let mut place = vec![at[0] as i64, (at[1] / outputs * inputs + tap[0]) as i64];
                 place.extend((0..op.kernel_shape.len()).map(|d| at[d + 2] as i64 * op.strides[d] + tap[d + 1] as i64 * dilation(d) - op.pads[d]));
                 let weight = filter.at(&[&[at[1]], &tap[..]].concat());
-                sum += x.at_or_zero(&place) as i128 * weight as i128;
+                let value = if x.has(&place) { x.at_signed(&place) as i128 - self.zero(0) } else { 0 };
+                sum += value * weight as i128;
             }
             self.requantized(sum, at[1], op.multiplier.as_deref(), op.rshift.as_deref(), op.quant_mode, op.do_relu)
         })
@@ -309,7 +330,9 @@ impl Case<'_> {
         let kernel: Vec<usize> = op.kernel_shape.iter().map(|&k| k as usize).collect();
         let taps = indices(&kernel);
         let dilation = |d: usize| op.dilations.as_ref().map_or(1, |l| l[d]);
-        let mut sums = Values::of(&dims, |at| self.bias(at[1]) as f64);
+        let row = self.x(1).data.len() / dims[1];
+        let folded = |channel: usize| self.zero(0) as f64 * self.x(1).data[channel * row..][..row].iter().sum::<f64>();
+        let mut sums = Values::of(&dims, |at| self.bias(at[1]) as f64 + folded(at[1]));
         for from in indices(&x.shape) {
             for (tap, offset) in taps.iter().enumerate() {
                 let spatial: Vec<i64> = (0..kernel.len()).map(|d| from[d + 2] as i64 * op.strides[d] + offset[d] as i64 * dilation(d) - op.pads[d]).collect();
@@ -321,7 +344,7 @@ impl Case<'_> {
                     let weight = self.x(1).data[(channel * inputs + from[1] % inputs) * taps.len() + tap];
                     let mut to = vec![from[0], channel];
                     to.extend(spatial.iter().map(|&p| p as usize));
-                    *sums.at_mut(&to) += x.at(&from) * weight;
+                    *sums.at_mut(&to) += (x.at(&from) - self.zero(0) as f64) * weight;
                 }
             }
         }
@@ -336,7 +359,7 @@ impl Case<'_> {
         let dims = self.result.dims();
         let rank = left.shape.len();
         let depth = left.shape[if op.left_transpose { rank - 2 } else { rank - 1 }];
-        self.each(|at| {
+        self.each_around(|at| {
             let (batch, row, column) = (&at[..dims.len() - 2], at[dims.len() - 2], at[dims.len() - 1]);
             let mut sum = self.bias(column);
             for k in 0..depth {
@@ -360,6 +383,14 @@ impl Case<'_> {
             let place = |tap: &Vec<usize>| vec![at[0] as i64, at[1] as i64, at[2] as i64 * op.strides[0] + tap[0] as i64 - op.pads[0], at[3] as i64 * op.strides[1] + tap[1] as i64 - op.pads[1]];
             let window: Vec<i128> = indices(&kernel).iter().map(place).filter(|p| x.has(p)).map(|p| x.at_signed(&p) as i128).collect();
             let v = match op.pool_mode {
+                // Scale and offset in f32; the scale is that of the taps which count, padding counts as zero point.
+                tpu::PoolMode::Avg if op.scale.is_some() => {
+                    let divisor = if op.count_include_pad { area } else { window.len() };
+                    let scale = (op.scale.expect("a scale") * area as f64 / divisor as f64) as f32;
+                    let padding = if op.count_include_pad { self.zero(0) * (area - window.len()) as i128 } else { 0 };
+                    let sum = (window.iter().sum::<i128>() + padding) as f32;
+                    (sum * scale + op.offset.expect("an offset") as f32).round() as i128
+                }
                 tpu::PoolMode::Avg => {
                     let divisor = if op.count_include_pad { area } else { window.len() };
                     let mean = window.iter().sum::<i128>() as f32 / divisor as f32;
@@ -372,7 +403,7 @@ impl Case<'_> {
                 }
                 _ => window.into_iter().max().expect("a window that is not empty"),
             };
-            self.saturated(if op.do_relu { v.max(0) } else { v })
+            self.saturated(if op.do_relu { v.max(self.result.elem.zero_point().into()) } else { v })
         };
         let pooled = Values::of(&dims, one);
         Some(Values { shape: self.result.dims(), data: pooled.data })

@@ -61,10 +61,6 @@ impl Values {
         self.at(&at.iter().map(|&i| i as usize).collect::<Vec<_>>())
     }
 
-    pub fn at_or_zero(&self, at: &[i64]) -> f64 {
-        if self.has(at) { self.at_signed(at) } else { 0.0 }
-    }
-
     /// The element that stands at an index of a larger shape to which this one broadcasts.
     pub fn stretched(&self, at: &[usize]) -> f64 {
         let at = &at[at.len() - self.shape.len()..];
