@@ -8,7 +8,7 @@ use crate::tile::largest;
 use tpuc_ops::{Program, TensorType, tpu};
 use tpuc_tensor::{DType, round};
 
-/// Elements a lane of one step: eleven bytes an element must fit half of local memory.
+/// Elements a lane of one step: seven bytes an element must fit half of local memory.
 const RUN: u64 = 8 << 10;
 
 /// A step of `lanes` runs of `run` elements, from element `first` on.
@@ -74,11 +74,6 @@ struct Summand {
     zero: i16,
 }
 
-/// Whether a zero point takes part.
-fn is_biased(summands: &[Summand; 2], y_type: &TensorType) -> bool {
-    crate::zero_point(y_type) != 0 || summands.iter().any(|s| s.zero != 0)
-}
-
 impl Summand {
     fn of(context: &mut Context, node: usize, index: usize, op: &tpu::Add) -> Result<Summand, String> {
         let entry = |list: &Option<Vec<i64>>, name: &str| match list.as_deref() {
@@ -103,6 +98,15 @@ impl Summand {
         Ok(Summand { zero: if is_weight { 0 } else { crate::zero_point(&ty) }, ty, at, is_weight, multiplier, rshift })
     }
 
+    /// i16 product = round((input - zero) * multiplier >> rshift).
+    fn scale(&self, context: &mut Context, input: Local, product: Local) -> Result<(), String> {
+        if self.zero == 0 {
+            return context.emit.multiply_shift(input, self.multiplier, self.rshift, product);
+        }
+        context.emit.subtract_constant(input, self.zero as i8, product);
+        context.emit.multiply_shift(product, self.multiplier, self.rshift, product)
+    }
+
     fn dtype(&self) -> DType {
         self.ty.elem.storage()
     }
@@ -122,47 +126,35 @@ pub fn generate_add(context: &mut Context, node: usize, op: &tpu::Add) -> Result
     if summands.iter().any(|s| s.ty.shape != y_type.shape) {
         return broadcast_add(context, op, &summands, &y_type, y_at);
     }
-    let biased = is_biased(&summands, &y_type);
     for (turn, step) in flat_steps(y_type.count() as u64, RUN).into_iter().enumerate() {
         let mut arena = half(turn);
         let mut scaled = Vec::new();
         for summand in &summands {
             let input = arena.tensor(step.shape(), summand.dtype())?;
-            let product = arena.tensor(step.shape(), if biased { DType::I32 } else { DType::I16 })?;
+            let product = arena.tensor(step.shape(), DType::I16)?;
             context.emit.load(input, summand.ddr(step.first, [step.lanes * step.run, step.run, step.run, 1]));
-            match biased {
-                true => context.emit.scale_from_zero(input, summand.zero, summand.multiplier, summand.rshift, product)?,
-                false => context.emit.multiply_shift(input, summand.multiplier, summand.rshift, product)?,
-            }
+            summand.scale(context, input, product)?;
             scaled.push(product);
         }
         let sum = arena.tensor(step.shape(), y_type.elem.storage())?;
-        match biased {
-            true => {
-                context.emit.add_wrapping(scaled[0], scaled[1], scaled[0]);
-                narrow(context, op, scaled[0], crate::zero_point(&y_type), sum)?;
-            }
-            false => add_products(context, op, &scaled, sum),
-        }
+        add_products(context, op, &scaled, crate::zero_point(&y_type), sum);
         context.emit.store(sum, step.ddr(y_at, 1));
     }
     Ok(())
 }
 
-fn add_products(context: &mut Context, op: &tpu::Add, products: &[Local], sum: Local) {
-    context.emit.add_saturating(products[0], products[1], sum);
+/// The sum of products of 16 bits, of which none is beyond 255 * 126, around a zero point, which is also where a Relu clamps.
+fn add_products(context: &mut Context, op: &tpu::Add, products: &[Local], zero_point: i16, sum: Local) {
+    match zero_point {
+        0 => context.emit.add_saturating(products[0], products[1], sum),
+        zero_point => {
+            context.emit.add_saturating(products[0], products[1], products[0]);
+            context.emit.add_constant_saturating(products[0], zero_point, sum);
+        }
+    }
     if op.do_relu && sum.dtype.is_signed() {
-        context.emit.max_constant(sum, sum, 0);
+        context.emit.max_constant(sum, sum, zero_point as i8);
     }
-}
-
-/// Sums of 32 bits as 8-bit integers around a zero point, which is also where a Relu clamps.
-fn narrow(context: &mut Context, op: &tpu::Add, sums: Local, zero_point: i16, result: Local) -> Result<(), String> {
-    context.emit.requant_constant(sums, 1, 0, zero_point, result)?;
-    if op.do_relu && result.dtype.is_signed() {
-        context.emit.max_constant(result, result, zero_point as i8);
-    }
-    Ok(())
 }
 
 /// A shape as `[N, C, H, W]`, further dimensions in front being 1.
@@ -177,9 +169,8 @@ fn four(shape: &[i64]) -> [u64; 4] {
 fn broadcast_add(context: &mut Context, op: &tpu::Add, summands: &[Summand; 2], y_type: &TensorType, y_at: u64) -> Result<(), String> {
     let [images, channels, rows, width] = four(&y_type.shape);
     let shapes = [four(&summands[0].ty.shape), four(&summands[1].ty.shape)];
-    let biased = is_biased(summands, y_type);
-    // Two operands of a byte and two products of two (three of four, where there are zero points), and the result.
-    let fits = |r: u64| if biased { 15 } else { 7 } * r * width + 6 * 64 <= LANE_BYTES / 2;
+    // Two operands of a byte and two products of two, and the result.
+    let fits = |r: u64| 7 * r * width + 5 * 64 <= LANE_BYTES / 2;
     let most = largest(rows, fits).ok_or_else(|| format!("a row of {width} elements does not fit local memory"))?;
     let mut turn = 0;
     for image in 0..images {
@@ -194,30 +185,15 @@ fn broadcast_add(context: &mut Context, op: &tpu::Add, summands: &[Summand; 2], 
                     let strides = [oc * h * w, if oc == 1 { 0 } else { h * w }, w, 1];
                     let at = if n == 1 { 0 } else { image * strides[0] } + first * strides[1] + if h == 1 { 0 } else { row * w };
                     let input = arena.tensor([1, c, if h == 1 { 1 } else { count }, w], summand.dtype())?;
-                    context.emit.load(input, summand.ddr(at, strides));
-                    if biased {
-                        let product = arena.tensor(input.shape, DType::I32)?;
-                        context.emit.scale_from_zero(input, summand.zero, summand.multiplier, summand.rshift, product)?;
-                        let block = aligned_bytes(1, input.shape[2] * w, DType::I32) as u32 / 4;
-                        let again = Layout::Free([0, block, if h == 1 { 0 } else { w as u32 }, u32::from(w > 1)]);
-                        scaled.push(product.with_shape(tile).with_layout(again));
-                        continue;
-                    }
                     let product = arena.tensor(tile, DType::I16)?;
+                    context.emit.load(input, summand.ddr(at, strides));
                     let block = aligned_bytes(1, input.shape[2] * w, summand.dtype()) as u32;
                     let again = Layout::Free([0, block, if h == 1 { 0 } else { w as u32 }, u32::from(w > 1)]);
-                    context.emit.multiply_shift(input.with_shape(tile).with_layout(again), summand.multiplier, summand.rshift, product)?;
+                    summand.scale(context, input.with_shape(tile).with_layout(again), product)?;
                     scaled.push(product);
                 }
                 let sum = arena.tensor(tile, y_type.elem.storage())?;
-                match biased {
-                    true => {
-                        let whole = arena.tensor(tile, DType::I32)?;
-                        context.emit.add_wrapping(scaled[0], scaled[1], whole);
-                        narrow(context, op, whole, crate::zero_point(y_type), sum)?;
-                    }
-                    false => add_products(context, op, &scaled, sum),
-                }
+                add_products(context, op, &scaled, crate::zero_point(y_type), sum);
                 let strides = [channels * rows * width, rows * width, width, 1];
                 context.emit.store(sum, Ddr::context(y_at + image * strides[0] + first * strides[1] + row * width, strides));
             }

@@ -3,7 +3,7 @@
 
 use crate::local::{LANES, Layout as LocalLayout, Local};
 use tpuc_isa::bm1684x::{
-    Ar, ArFunction, CHIP, Conv as ConvInst, DType as IsaType, Dest, Dma, Dq, DmaBlock, DmaFlags, DmaTensor, DmaTensorFunction, Inst, Layout, Mm, Mm2, Mm2Function, Operand, Pool,
+    Ar, ArFunction, CHIP, Conv as ConvInst, DType as IsaType, Dest, Dma, DmaBlock, DmaFlags, DmaTensor, DmaTensorFunction, Inst, Layout, Mm, Mm2, Mm2Function, Operand, Pool,
     PoolFunction, Precision, QuantParams, Rounding, Rq, Sfu, SfuFunction, Sg, SgFunction, Shape, Source, Strides, Tensor, Tiu, Window as IsaWindow,
 };
 use tpuc_tensor::DType;
@@ -457,22 +457,6 @@ impl Emitter {
         let multiplier = i32::try_from(multiplier).map_err(|_| format!("multiplier {multiplier} is beyond 32 bits"))?;
         let shift = i8::try_from(-rshift).map_err(|_| format!("shift {rshift} is beyond 8 bits"))?;
         self.requant(&sums, QuantParams::Int { multiplier, shift, zero_point: 0 }, &result, Rounding::HalfAwayFromZero);
-        Ok(())
-    }
-
-    /// i32 result = round((input - zero_point) * multiplier >> rshift), halves up, of aligned tensors.
-    pub fn scale_from_zero(&mut self, input: Local, zero_point: i16, multiplier: i64, rshift: i64, result: Local) -> Result<(), String> {
-        let multiplier = i32::try_from(multiplier).map_err(|_| format!("multiplier {multiplier} is beyond 32 bits"))?;
-        let shift = i8::try_from(-rshift).map_err(|_| format!("shift {rshift} is beyond 8 bits"))?;
-        self.tiu(Tiu::Dq(Dq {
-            shape: shape_of(&input),
-            result_addr: result.offset as u32,
-            result: isa_type(result.dtype),
-            input_addr: input.offset as u32,
-            input: isa_type(input.dtype),
-            params: QuantParams::Int { multiplier, shift, zero_point },
-            rounding: Rounding::HalfUp,
-        }));
         Ok(())
     }
 
