@@ -350,18 +350,22 @@ fn differences(seed: u64, lowered: &Program, found: &Tensor, wanted: &Tensor) ->
 enum Kind {
     /// All in one mode.
     All(Mode),
+    /// All in INT8 with zero points.
+    ZeroPoints,
     /// Each in one of its own.
     Mixed,
 }
 
 /// A network lowered and compiled; `None` where code generation refuses it.
 fn compile(seed: u64, kind: Kind) -> Option<(Program, WeightStore, tpuc_codegen::Compiled, Tensor)> {
-    let (program, weights, input) = Builder::network(seed);
+    let (mut program, weights, input) = Builder::network(seed);
+    program.attrs.insert("module.asymmetric".into(), tpuc_ops::Attr::Bool(kind == Kind::ZeroPoints));
     program.check().unwrap();
     let annotated = ranges(&program, &weights, &input).annotate(&program);
     let chip = Chip::BM1684X;
     let lowered = match kind {
         Kind::All(mode) => lower_program(&annotated, &weights, &chip, mode),
+        Kind::ZeroPoints => lower_program(&annotated, &weights, &chip, Mode::Int8),
         Kind::Mixed => {
             let mut random = Random::new(seed);
             let modes: Vec<Mode> = annotated.nodes.iter().map(|_| random.pick(&[Mode::Int8, Mode::Int8, Mode::F32, Mode::F16, Mode::BF16])).collect();
@@ -442,6 +446,41 @@ fn number(variable: &str, default: u64) -> u64 {
 fn interpreted(lowered: &Program, weights: &WeightStore, input: &Tensor) -> Tensor {
     let plan = Arc::new(Plan::new(lowered.clone(), weights, Options::default()).unwrap());
     plan.executor().unwrap().outputs(&[input]).unwrap().remove(0)
+}
+
+/// Whether a layer between the first cast and the last computes in floats.
+fn has_floats(lowered: &Program) -> bool {
+    let float = |node: &tpuc_ops::Node| lowered.tensor_type(node.results[0]).is_some_and(|t| t.elem.scale().is_none() && t.elem.storage() != tpuc_tensor::DType::I32);
+    lowered.nodes.iter().any(|n| float(n) && !matches!(n.op, Op::TpuCast(_) | Op::TopInput(_)))
+}
+
+/// Where some layers are in floats (a Relu by itself, some means), sums in another order may move integers behind them.
+#[test]
+fn random_networks_with_zero_points_agree() {
+    let mut runners = Runners::new();
+    let (on_vendor, count) = (number("TPUC_RANDOM_VENDOR", 15), number("TPUC_RANDOM_COUNT", 60));
+    let (mut exact, mut close) = (0, 0);
+    for seed in (number("TPUC_RANDOM_SEED", 0) + 1..).take(3 * count as usize) {
+        if exact + close == count {
+            break;
+        }
+        let Some((lowered, weights, compiled, input)) = compile(seed, Kind::ZeroPoints) else { continue };
+        let expected = interpreted(&lowered, &weights, &input);
+        let simulated = runners.run(seed, &lowered, &compiled, input, exact + close < on_vendor);
+        if !has_floats(&lowered) {
+            differences(seed, &lowered, &simulated, &expected);
+            exact += 1;
+            continue;
+        }
+        let (found, wanted) = (simulated.to_f32(), expected.to_f32());
+        let peak = wanted.iter().fold(f32::MIN_POSITIVE, |p, v| p.max(v.abs()));
+        let off = found.iter().zip(&wanted).fold(0f32, |m, (f, w)| m.max((f - w).abs())) / peak;
+        assert!(off < 8.0 / 255.0, "network {seed}: off by {off} of the peak");
+        close += 1;
+    }
+    runners.finish();
+    println!("{exact} networks agree exactly, {close} with floats inside closely");
+    assert_eq!(exact + close, count, "too many networks are refused");
 }
 
 #[test]

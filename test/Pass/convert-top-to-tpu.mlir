@@ -6,7 +6,10 @@
 // RUN: %tpuc-opt tpu.mlir -o /dev/null
 // RUN: not %tpuc-opt %s '--processor-assign=chip=bm1684x mode=INT8' --convert-top-to-tpu 2>&1 | FileCheck %s --check-prefix=THRESHOLD
 // RUN: not %tpuc-opt %s --import-calibration-table=file=%inputs/table --convert-top-to-tpu 2>&1 | FileCheck %s --check-prefix=ASSIGN
-// RUN: not %tpuc-opt %s --import-calibration-table=file=%inputs/table '--processor-assign=chip=bm1684x mode=INT8' '--convert-top-to-tpu=asymmetric=true' 2>&1 | FileCheck %s --check-prefix=OPTION
+// RUN: not %tpuc-opt %s --import-calibration-table=file=%inputs/table '--processor-assign=chip=bm1684x mode=INT8' '--convert-top-to-tpu=doWinograd=true' 2>&1 | FileCheck %s --check-prefix=OPTION
+// RUN: %tpuc-opt %s '--processor-assign=chip=bm1684x mode=INT8' '--import-calibration-table=file=%inputs/table asymmetric=True' '--convert-top-to-tpu=weightFileName=asym.npz asymmetric=True' -o asym.mlir && FileCheck %s --check-prefix=ASYM --input-file asym.mlir
+// RUN: %npz show asym.npz | FileCheck %s --check-prefix=FOLDED && %tpuc-opt asym.mlir -o /dev/null
+// RUN: not %tpuc-opt %s '--processor-assign=chip=bm1684 mode=INT8' --import-calibration-table=file=%inputs/table --convert-top-to-tpu=asymmetric=true 2>&1 | FileCheck %s --check-prefix=ZERO
 
 // CHECK: module @net attributes {{{.*}}module.state = "TPU_LOWERED"{{.*}}module.weight_file = "tpu.npz"}
 // CHECK: func.func @main({{.*}}) -> tensor<1x2x4x4xf32>
@@ -24,7 +27,16 @@
 
 // THRESHOLD: error: convert-top-to-tpu: no threshold for 2 layers: 'in', 'sum'; calibrate, or give a calibration table that has them
 // ASSIGN: error: convert-top-to-tpu: 'module.chip' is not decided: run processor-assign before
-// OPTION: error: convert-top-to-tpu: option asymmetric is not supported yet
+// OPTION: error: convert-top-to-tpu: option doWinograd is not supported yet
+
+// [-2, 1.5] in 255 steps: zero is 18, and [-2, 6.35] has it at -67. What starts at zero has no zero point.
+// ASYM: module @net attributes {{{.*}}module.asymmetric = true
+// ASYM: "tpu.Cast"{{.*}} -> tensor<1x2x4x4x!quant.uniform<i8:f32, 0.013725490196078431:18>>
+// ASYM: "tpu.Conv2D"{{.*}} -> tensor<1x2x4x4x!quant.uniform<u8:f32, 0.015686274509803921>>
+// ASYM: "tpu.Add"{{.*}} -> tensor<1x2x4x4x!quant.uniform<i8:f32, 0.03274509803921568{{[0-9]*}}:-67>>
+// 0.5 / (0.013725 / 127) is 4626; less 18 (127 - 67). The other channel: -0.25 / (0.013725 1.97 / 127) is -1174; less 18 (17 + 127).
+// FOLDED: conv_bias_int32 <i4 2: 3546, -3766
+// ZERO: error: convert-top-to-tpu: chip bm1684 has no zero points: asymmetric quantization is for bm1684x, bm1688, cv186x, bm1690
 module @net attributes {module.chip = "ALL", module.platform = "ONNX", module.state = "TOP_F32", module.weight_file = "w.npz"} {
   func.func @main(%arg0: tensor<1x2x4x4xf32>) -> tensor<1x2x4x4xf32> {
     %in = "top.Input"(%arg0) : (tensor<1x2x4x4xf32>) -> tensor<1x2x4x4xf32> loc("in")

@@ -60,7 +60,7 @@ fn check(program: &Program, weights: &WeightStore, outputs: &WeightStore) -> Opt
     let stored = |id: ValueId| -> Option<Tensor> {
         let (value, ty) = (program.value(id), program.tensor_type(id)?);
         let tensor = outputs.get(&value.name)?;
-        let quantized = |scale: f64| floats(tensor).iter().map(move |v| (f64::from(*v) / scale).round());
+        let quantized = |scale: f64| floats(tensor).iter().map(move |v| (f64::from(*v) / scale).round() + ty.elem.zero_point() as f64);
         match (ty.elem.storage(), ty.elem.scale()) {
             (DType::I8, Some(scale)) => Tensor::i8(&ty.dims(), quantized(scale).map(|v| v as i8).collect()).ok(),
             (DType::U8, Some(scale)) => Tensor::u8(&ty.dims(), quantized(scale).map(|v| v as u8).collect()).ok(),

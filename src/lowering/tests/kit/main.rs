@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod asymmetric;
 mod attention;
 mod chips;
 mod elementwise;
