@@ -61,7 +61,7 @@ pub fn refuse(program: &Program, node: usize) -> Option<String> {
     let one_zero_point = types.iter().all(|t| crate::zero_point(t) == crate::zero_point(types[0]));
     match &program.nodes[node].op {
         Op::TpuMul(_) => {}
-        Op::TpuMax(_) | Op::TpuMin(_) if one_zero_point && types.len() == 3 => {}
+        Op::TpuMax(_) | Op::TpuMin(_) if one_zero_point => {}
         _ if types.iter().all(|t| crate::is_int8(t)) => {}
         _ => return Some("is not generated with these zero points".into()),
     }

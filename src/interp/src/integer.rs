@@ -173,14 +173,18 @@ fn extremum(multipliers: &Option<Vec<i64>>, relu: bool, request: &Request<'_>, p
     if multipliers.is_some() {
         return Err(request.unsupported("with multipliers does not run"));
     }
-    let zero_point = request.zero_point(0);
+    let zero_point = request.result_zero_point();
     pairwise(request, move |a, b| if relu { pick(a, b).max(zero_point) } else { pick(a, b) })
 }
 
-/// Whether operands have one zero point, and the result of a choice among them, too.
+/// Whether operands have one zero point, and the result of a choice among them, too. A constant is in the others' integers, though its type
+/// does not say so.
 fn of_one_zero_point(request: &Request<'_>) -> bool {
-    let first = request.zero_point(0);
-    request.zero_point(1) == first && (matches!(request.op, Op::TpuCompare(_)) || request.result_zero_point() == first)
+    let computed = (0..request.operands.len()).filter(|&i| request.constant(i).is_none()).map(|i| request.zero_point(i));
+    let result = (!matches!(request.op, Op::TpuCompare(_))).then(|| request.result_zero_point());
+    let mut all = computed.chain(result);
+    let first = all.next();
+    all.all(|zero_point| Some(zero_point) == first)
 }
 
 fn narrow(v: i64, relu: bool) -> i32 {

@@ -223,8 +223,13 @@ impl Case<'_> {
                 tpu::RequantMode::MultiplierShift => self.each_around(|at| relu(op.do_relu, half_up(a(at) * b(at) * i128::from(op.multiplier), op.rshift.into()))),
                 _ => self.each_around(|at| relu(op.do_relu, high_product(a(at) * b(at), op.multiplier.into(), op.rshift.into()))),
             },
-            Op::TpuMax(op) => self.each_around(|at| relu(op.do_relu, a(at).max(b(at)))),
-            Op::TpuMin(op) => self.each_around(|at| relu(op.do_relu, a(at).min(b(at)))),
+            // Operands, constants among them, are integers of the result's type.
+            Op::TpuMax(tpu::Max { do_relu, .. }) | Op::TpuMin(tpu::Min { do_relu, .. }) => {
+                let zero = i128::from(self.result.elem.zero_point());
+                let own = |index: usize, at: &[usize]| self.x(index).stretched(at) as i128 - zero;
+                let picked = |at: &[usize]| if matches!(self.op, Op::TpuMax(_)) { own(0, at).max(own(1, at)) } else { own(0, at).min(own(1, at)) };
+                self.each_around(|at| relu(*do_relu, picked(at)))
+            }
             Op::TpuAdd(op) => self.sum(op.multipliers.as_deref()?, op.rshifts.as_deref()?, &vec![1; self.operands.len()], op.do_relu),
             Op::TpuSub(op) => self.sum(op.multipliers.as_deref()?, op.rshifts.as_deref()?, if op.is_reverse { &[-1, 1] } else { &[1, -1] }, op.do_relu),
             // BM1684: the bias has the half already.
