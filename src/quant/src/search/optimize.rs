@@ -6,7 +6,7 @@
 
 use super::layers::{LayerLoss, ranked};
 use super::python;
-use super::refine::{Choice, thresholds};
+use super::refine::{Choice, scores, thresholds};
 use super::trials::Trials;
 use crate::error::QuantError;
 use crate::evaluator::Setting;
@@ -132,6 +132,12 @@ impl Search<'_, '_, '_> {
         self.trials.score(&setting)
     }
 
+    /// The scores of sets that differ from this one by a layer.
+    fn neighbours(&mut self, layers: &[usize], score: f64, sets: &[Vec<usize>]) -> Result<Vec<f64>, QuantError> {
+        let settings: Vec<Setting> = sets.iter().map(|s| self.setting(s)).collect();
+        scores(self.trials, &Choice { layers: layers.to_vec(), setting: self.base.clone(), score }, &settings)
+    }
+
     /// Remembers a set; its cost.
     fn reach(&mut self, layers: Vec<usize>, score: f64) -> Result<f64, QuantError> {
         let cost = (self.costs.of_network)(&self.setting(&layers))?;
@@ -150,8 +156,8 @@ impl Search<'_, '_, '_> {
         let (mut best, mut failed) = ((layers.clone(), score), 0);
         while !left.is_empty() && failed < PATIENCE && !matches!(self.goal, Goal::Similarity(expected) if score > expected) {
             let next: Vec<usize> = left.iter().copied().take(WIDTH).collect();
-            let settings: Vec<Setting> = next.iter().map(|&l| self.setting(&[&layers[..], &[l]].concat())).collect();
-            let scores = self.trials.scores(&settings)?;
+            let sets: Vec<Vec<usize>> = next.iter().map(|&l| [&layers[..], &[l]].concat()).collect();
+            let scores = self.neighbours(&layers, score, &sets)?;
             // What loses, loses least where it costs most.
             let worth = |i: usize| {
                 let (gain, cost) = (scores[i] - score, self.costs.of_layer[next[i]]);
@@ -159,7 +165,7 @@ impl Search<'_, '_, '_> {
             };
             let Some(chosen) = (0..next.len()).reduce(|a, b| if worth(b) > worth(a) { b } else { a }) else { break };
             left.retain(|&l| l != next[chosen]);
-            let tried = [&layers[..], &[next[chosen]]].concat();
+            let tried = sets[chosen].clone();
             let cost = self.reach(tried.clone(), scores[chosen])?;
             if matches!(self.goal, Goal::Budget(most) if cost > most) {
                 // Cheaper ones may still fit.
@@ -184,7 +190,7 @@ impl Search<'_, '_, '_> {
         while !layers.is_empty() {
             let without = |out: usize| layers.iter().copied().filter(|&l| l != out).collect::<Vec<usize>>();
             let sets: Vec<Vec<usize>> = layers.iter().map(|&l| without(l)).collect();
-            let scores = self.trials.scores(&sets.iter().map(|s| self.setting(s)).collect::<Vec<_>>())?;
+            let scores = self.neighbours(&layers, score, &sets)?;
             let cost = |i: usize| self.costs.of_layer[layers[i]];
             let may_go = |i: &usize| too_dear || scores[*i] >= score || matches!(self.goal, Goal::Similarity(expected) if scores[*i] > expected);
             // By what goes first: the gain for the cost where the set is too dear, else the cost and what is left.

@@ -28,7 +28,7 @@ const EXCHANGED: usize = 4;
 const THRESHOLDS: usize = 12;
 
 /// Scores neighbours of a choice. Most of what they compute they share with it: its tensors are kept.
-fn scores(trials: &mut Trials, choice: &Choice, neighbours: &[Setting]) -> Result<Vec<f64>, QuantError> {
+pub(super) fn scores(trials: &mut Trials, choice: &Choice, neighbours: &[Setting]) -> Result<Vec<f64>, QuantError> {
     if !trials.are_known(neighbours) {
         let network = trials.evaluator.network(&choice.setting.with(choice.layers.iter().copied(), trials.float))?;
         trials.evaluator.keep(&network.nodes())?;
@@ -38,8 +38,13 @@ fn scores(trials: &mut Trials, choice: &Choice, neighbours: &[Setting]) -> Resul
 
 /// Tries neighbours of a choice. `losses` are those that it was made of.
 pub fn refine(trials: &mut Trials, choice: Choice, losses: &[LayerLoss]) -> Result<Choice, QuantError> {
-    let choice = exchange(trials, choice, losses)?;
-    thresholds(trials, choice, losses)
+    let exchanged = exchange(trials, choice.clone(), losses)?;
+    if exchanged.layers == choice.layers {
+        return thresholds(trials, choice, losses);
+    }
+    // What thresholds bring to the ranking's set may be more than the exchange.
+    let (exchanged, plain) = (thresholds(trials, exchanged, losses)?, thresholds(trials, choice, losses)?);
+    Ok(if plain.score > exchanged.score { plain } else { exchanged })
 }
 
 /// Exchanges one layer at a time, as long as that helps and at most twice.
