@@ -117,7 +117,7 @@ pub struct Arguments {
     #[arg(long, hide = true, num_args = 0..=1)]
     debug_log: Option<Option<String>>,
     /// search_qtable: how many layers become float
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, allow_hyphen_values = true)]
     pub max_float_layers: usize,
     /// search_qtable: the methods whose thresholds are tried for every layer, of KL, MSE, MAX and Percentile9999
     #[arg(long, default_value = "MSE")]
@@ -134,7 +134,7 @@ pub struct Arguments {
     pub optimize: bool,
     /// search_qtable: like --optimize, but the most similar network of no more than so many estimated cycles (900000) or float
     /// layers (8layers)
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pub budget: Option<String>,
     #[command(flatten)]
     pub means: Means,

@@ -21,7 +21,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 10)]
     inference_num: usize,
     /// How many layers become float
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, allow_hyphen_values = true)]
     max_float_layers: usize,
     /// File that lists the samples which tune, instead of the first ones of the others
     #[arg(long)]
