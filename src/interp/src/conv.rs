@@ -1,12 +1,13 @@
 //! Conv, Conv2D.
 
 use crate::error::InterpError;
-use crate::kernel::{Prepared, Request, boxed, operand};
-use crate::{FloatOrder, view::ElementType};
+use crate::kernel::{Kernel, Prepared, Request, boxed, operand};
+use crate::view::{ElementType, Slice, SliceMut};
+use crate::FloatOrder;
 use tpuc_kernels::conv::{ConvShape, FloatConv, IntConv};
 use tpuc_kernels::requant::Requant;
 use tpuc_kernels::pad::{Border, pad};
-use tpuc_kernels::{Activation, Ints, Layout};
+use tpuc_kernels::{Activation, Ints, KernelError, Layout, Workspace};
 use tpuc_ops::{top, tpu};
 
 pub(crate) fn prepare_top(op: &top::Conv, request: &Request<'_>) -> Result<Prepared, InterpError> {
@@ -84,8 +85,7 @@ fn prepare_float(shape: ConvShape, activation: Activation, request: &Request<'_>
     if let Some(weights) = request.floats(1)? {
         let conv = prepared(&shape, weights, bias)?;
         let layout = conv.layout();
-        let kernel = boxed(move |operands, y, workspace| conv.run(operand(operands, 0)?.floats()?, y.floats()?, workspace));
-        return Ok(Prepared { kernel, operands: vec![Some(layout), None, None], result: layout });
+        return Ok(Prepared { kernel: Box::new(ConstantFilter(conv)), operands: vec![Some(layout), None, None], result: layout });
     }
     // A filter that is computed is prepared at every run.
     let bias = bias.map(<[f32]>::to_vec);
@@ -95,6 +95,25 @@ fn prepare_float(shape: ConvShape, activation: Activation, request: &Request<'_>
         conv.run(operand(operands, 0)?.floats()?, y.floats()?, workspace)
     });
     Ok(Prepared { kernel, operands: vec![Some(layout), Some(Layout::RowMajor), None], result: layout })
+}
+
+/// A float convolution whose filter was packed when it was prepared.
+struct ConstantFilter(FloatConv);
+
+impl Kernel for ConstantFilter {
+    fn run(&self, operands: &[Option<Slice<'_>>], result: SliceMut<'_>, workspace: &mut Workspace) -> Result<(), KernelError> {
+        self.0.run(operand(operands, 0)?.floats()?, result.floats()?, workspace)
+    }
+
+    fn gains_together(&self) -> bool {
+        self.0.gains_together()
+    }
+
+    fn run_many(&self, operands: &[Vec<Option<Slice<'_>>>], results: Vec<SliceMut<'_>>, workspace: &mut Workspace) -> Result<(), KernelError> {
+        let xs = operands.iter().map(|o| operand(o, 0)?.floats()).collect::<Result<Vec<_>, _>>()?;
+        let mut ys = results.into_iter().map(SliceMut::floats).collect::<Result<Vec<_>, _>>()?;
+        self.0.run_many(&xs, &mut ys, workspace)
+    }
 }
 
 fn check_inserts(inserts: Option<&[i64]>, request: &Request<'_>) -> Result<(), InterpError> {

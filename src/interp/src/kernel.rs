@@ -21,6 +21,16 @@ pub(crate) struct Prepared {
 pub(crate) trait Kernel: Send + Sync {
     /// `operands` are those that [`Prepared::operands`] asks for, in its layouts.
     fn run(&self, operands: &[Option<Slice<'_>>], result: SliceMut<'_>, workspace: &mut Workspace) -> Result<(), KernelError>;
+
+    /// Whether several runs take less time together than one after the other.
+    fn gains_together(&self) -> bool {
+        false
+    }
+
+    /// As [`Kernel::run`] on each, to the bit.
+    fn run_many(&self, operands: &[Vec<Option<Slice<'_>>>], results: Vec<SliceMut<'_>>, workspace: &mut Workspace) -> Result<(), KernelError> {
+        operands.iter().zip(results).try_for_each(|(operands, result)| self.run(operands, result, workspace))
+    }
 }
 
 impl<F> Kernel for F
@@ -43,6 +53,17 @@ impl Kernel for Rounded {
         let values = result.floats()?;
         self.kernel.run(operands, SliceMut::F32(&mut *values), workspace)?;
         self.half.round_slice(values);
+        Ok(())
+    }
+
+    fn gains_together(&self) -> bool {
+        self.kernel.gains_together()
+    }
+
+    fn run_many(&self, operands: &[Vec<Option<Slice<'_>>>], results: Vec<SliceMut<'_>>, workspace: &mut Workspace) -> Result<(), KernelError> {
+        let mut values = results.into_iter().map(SliceMut::floats).collect::<Result<Vec<_>, _>>()?;
+        self.kernel.run_many(operands, values.iter_mut().map(|v| SliceMut::F32(v)).collect(), workspace)?;
+        values.into_iter().for_each(|v| self.half.round_slice(v));
         Ok(())
     }
 }

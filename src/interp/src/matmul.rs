@@ -1,11 +1,11 @@
 //! MatMul.
 
 use crate::error::InterpError;
-use crate::kernel::{Prepared, Request, boxed, half_float, operand};
-use crate::view::{ElementType, Slice};
+use crate::kernel::{Kernel, Prepared, Request, boxed, half_float, operand};
+use crate::view::{ElementType, Slice, SliceMut};
 use tpuc_kernels::matmul::{FloatMatMul, IntMatMul, MatMulShape};
 use tpuc_kernels::requant::Requant;
-use tpuc_kernels::{Activation, Layout};
+use tpuc_kernels::{Activation, KernelError, Layout, Workspace};
 use tpuc_ops::{top, tpu};
 
 pub(crate) fn prepare_top(op: &top::MatMul, request: &Request<'_>) -> Result<Prepared, InterpError> {
@@ -70,14 +70,33 @@ fn prepare_float(left_transpose: bool, right_transpose: bool, activation: Activa
     let right = request.floats(1)?;
     let bias = request.bias(2, request.floats(2)?)?;
     let product = FloatMatMul::new(&shape, right, bias, activation)?;
-    let kernel = boxed(move |operands, y, workspace| {
-        let right = operands.get(1).copied().flatten().map_or(Ok(&[][..]), Slice::floats)?;
-        product.run(operand(operands, 0)?.floats()?, right, y.floats()?, workspace)
-    });
-    Ok(prepared(kernel, right.is_some(), request))
+    Ok(prepared(Box::new(FloatProduct(product)), right.is_some(), request))
 }
 
-fn prepared(kernel: Box<dyn crate::kernel::Kernel>, constant: bool, request: &Request<'_>) -> Prepared {
+/// A float product; its right operand is the second, where it is not constant.
+struct FloatProduct(FloatMatMul);
+
+impl Kernel for FloatProduct {
+    fn run(&self, operands: &[Option<Slice<'_>>], result: SliceMut<'_>, workspace: &mut Workspace) -> Result<(), KernelError> {
+        let right = operands.get(1).copied().flatten().map_or(Ok(&[][..]), Slice::floats)?;
+        self.0.run(operand(operands, 0)?.floats()?, right, result.floats()?, workspace)
+    }
+
+    fn gains_together(&self) -> bool {
+        self.0.gains_together()
+    }
+
+    fn run_many(&self, operands: &[Vec<Option<Slice<'_>>>], results: Vec<SliceMut<'_>>, workspace: &mut Workspace) -> Result<(), KernelError> {
+        if !self.gains_together() {
+            return operands.iter().zip(results).try_for_each(|(operands, result)| self.run(operands, result, workspace));
+        }
+        let lefts = operands.iter().map(|o| operand(o, 0)?.floats()).collect::<Result<Vec<_>, _>>()?;
+        let mut ys = results.into_iter().map(SliceMut::floats).collect::<Result<Vec<_>, _>>()?;
+        self.0.run_many(&lefts, &mut ys, workspace)
+    }
+}
+
+fn prepared(kernel: Box<dyn Kernel>, constant: bool, request: &Request<'_>) -> Prepared {
     let mut operands = vec![None; request.operands.len()];
     operands[0] = Some(Layout::RowMajor);
     operands[1] = (!constant).then_some(Layout::RowMajor);

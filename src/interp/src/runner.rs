@@ -164,7 +164,7 @@ impl Runner {
 
     /// Bytes of the result.
     pub fn bytes(&self) -> usize {
-        self.shape.iter().product::<usize>() * self.element.size()
+        self.count() * self.element.size()
     }
 
     /// Computes the result. By operand the activation; what stands for weights and absent operands is not read.
@@ -173,36 +173,73 @@ impl Runner {
         self.compute(operands, memory).map_err(|source| InterpError::Kernel { layer: self.name.clone(), source })
     }
 
+    /// Whether several runs take less time together than one after the other.
+    pub fn gains_together(&self) -> bool {
+        matches!(&self.action, Action::Compute { kernel, .. } if kernel.gains_together())
+    }
+
+    /// As [`Runner::run`] on each list of operands, to the bit.
+    pub fn run_many(&self, given: &[Vec<Option<&Activation>>], memory: &mut Memory) -> Result<Vec<Activation>, InterpError> {
+        let _team = Team::of(self.threads);
+        self.compute_many(given, memory).map_err(|source| InterpError::Kernel { layer: self.name.clone(), source })
+    }
+
     fn compute(&self, given: &[Option<&Activation>], memory: &mut Memory) -> Result<Activation, KernelError> {
-        let missing = |i: usize| KernelError::Geometry(format!("operand {i} is missing"));
-        let activation = |i: usize, layout, memory: &mut Memory| given.get(i).copied().flatten().ok_or_else(|| missing(i))?.in_layout(layout, memory);
-        let of_result = |data| Activation { shape: Arc::clone(&self.shape), element: self.element, layout: self.layout, scale: self.scale, data };
         let (kernel, operands) = match &self.action {
-            Action::Alias => return Ok(of_result(activation(0, Layout::RowMajor, memory)?.data)),
+            Action::Alias => return Ok(self.activation(operand(given, 0, Layout::RowMajor, memory)?.data)),
             Action::Compute { kernel, operands } => (kernel, operands),
         };
-        let mut copies = Vec::with_capacity(operands.len());
-        for (i, operand) in operands.iter().enumerate() {
-            copies.push(match operand {
-                Operand::Activation(layout) => Some(activation(i, *layout, memory)?),
-                Operand::Skipped | Operand::Constant(_) => None,
-            });
-        }
+        let copies = in_layouts(operands, given, memory)?;
         let mut result = memory.take(self.bytes());
-        let slices: Vec<Option<Slice<'_>>> = operands
-            .iter()
-            .zip(&copies)
-            .map(|(operand, copy)| match operand {
-                Operand::Skipped => None,
-                Operand::Constant(tensor) => Slice::of(tensor),
-                Operand::Activation(_) => copy.as_ref().map(|a| a.view().elements),
-            })
-            .collect();
-        let count = self.shape.iter().product();
-        kernel.run(&slices, self.element.write(&mut result, count), &mut memory.workspace)?;
+        kernel.run(&slices(operands, &copies), self.element.write(&mut result, self.count()), &mut memory.workspace)?;
         copies.into_iter().flatten().for_each(|copy| memory.recycle(copy));
-        Ok(of_result(Arc::new(result)))
+        Ok(self.activation(Arc::new(result)))
     }
+
+    fn compute_many(&self, given: &[Vec<Option<&Activation>>], memory: &mut Memory) -> Result<Vec<Activation>, KernelError> {
+        let Action::Compute { kernel, operands } = &self.action else { return given.iter().map(|given| self.compute(given, memory)).collect() };
+        let copies = given.iter().map(|given| in_layouts(operands, given, memory)).collect::<Result<Vec<_>, _>>()?;
+        let mut results: Vec<Buffer> = given.iter().map(|_| memory.take(self.bytes())).collect();
+        let read: Vec<Vec<Option<Slice<'_>>>> = copies.iter().map(|copies| slices(operands, copies)).collect();
+        let written = results.iter_mut().map(|result| self.element.write(result, self.count())).collect();
+        kernel.run_many(&read, written, &mut memory.workspace)?;
+        copies.into_iter().flatten().flatten().for_each(|copy| memory.recycle(copy));
+        Ok(results.into_iter().map(|result| self.activation(Arc::new(result))).collect())
+    }
+
+    fn count(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    fn activation(&self, data: Arc<Buffer>) -> Activation {
+        Activation { shape: Arc::clone(&self.shape), element: self.element, layout: self.layout, scale: self.scale, data }
+    }
+}
+
+fn operand(given: &[Option<&Activation>], index: usize, layout: Layout, memory: &mut Memory) -> Result<Activation, KernelError> {
+    let missing = || KernelError::Geometry(format!("operand {index} is missing"));
+    given.get(index).copied().flatten().ok_or_else(missing)?.in_layout(layout, memory)
+}
+
+/// The activations among the operands in the layouts in which they are read.
+fn in_layouts(operands: &[Operand], given: &[Option<&Activation>], memory: &mut Memory) -> Result<Vec<Option<Activation>>, KernelError> {
+    let mut copies = Vec::with_capacity(operands.len());
+    for (index, operand) in operands.iter().enumerate() {
+        copies.push(match operand {
+            Operand::Activation(layout) => Some(self::operand(given, index, *layout, memory)?),
+            Operand::Skipped | Operand::Constant(_) => None,
+        });
+    }
+    Ok(copies)
+}
+
+fn slices<'a>(operands: &'a [Operand], copies: &'a [Option<Activation>]) -> Vec<Option<Slice<'a>>> {
+    let slice = |(operand, copy): (&'a Operand, &'a Option<Activation>)| match operand {
+        Operand::Skipped => None,
+        Operand::Constant(tensor) => Slice::of(tensor),
+        Operand::Activation(_) => copy.as_ref().map(|a| a.view().elements),
+    };
+    operands.iter().zip(copies).map(slice).collect()
 }
 
 fn signature(name: &str, ty: &TensorType) -> Result<(Arc<[usize]>, ElementType), InterpError> {

@@ -2,6 +2,7 @@
 
 use crate::buffer::{Buffer, bytes, bytes_mut};
 use crate::layout::Layout;
+use crate::pointwise::{BLOCK, Pointwise};
 use crate::onednn::{Activation, BIAS, DST, Desc, Primitive, SRC, Type, WEIGHTS, Workspace};
 use crate::requant::Requant;
 use crate::unfold::Unfolded;
@@ -76,8 +77,19 @@ impl ConvShape {
     /// Whether one sum of a dense convolution is a single block of the reference's matrix product. Longer sums it splits into
     /// blocks of equal length and adds those up, so the order is no longer that of one run through the filter.
     fn is_one_block(&self) -> bool {
-        const BLOCK: usize = 384;
         self.group == 1 && count(&self.filter[1..]) <= BLOCK
+    }
+
+    /// Whether every output pixel is computed from the one at its place. With one pixel or one output the reference sums as for
+    /// a vector, in another order.
+    fn is_pointwise(&self) -> bool {
+        let one = |list: &[usize]| list.iter().all(|&v| v == 1);
+        self.group == 1 && one(&self.filter[2..]) && one(&self.strides) && self.input[2..] == self.output[2..] && count(&self.input[2..]) > 1 && self.filter[0] > 1
+    }
+
+    /// Whether the filter is larger than what it is applied to.
+    fn is_mostly_weights(&self) -> bool {
+        count(&self.filter) > count(&self.input) + count(&self.output)
     }
 
     fn primitive(&self, types: [Type; 4], bias: bool, layout: Layout, activation: Activation) -> Result<Primitive, KernelError> {
@@ -114,6 +126,7 @@ pub struct FloatConv {
 enum Product {
     Direct { primitive: Primitive, weights: Buffer },
     Unfolded(Box<Unfolded>),
+    Pointwise(Box<Pointwise>),
 }
 
 impl FloatConv {
@@ -132,6 +145,13 @@ impl FloatConv {
     /// outermost. The layout is the one in which this is fastest.
     pub fn in_reference_order(shape: &ConvShape, weights: &[f32], bias: Option<&[f32]>, activation: Activation) -> Result<FloatConv, KernelError> {
         let one_tap = shape.filter[2..].iter().all(|&k| k == 1);
+        if shape.is_pointwise() && (!shape.is_one_block() || shape.is_mostly_weights()) {
+            if let Some(bias) = bias {
+                expect_length("biases", shape.filter[0], bias.len())?;
+            }
+            let pointwise = Pointwise::new(shape.input[1], shape.filter[0], shape.input[0] * count(&shape.input[2..]), weights, bias, activation)?;
+            return Ok(FloatConv { shape: shape.clone(), layout: Layout::ChannelsLast, product: Product::Pointwise(Box::new(pointwise)), bias: None });
+        }
         if shape.is_depthwise() || shape.is_one_block() && one_tap {
             // Whatever the implementation, there is only one order.
             return Self::new(shape, weights, bias, activation, Layout::ChannelsLast);
@@ -163,6 +183,24 @@ impl FloatConv {
                 primitive.execute(&[(SRC, bytes(x)), (WEIGHTS, weights), (BIAS, bytes(bias))], (DST, bytes_mut(y)), workspace)
             }
             Product::Unfolded(product) => product.run(x, bias, y, workspace),
+            Product::Pointwise(product) => product.run(&[x], &mut [y], workspace),
+        }
+    }
+
+    /// Whether several inputs take less time together than one after the other: the filter is larger than they are.
+    pub fn gains_together(&self) -> bool {
+        matches!(self.product, Product::Pointwise(_)) && self.shape.is_mostly_weights()
+    }
+
+    /// As [`FloatConv::run`] on every pair, to the bit.
+    pub fn run_many(&self, xs: &[&[f32]], ys: &mut [&mut [f32]], workspace: &mut Workspace) -> Result<(), KernelError> {
+        match &self.product {
+            Product::Pointwise(product) => {
+                let pixels = count(&self.shape.input) / self.shape.input[1].max(1);
+                xs.iter().try_for_each(|x| expect_length("input elements", pixels * self.shape.input[1], x.len()))?;
+                product.run(xs, ys, workspace)
+            }
+            Product::Direct { .. } | Product::Unfolded(_) => xs.iter().zip(ys).try_for_each(|(x, y)| self.run(x, y, workspace)),
         }
     }
 }

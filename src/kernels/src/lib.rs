@@ -26,6 +26,7 @@ pub mod join;
 pub mod norm;
 mod onednn;
 pub mod pad;
+mod pointwise;
 pub mod pool;
 pub mod quantize;
 pub mod reduce;

@@ -3,6 +3,8 @@
 use crate::buffer::{Buffer, bytes, bytes_mut};
 use crate::onednn::{Activation, BIAS, DST, Desc, Primitive, SRC, Type, WEIGHTS, Workspace, row_major_strides};
 use crate::requant::Requant;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use crate::{Int8, Ints, IntsMut, KernelError, cpu, expect_length};
 
 /// Shapes of a matrix product; batch dimensions broadcast.
@@ -98,6 +100,9 @@ pub struct FloatMatMul {
     /// The right operand, if it is constant.
     right: Option<Buffer>,
     bias: Option<Vec<f32>>,
+    activation: Activation,
+    /// By number of left operands that run together; with a right operand of their own where theirs is packed otherwise.
+    together: Mutex<HashMap<usize, Arc<(Primitive, Option<Buffer>)>>>,
 }
 
 impl FloatMatMul {
@@ -114,7 +119,7 @@ impl FloatMatMul {
             }
             None => None,
         };
-        Ok(FloatMatMul { shape: shape.clone(), primitive, right, bias: bias.map(<[f32]>::to_vec) })
+        Ok(FloatMatMul { shape: shape.clone(), primitive, right, bias: bias.map(<[f32]>::to_vec), activation, together: Mutex::default() })
     }
 
     /// `right` is read only if no constant one was given.
@@ -130,6 +135,46 @@ impl FloatMatMul {
         };
         let bias = self.bias.as_deref().map_or(&[][..], bytes);
         self.primitive.execute(&[(SRC, bytes(left)), (WEIGHTS, right), (BIAS, bias)], (DST, bytes_mut(y)), workspace)
+    }
+
+    /// Whether several left operands take less time together than one after the other: the right one is constant and larger than
+    /// they are.
+    pub fn gains_together(&self) -> bool {
+        let plain = self.shape.output.len() == 2 && !self.shape.left_transpose && self.right.is_some();
+        plain && count(&self.shape.right) > count(&self.shape.left) + count(&self.shape.output)
+    }
+
+    /// As [`FloatMatMul::run`] on every pair with the constant right operand, to the bit: as more rows of one product.
+    pub fn run_many(&self, lefts: &[&[f32]], ys: &mut [&mut [f32]], workspace: &mut Workspace) -> Result<(), KernelError> {
+        let Some(packed) = self.right.as_ref().filter(|_| self.gains_together() && lefts.len() > 1) else {
+            return lefts.iter().zip(ys).try_for_each(|(left, y)| self.run(left, &[], y, workspace));
+        };
+        let (length, results) = (count(&self.shape.left), count(&self.shape.output));
+        lefts.iter().try_for_each(|left| expect_length("elements of the left operand", length, left.len()))?;
+        ys.iter().try_for_each(|y| expect_length("elements of the product", results, y.len()))?;
+        let product = self.product(lefts.len(), packed)?;
+        let right = product.1.as_ref().unwrap_or(packed);
+        let mut scratch = std::mem::take(&mut workspace.scratch);
+        let (left, y) = scratch.grown::<f32>(lefts.len() * (length + results)).split_at_mut(lefts.len() * length);
+        left.chunks_exact_mut(length).zip(lefts).for_each(|(row, left)| row.copy_from_slice(left));
+        let bias = self.bias.as_deref().map_or(&[][..], bytes);
+        let done = product.0.execute(&[(SRC, bytes(left)), (WEIGHTS, right.slice::<u8>(right.byte_count())), (BIAS, bias)], (DST, bytes_mut(y)), workspace);
+        y.chunks_exact(results).zip(ys).for_each(|(row, y)| y.copy_from_slice(row));
+        workspace.scratch = scratch;
+        done
+    }
+
+    fn product(&self, lefts: usize, packed: &Buffer) -> Result<Arc<(Primitive, Option<Buffer>)>, KernelError> {
+        let mut known = self.together.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(product) = known.get(&lefts) {
+            return Ok(Arc::clone(product));
+        }
+        let shape = MatMulShape::new(&[self.shape.left[0] * lefts, self.shape.left[1]], &self.shape.right, false, self.shape.right_transpose)?;
+        let primitive = shape.primitive([Type::F32; 3], true, self.bias.is_some(), self.activation)?;
+        let own = primitive.weights_from(&self.primitive, packed)?;
+        let product = Arc::new((primitive, own));
+        known.insert(lefts, Arc::clone(&product));
+        Ok(product)
     }
 }
 
@@ -286,6 +331,35 @@ mod tests {
                     .sum()
             })
             .collect()
+    }
+
+    #[test]
+    fn products_are_the_same_bits_alone_and_together() {
+        let mut state = 1u32;
+        let mut next = || {
+            state = state.wrapping_mul(1664525).wrapping_add(1013904223);
+            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+        };
+        for (index, (rows, depth, columns)) in [(1, 1280, 1000), (1, 512, 10), (1, 384, 100), (1, 961, 501), (3, 300, 77), (1, 2048, 33), (2, 769, 64), (1, 64, 7)].into_iter().enumerate() {
+            let transposed = index % 2 == 1;
+            let right_shape = if transposed { [columns, depth] } else { [depth, columns] };
+            let right: Vec<f32> = (0..depth * columns).map(|_| next()).collect();
+            let bias: Vec<f32> = (0..columns).map(|_| next()).collect();
+            let shape = MatMulShape::new(&[rows, depth], &right_shape, false, transposed).unwrap();
+            let product = FloatMatMul::new(&shape, Some(&right), (index % 3 > 0).then_some(&bias[..]), if index > 3 { Activation::Relu } else { Activation::None }).unwrap();
+            assert!(product.gains_together());
+            let mut workspace = Workspace::new().unwrap();
+            let lefts: Vec<Vec<f32>> = (0..10).map(|_| (0..rows * depth).map(|_| next()).collect()).collect();
+            let mut wanted = vec![vec![0f32; rows * columns]; 10];
+            lefts.iter().zip(&mut wanted).for_each(|(left, y)| product.run(left, &[], y, &mut workspace).unwrap());
+            for count in [1, 2, 3, 10] {
+                let mut found = vec![vec![0f32; rows * columns]; count];
+                let lefts: Vec<&[f32]> = lefts[..count].iter().map(Vec::as_slice).collect();
+                product.run_many(&lefts, &mut found.iter_mut().map(Vec::as_mut_slice).collect::<Vec<_>>(), &mut workspace).unwrap();
+                let bits = |lists: &[Vec<f32>]| lists.iter().flatten().map(|v| v.to_bits()).collect::<Vec<_>>();
+                assert!(bits(&found) == bits(&wanted[..count]), "{rows} x {depth} x {columns}, {count} together");
+            }
+        }
     }
 
     #[test]

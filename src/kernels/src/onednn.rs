@@ -375,6 +375,16 @@ impl Primitive {
         Ok(out)
     }
 
+    /// The weights that another primitive packed, packed for this one; `None` where they are the same.
+    pub fn weights_from(&self, other: &Primitive, packed: &Buffer) -> Result<Option<Buffer>, KernelError> {
+        let absent = KernelError::OneDnn { what: "asking for the layout of weights", status: 2 };
+        let (Some(wanted), Some(found)) = (self.weights, other.weights) else { return Err(absent) };
+        if wanted.0.0 == found.0.0 {
+            return Ok(None);
+        }
+        self.reorder_weights(found, packed.slice::<u8>(packed.byte_count())).map(Some)
+    }
+
     /// Runs with these inputs and this output; every slice must hold at least what its descriptor says.
     pub fn execute(&self, inputs: &[(c_int, &[u8])], output: (c_int, &mut [u8]), workspace: &mut Workspace) -> Result<(), KernelError> {
         let engine = engine()?;

@@ -59,6 +59,9 @@ impl Default for EvaluatorOptions<'_> {
     }
 }
 
+/// So many samples at most run together in a thread.
+const TOGETHER: usize = 8;
+
 /// A named tensor of a network's outputs, in f32.
 pub type Named = (String, Tensor);
 
@@ -313,31 +316,51 @@ impl<'a> Evaluator<'a> {
                 (part, [kept, Schedule::new(&all, |_| false)])
             })
             .collect();
-        let tasks: Vec<(usize, usize)> = samples.clone().flat_map(|sample| (0..schedules.len()).map(move |part| (sample, part))).collect();
-        let one = |&(sample, part): &(usize, usize)| -> Result<Vec<T>, QuantError> {
-            let (targets, both) = &schedules[part];
-            let schedule = &both[usize::from(sample >= self.keeping)];
+        // Samples that run together: as many as the threads leave, and only such as keep the same.
+        let groups = self.groups(samples.clone());
+        let tasks: Vec<(std::ops::Range<usize>, usize)> = groups.iter().flat_map(|group| (0..schedules.len()).map(move |part| (group.clone(), part))).collect();
+        let one = |(group, part): &(std::ops::Range<usize>, usize)| -> Result<Vec<Vec<T>>, QuantError> {
+            let (targets, both) = &schedules[*part];
+            let schedule = &both[usize::from(group.start >= self.keeping)];
             let mut memory = self.memory()?;
-            let inputs = if schedule.needs_inputs { self.load(sample)? } else { Arc::new(Vec::new()) };
-            let fail = |source: QuantError| QuantError::Run { sample, what: self.source.describe(sample), source: source.into() };
-            let found = schedule.run(&inputs, &self.kept[sample], &mut memory).map_err(fail)?;
-            let mut rest = &found[..];
-            let mut results = Vec::with_capacity(targets.len());
-            for own in *targets {
-                let (mine, others) = rest.split_at(own.len());
-                results.push(of_sample(sample, mine)?);
-                rest = others;
+            let load = |sample| if schedule.needs_inputs { self.load(sample) } else { Ok(Arc::new(Vec::new())) };
+            let inputs = group.clone().map(load).collect::<Result<Vec<_>, _>>()?;
+            let given: Vec<(&[Tensor], &Kept)> = group.clone().zip(&inputs).map(|(sample, inputs)| (&inputs[..], &self.kept[sample])).collect();
+            let fail = |source: QuantError| QuantError::Run { sample: group.start, what: self.source.describe(group.start), source: source.into() };
+            let found = schedule.run(&given, &mut memory).map_err(fail)?;
+            let mut results = Vec::with_capacity(found.len());
+            for (sample, found) in group.clone().zip(found) {
+                let mut rest = &found[..];
+                let mut of_networks = Vec::with_capacity(targets.len());
+                for own in *targets {
+                    let (mine, others) = rest.split_at(own.len());
+                    of_networks.push(of_sample(sample, mine)?);
+                    rest = others;
+                }
+                found.into_iter().for_each(|a| memory.recycle(a));
+                results.push(of_networks);
             }
-            found.into_iter().for_each(|a| memory.recycle(a));
             self.give_back(memory);
             Ok(results)
         };
-        let found: Vec<Vec<T>> = self.pool.install(|| tasks.par_iter().map(one).collect::<Result<_, QuantError>>())?;
+        let found: Vec<Vec<Vec<T>>> = self.pool.install(|| tasks.par_iter().map(one).collect::<Result<_, QuantError>>())?;
         let mut by_network: Vec<Vec<T>> = targets.iter().map(|_| Vec::with_capacity(samples.len())).collect();
-        for (&(_, part), results) in tasks.iter().zip(found) {
-            by_network[part * size..].iter_mut().zip(results).for_each(|(list, result)| list.push(result));
+        for ((_, part), group) in tasks.iter().zip(found) {
+            for results in group {
+                by_network[part * size..].iter_mut().zip(results).for_each(|(list, result)| list.push(result));
+            }
         }
         Ok(by_network)
+    }
+
+    /// Samples in groups of equal size, a whole number of groups for every thread; none has samples that keep tensors beside others.
+    fn groups(&self, samples: std::ops::Range<usize>) -> Vec<std::ops::Range<usize>> {
+        let threads = self.options.threads.max(1);
+        let rounds = samples.len().div_ceil(threads * TOGETHER).max(1);
+        let size = samples.len().div_ceil(threads * rounds).max(1);
+        let middle = self.keeping.clamp(samples.start, samples.end);
+        let split = |range: std::ops::Range<usize>| range.clone().step_by(size).map(move |start| start..(start + size).min(range.end));
+        split(samples.start..middle).chain(split(middle..samples.end)).collect()
     }
 
     /// Keeps the samples in memory, if that takes no more than a quarter of it.

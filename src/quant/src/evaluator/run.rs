@@ -4,7 +4,7 @@ use crate::error::QuantError;
 use crate::evaluator::graph::{Node, NodeSource};
 use std::collections::HashMap;
 use std::sync::Arc;
-use tpuc_interp::{Activation, Memory};
+use tpuc_interp::{Activation, Memory, Runner};
 use tpuc_tensor::Tensor;
 
 /// Tensors of one sample by node.
@@ -13,6 +13,8 @@ pub type Kept = HashMap<u64, Activation>;
 /// What has to run to have some values: nodes in execution order, and how often each is read.
 pub struct Schedule {
     order: Vec<Arc<Node>>,
+    /// From here on a node runs for all samples before the next one does: what gains from it, and what depends on that.
+    together: usize,
     uses: HashMap<u64, usize>,
     targets: Vec<u64>,
     pub needs_inputs: bool,
@@ -39,41 +41,105 @@ impl Schedule {
             }
             order.push(node);
         }
-        // What is computed from others has a larger number.
-        order.sort_by_key(|n| n.id);
         let needs_inputs = order.iter().any(|n| matches!(n.source, NodeSource::Input(_)));
-        Schedule { order, uses, targets: targets.iter().map(|t| t.id).collect(), needs_inputs }
+        let (order, together) = ordered(order);
+        Schedule { order, together, uses, targets: targets.iter().map(|t| t.id).collect(), needs_inputs }
     }
 
-    /// Runs it for one sample and gives the targets, in their order.
-    pub fn run(&self, inputs: &[Tensor], kept: &Kept, memory: &mut Memory) -> Result<Vec<Activation>, QuantError> {
-        let mut alive: Kept = HashMap::new();
-        let mut uses = self.uses.clone();
-        for node in &self.order {
-            let result = match &node.source {
-                NodeSource::Input(index) => {
-                    let missing = || QuantError::Plan(tpuc_interp::InterpError::InputCount { expected: index + 1, found: inputs.len() });
-                    Activation::of_input(&node.name, inputs.get(*index).ok_or_else(missing)?, &node.ty, memory)?
-                }
-                NodeSource::Op { runner, operands } => {
-                    let find = |operand: &Option<Arc<Node>>| operand.as_ref().and_then(|n| alive.get(&n.id).or_else(|| kept.get(&n.id)));
-                    let given: Vec<Option<&Activation>> = operands.iter().map(find).collect();
-                    let result = runner.run(&given, memory)?;
-                    for operand in operands.iter().flatten() {
-                        let left = uses.entry(operand.id).or_insert(1);
-                        *left -= 1;
-                        if *left == 0 {
-                            alive.remove(&operand.id).into_iter().for_each(|a| memory.recycle(a));
-                        }
-                    }
-                    result
-                }
-            };
-            alive.insert(node.id, result);
+    /// Runs it for some samples and gives the targets of each, in their order. By sample: its inputs, and what is kept of it.
+    pub fn run(&self, samples: &[(&[Tensor], &Kept)], memory: &mut Memory) -> Result<Vec<Vec<Activation>>, QuantError> {
+        let mut all: Vec<Running> = samples.iter().map(|&(inputs, kept)| Running { inputs, kept, alive: HashMap::new(), uses: self.uses.clone() }).collect();
+        let (alone, together) = self.order.split_at(self.together);
+        for sample in &mut all {
+            alone.iter().try_for_each(|node| sample.step(node, memory))?;
         }
-        let targets = self.targets.iter().filter_map(|id| alive.get(id).or_else(|| kept.get(id)).cloned());
-        let found: Vec<Activation> = targets.collect();
-        debug_assert_eq!(found.len(), self.targets.len());
-        Ok(found)
+        // Nodes with one runner in a row are one run: those of networks that differ further up.
+        for nodes in together.chunk_by(|a, b| matches!((gaining(a), gaining(b)), (Some(a), Some(b)) if Arc::ptr_eq(a, b))) {
+            let Some(runner) = nodes.first().and_then(gaining) else {
+                for sample in &mut all {
+                    nodes.iter().try_for_each(|node| sample.step(node, memory))?;
+                }
+                continue;
+            };
+            let given: Vec<Vec<Option<&Activation>>> = all.iter().flat_map(|sample| nodes.iter().map(|node| sample.operands(node))).collect();
+            let mut results = runner.run_many(&given, memory)?.into_iter();
+            for sample in &mut all {
+                nodes.iter().zip(&mut results).for_each(|(node, result)| sample.store(node, result, memory));
+            }
+        }
+        Ok(all.into_iter().map(|sample| sample.targets(&self.targets)).collect())
+    }
+}
+
+/// The runner of a node that gains from running for several samples at once.
+fn gaining(node: &Arc<Node>) -> Option<&Arc<Runner>> {
+    match &node.source {
+        NodeSource::Op { runner, .. } if runner.gains_together() => Some(runner),
+        NodeSource::Op { .. } | NodeSource::Input(_) => None,
+    }
+}
+
+/// Nodes in an order in which they can run: first those that run for one sample after the other, then the others, so that equal
+/// places of several networks are neighbours. Also how many the first are.
+fn ordered(mut nodes: Vec<Arc<Node>>) -> (Vec<Arc<Node>>, usize) {
+    // What is computed from others has a larger number.
+    nodes.sort_by_key(|n| n.id);
+    let mut levels: HashMap<u64, usize> = HashMap::new();
+    for node in &nodes {
+        let below = node.operands().filter_map(|o| levels.get(&o.id)).max().copied();
+        if gaining(node).is_some() || below.is_some() {
+            levels.insert(node.id, below.map_or(0, |l| l + 1));
+        }
+    }
+    let address = |node: &Arc<Node>| gaining(node).map_or(0, |runner| Arc::as_ptr(runner) as usize);
+    nodes.sort_by_cached_key(|n| (levels.get(&n.id).map(|&level| (level, address(n))), n.id));
+    let alone = nodes.len() - levels.len();
+    (nodes, alone)
+}
+
+/// One sample while it runs.
+struct Running<'a> {
+    inputs: &'a [Tensor],
+    kept: &'a Kept,
+    alive: Kept,
+    /// How often tensors will still be read.
+    uses: HashMap<u64, usize>,
+}
+
+impl Running<'_> {
+    fn step(&mut self, node: &Arc<Node>, memory: &mut Memory) -> Result<(), QuantError> {
+        let result = match &node.source {
+            NodeSource::Input(index) => {
+                let missing = || QuantError::Plan(tpuc_interp::InterpError::InputCount { expected: index + 1, found: self.inputs.len() });
+                Activation::of_input(&node.name, self.inputs.get(*index).ok_or_else(missing)?, &node.ty, memory)?
+            }
+            NodeSource::Op { runner, .. } => runner.run(&self.operands(node), memory)?,
+        };
+        self.store(node, result, memory);
+        Ok(())
+    }
+
+    fn operands(&self, node: &Node) -> Vec<Option<&Activation>> {
+        let NodeSource::Op { operands, .. } = &node.source else { return Vec::new() };
+        let find = |operand: &Option<Arc<Node>>| operand.as_ref().and_then(|n| self.alive.get(&n.id).or_else(|| self.kept.get(&n.id)));
+        operands.iter().map(find).collect()
+    }
+
+    /// Takes a result in, and drops operands that nobody reads any more.
+    fn store(&mut self, node: &Node, result: Activation, memory: &mut Memory) {
+        for operand in node.operands() {
+            let left = self.uses.entry(operand.id).or_insert(1);
+            *left -= 1;
+            if *left == 0 {
+                self.alive.remove(&operand.id).into_iter().for_each(|a| memory.recycle(a));
+            }
+        }
+        self.alive.insert(node.id, result);
+    }
+
+    fn targets(self, targets: &[u64]) -> Vec<Activation> {
+        let found: Vec<Activation> = targets.iter().filter_map(|id| self.alive.get(id).or_else(|| self.kept.get(id)).cloned()).collect();
+        debug_assert_eq!(found.len(), targets.len());
+        found
     }
 }
