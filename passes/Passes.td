@@ -339,6 +339,15 @@ def ProcessorTopOptimize : ModulePass<"processor-top-optimize"> {
   let summary = "Rewrites of Top that the chip asks for";
 }
 
+def FusePreprocess : ModulePass<"fuse-preprocess"> {
+  let summary = "Preprocessing of pictures inside the network: its inputs become frames of bytes";
+  let options = [
+    Option<"mode", "mode", "std::string", "", "How it is computed: INT8, F16, BF16 or F32; empty: as the module">,
+    Option<"customizationFormat", "customization_format", "std::string", "", "RGB_PLANAR, RGB_PACKED, BGR_PLANAR, BGR_PACKED, GRAYSCALE, YUV420_PLANAR, YUV_NV21, YUV_NV12 or RGBA_PLANAR; empty: the network's own pixels">,
+    Option<"align", "align", "bool", "false", "Rows and planes of frames begin at multiples of the chip's alignment">
+  ];
+}
+
 def ConvertTopToTpu : ModulePass<"convert-top-to-tpu"> {
   let summary = "Lower every op for the module's chip and mode";
   let options = [

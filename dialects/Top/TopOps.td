@@ -53,6 +53,27 @@ def Top_InputOp : Top_ComputeOp<"Input"> {
   let results = (outs AnyRankedTensor:$output);
 }
 
+def Top_PreprocessOp : Top_ComputeOp<"Preprocess"> {
+  let summary = "The pixels of a picture as the tensor that the network was trained on";
+  let description = [{
+    `fuse-preprocess` puts it behind a network input of bytes. The pixels arrive as `customization_format` says, of the size
+    `resize_dims`; what the network wants is cropped from their centre, its channels are in `channel_order`, and each is
+    `(x - mean) * scale`. `quant_mode` decides what it becomes on a chip: a table a channel (INT8), or a cast and a
+    depthwise convolution. It is an op of its own so that Top still runs in floats and every chip lowers it its own way.
+  }];
+  let arguments = (ins
+    AnyRankedTensor:$input,
+    StrAttr:$quant_mode,
+    StrAttr:$customization_format,
+    StrAttr:$channel_order,
+    I64ArrayAttr:$resize_dims,
+    F64ArrayAttr:$scale,
+    F64ArrayAttr:$mean,
+    DefaultValuedAttr<BoolAttr, "true">:$sign
+  );
+  let results = (outs AnyRankedTensor:$output);
+}
+
 def Top_ConvOp : Top_ComputeOp<"Conv"> {
   let summary = "Convolution over one to three spatial dimensions";
   let description = [{

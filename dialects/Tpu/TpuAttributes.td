@@ -107,4 +107,16 @@ def Tpu_LutBF16Mode : I32EnumAttr<"LutBF16Mode", "How a bf16 table is read", [
 ]> { let genSpecializedAttr = 0; let cppNamespace = "::tpuc::tpu"; }
 def Tpu_LutBF16ModeAttr : EnumAttr<Tpu_Dialect, Tpu_LutBF16Mode, "lut_mode">;
 
+def Tpu_Yuv2rgbFormulaMode : I32EnumAttr<"Yuv2rgbFormulaMode", "Which matrix and range of luma a conversion from YUV has", [
+  I32EnumAttrCase<"_601_limited", 0>,
+  I32EnumAttrCase<"_601_full", 1>
+]> { let genSpecializedAttr = 0; let cppNamespace = "::tpuc::tpu"; }
+def Tpu_Yuv2rgbFormulaModeAttr : EnumAttr<Tpu_Dialect, Tpu_Yuv2rgbFormulaMode, "yuv2rgb_formula_mode">;
+
+def Tpu_ImageOutFormat : I32EnumAttr<"ImageOutFormat", "What the elements of a picture are", [
+  I32EnumAttrCase<"FLOAT32", 0>,
+  I32EnumAttrCase<"UINT8", 1>
+]> { let genSpecializedAttr = 0; let cppNamespace = "::tpuc::tpu"; }
+def Tpu_ImageOutFormatAttr : EnumAttr<Tpu_Dialect, Tpu_ImageOutFormat, "image_out_format">;
+
 #endif

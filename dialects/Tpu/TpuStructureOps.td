@@ -345,4 +345,46 @@ def Tpu_AttentionOp : Tpu_Op<"Attention"> {
   let results = (outs AnyRankedTensor:$output);
 }
 
+//===-- Pictures in front of a network ------------------------------------------------------------------------------===//
+
+def Tpu_ScaleLutOp : Tpu_Op<"ScaleLut"> {
+  let summary = "A table of 256 results for each channel of bytes";
+  let description = [{
+    `table` [1, C, 16, 16] holds `round(x * scale + bias)`, saturated; `scale` and `bias`, by channel, say where it comes from.
+    `sign`: the results are signed.
+  }];
+  let arguments = (ins
+    AnyRankedTensor:$input,
+    AnyRankedTensor:$table,
+    F64ArrayAttr:$scale,
+    F64ArrayAttr:$bias,
+    DefaultValuedAttr<BoolAttr, "true">:$sign
+  );
+  let results = (outs AnyRankedTensor:$output);
+}
+
+def Tpu_SwapChannelOp : Tpu_Op<"SwapChannel"> {
+  let summary = "Channels in another order";
+  let description = [{ Channel c of the result is channel `channel_order[c]` of the input. }];
+  let arguments = (ins AnyRankedTensor:$input, I64ArrayAttr:$channel_order);
+  let results = (outs AnyRankedTensor:$output);
+}
+
+def Tpu_Yuv2rgbFormulaOp : Tpu_Op<"Yuv2rgbFormula"> {
+  let summary = "A frame of YUV 4:2:0 as three planes of colour";
+  let description = [{
+    The frame [N, 1, H * 3 / 2, W] has the luma of every pixel and behind it the chroma of every square of four: `src_format` 0 a plane of U
+    and one of V, 2 both interleaved (NV12), 3 interleaved with V first (NV21). `dst_format` 4: RGB, 5: BGR.
+  }];
+  let arguments = (ins
+    AnyRankedTensor:$YUV,
+    UI32Attr:$src_format,
+    UI32Attr:$dst_format,
+    Tpu_ImageOutFormatAttr:$image_format,
+    Tpu_Yuv2rgbFormulaModeAttr:$formula_mode,
+    DefaultValuedAttr<Tpu_RoundModeAttr, "::tpuc::tpu::RoundMode::HalfAwayFromZero">:$round_mode
+  );
+  let results = (outs AnyRankedTensor:$output);
+}
+
 #endif

@@ -55,6 +55,9 @@ fn attribute(a: MlirAttribute, expected: Option<AttrKind>) -> Option<Attr> {
             if mlirTypeIsAInteger(ty) && mlirIntegerTypeIsSigned(ty) {
                 return i32::try_from(mlirIntegerAttrGetValueSInt(a)).ok().map(Attr::Si32);
             }
+            if mlirTypeIsAInteger(ty) && mlirIntegerTypeIsUnsigned(ty) {
+                return u32::try_from(mlirIntegerAttrGetValueUInt(a)).ok().map(Attr::Ui32);
+            }
             return Some(Attr::I64(mlirIntegerAttrGetValueInt(a)));
         }
         if mlirAttributeIsAFloat(a) {
@@ -101,6 +104,7 @@ pub fn to_attribute(context: MlirContext, value: &Attr) -> MlirAttribute {
             Attr::Bool(v) => mlirBoolAttrGet(context, i32::from(*v)),
             Attr::I64(v) => mlirIntegerAttrGet(i64_type, *v),
             Attr::Si32(v) => mlirIntegerAttrGet(mlirIntegerTypeSignedGet(context, 32), i64::from(*v)),
+            Attr::Ui32(v) => mlirIntegerAttrGet(mlirIntegerTypeUnsignedGet(context, 32), i64::from(*v)),
             Attr::F64(v) => mlirFloatAttrDoubleGet(context, f64_type, *v),
             Attr::Str(v) => mlirStringAttrGet(context, string_ref(v)),
             Attr::I64Array(list) => {

@@ -9,7 +9,8 @@ pub fn run(module: &PassModule, options: &CodegenOptions) -> Result<(), String> 
         return Err("option model_file is missing: the bmodel to write".into());
     }
     let program = module.program().map_err(crate::text)?;
-    let weights = module.weights().map_err(crate::text)?;
+    let mut weights = module.weights().map_err(crate::text)?;
+    crate::type_half_weights(&program, &mut weights);
     let compiled = tpuc_codegen::compile(&program, &weights).map_err(crate::text)?;
     // Legal instructions and ordered accesses are proven before anything is written.
     compiled.timeline().map_err(crate::text)?;

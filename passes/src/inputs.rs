@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 use tpuc_imageio::samples::NetInput;
+use tpuc_imageio::yuv::Chroma;
+use tpuc_ops::preprocess::FrameFormat;
 use tpuc_imageio::preprocess::{ChannelFormat, KeepRatioMode, PadType, PixelFormat, Preprocess};
 use tpuc_ops::{Op, Program, top};
 
@@ -31,7 +33,14 @@ pub fn preprocess(op: &top::Input, shape: &[usize]) -> Result<Option<Preprocess>
         text.as_deref().filter(|t| !t.is_empty()).unwrap_or(default).parse().map_err(|e: T::Err| e.to_string())
     }
     let channel_format: ChannelFormat = word(&op.channel_format, "nchw")?;
-    let net_dims = if channel_format == ChannelFormat::Nhwc { [a, b] } else { [b, c] };
+    // Frames that the network preprocesses itself.
+    let frame = op.customization_format.as_deref().filter(|f| !f.is_empty()).map(str::parse::<FrameFormat>).transpose().map_err(|e| e.to_string())?;
+    let yuv = frame.and_then(chroma);
+    let net_dims = match (channel_format, yuv) {
+        (_, Some(_)) => [b / 3 * 2, c],
+        (ChannelFormat::Nhwc, None) => [a, b],
+        (ChannelFormat::Nchw, None) => [b, c],
+    };
     let floats = |list: &[f64]| list.iter().map(|&v| v as f32).collect::<Vec<_>>();
     let resize_dims = match op.resize_dims.as_deref() {
         Some(&[h, w]) if h > 0 && w > 0 => [h as usize, w as usize],
@@ -47,8 +56,18 @@ pub fn preprocess(op: &top::Input, shape: &[usize]) -> Result<Option<Preprocess>
         scale: floats(scale),
         pixel_format: pixel_format.parse::<PixelFormat>().map_err(|e| e.to_string())?,
         channel_format,
+        yuv,
         ..Preprocess::new(net_dims)
     };
     preprocess.validate().map_err(|e| e.to_string())?;
     Ok(Some(preprocess))
+}
+
+fn chroma(format: FrameFormat) -> Option<Chroma> {
+    match format {
+        FrameFormat::Yuv420Planar => Some(Chroma::Planar),
+        FrameFormat::YuvNv12 => Some(Chroma::Uv),
+        FrameFormat::YuvNv21 => Some(Chroma::Vu),
+        _ => None,
+    }
 }

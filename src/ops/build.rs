@@ -150,6 +150,7 @@ fn attribute(op: &str, name: &str, constraint: Record) -> Attribute {
         "BoolAttr" => Kind::Plain { variant: "Bool", rust: "bool" },
         "I64Attr" => Kind::Plain { variant: "I64", rust: "i64" },
         "SI32Attr" => Kind::Plain { variant: "Si32", rust: "i32" },
+        "UI32Attr" => Kind::Plain { variant: "Ui32", rust: "u32" },
         "F64Attr" => Kind::Plain { variant: "F64", rust: "f64" },
         "StrAttr" => Kind::Plain { variant: "Str", rust: "String" },
         "I64ArrayAttr" => Kind::Plain { variant: "I64Array", rust: "Vec<i64>" },

@@ -33,7 +33,9 @@ impl Network {
     }
 
     pub fn of(module: &Module) -> Result<Network, Failure> {
-        Ok(Network { program: module.program()?, weights: module.weights()? })
+        let (program, mut weights) = (module.program()?, module.weights()?);
+        tpuc_passes::type_half_weights(&program, &mut weights);
+        Ok(Network { program, weights })
     }
 
     /// Names, shapes and preprocessing of the inputs.

@@ -16,7 +16,7 @@ const MOST_COPIES: usize = 1 << 14;
 pub fn is_movement(op: &Op) -> bool {
     matches!(
         op,
-        Op::TpuPermute(_) | Op::TpuSlice(_) | Op::TpuConcat(_) | Op::TpuTile(_) | Op::TpuUpsample(_) | Op::TpuDepth2Space(_) | Op::TpuReverse(_) | Op::TpuGather(_)
+        Op::TpuPermute(_) | Op::TpuSlice(_) | Op::TpuConcat(_) | Op::TpuTile(_) | Op::TpuUpsample(_) | Op::TpuDepth2Space(_) | Op::TpuReverse(_) | Op::TpuGather(_) | Op::TpuSwapChannel(_)
     )
 }
 
@@ -97,6 +97,9 @@ fn moves(program: &Program, op: &Op, operands: &[ValueId], result: &TensorType, 
     let x = shape(0)?;
     let (steps, result_steps) = (steps_of(&x), steps_of(&result.shape));
     let one = |parts: Vec<Vec<Part>>, from: i64| Ok(vec![Move { operand: 0, copies: copies(&parts, from, 0, &result_steps)? }]);
+    if let Op::TpuSwapChannel(op) = op {
+        return swapped(&op.channel_order, &x);
+    }
     let top = op.top_form().ok_or("no kernel")?;
     match &top {
         Op::TopPermute(op) => one(op.resolve(x.len())?.into_iter().map(|d| vec![part(x[d], steps[d])]).collect(), 0),
@@ -154,6 +157,18 @@ fn moves(program: &Program, op: &Op, operands: &[ValueId], result: &TensorType, 
         }
         _ => Err("no kernel".into()),
     }
+}
+
+/// A copy for each channel of the result, of all images.
+fn swapped(order: &[i64], x: &[i64]) -> Result<Vec<Move>, String> {
+    let (Some(&images), Some(&channels)) = (x.first(), x.get(1)) else { return Err(format!("an input of {} dimensions", x.len())) };
+    let plane: i64 = x[2..].iter().product();
+    if order.len() > MOST_COPIES || order.iter().any(|c| !(0..channels).contains(c)) {
+        return Err(format!("{} of {channels} channels are not generated", order.len()));
+    }
+    let dims = vec![Dim { count: images as u64, from: (channels * plane) as u64, to: (channels * plane) as u64 }, Dim { count: plane as u64, from: 1, to: 1 }];
+    let copies = order.iter().enumerate().map(|(to, &from)| Copy { from: (from * plane) as u64, to: (to as i64 * plane) as u64, dims: dims.clone() }).collect();
+    Ok(vec![Move { operand: 0, copies }])
 }
 
 fn axis(axis: i64, rank: usize) -> Result<usize, String> {

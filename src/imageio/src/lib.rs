@@ -20,6 +20,7 @@ pub mod python_random;
 pub mod resize;
 pub mod resize_pillow;
 pub mod samples;
+pub mod yuv;
 
 pub use crate::image::{Image, ImageError};
 pub use decode::{ColorMode, Limits};

@@ -7,6 +7,7 @@ use crate::decode::{self, ColorMode};
 use crate::image::{Image, ImageError};
 use crate::resize;
 use crate::resize_pillow;
+use crate::yuv::{self, Chroma};
 use std::ops::Range;
 use std::path::Path;
 use std::str::FromStr;
@@ -129,6 +130,9 @@ pub struct Preprocess {
     pub pixel_format: PixelFormat,
     pub channel_format: ChannelFormat,
     pub resizer: Resizer,
+    /// The picture becomes a frame of YUV 4:2:0 `[1, 1, H * 3 / 2, W]` of bytes: pixels are not scaled, `pixel_format` and
+    /// `channel_format` say nothing.
+    pub yuv: Option<Chroma>,
 }
 
 /// Preprocessing attributes that make no sense, or a picture that cannot be read.
@@ -164,6 +168,8 @@ pub enum PreprocessError {
         expected: usize,
         pixel_format: &'static str,
     },
+    #[error("frames of YUV 4:2:0 need colours and even sides, found {dims:?} (height, width)")]
+    Yuv { dims: [usize; 2] },
     #[error("the output has {found} elements, but the input needs {expected}")]
     OutputSize { found: usize, expected: usize },
 }
@@ -196,6 +202,7 @@ impl Preprocess {
             pixel_format: PixelFormat::Bgr,
             channel_format: ChannelFormat::Nchw,
             resizer: Resizer::OpenCv,
+            yuv: None,
         }
     }
 
@@ -203,6 +210,9 @@ impl Preprocess {
     pub fn shape(&self) -> [usize; 4] {
         let [h, w] = self.net_dims;
         let c = self.pixel_format.channels();
+        if self.yuv.is_some() {
+            return [1, 1, h + h / 2, w];
+        }
         match self.channel_format {
             ChannelFormat::Nchw => [1, c, h, w],
             ChannelFormat::Nhwc => [1, h, w, c],
@@ -229,6 +239,9 @@ impl Preprocess {
             if dims.iter().any(|side| !(1..=MAX_SIDE).contains(side)) {
                 return Err(PreprocessError::BadDims { option, dims });
             }
+        }
+        if self.yuv.is_some() && (self.net_dims.iter().any(|side| side % 2 != 0) || self.pixel_format.channels() != 3) {
+            return Err(PreprocessError::Yuv { dims: self.net_dims });
         }
         let (resize_dims, net_dims) = (self.resize_dims, self.net_dims);
         if resize_dims[0] < net_dims[0] || resize_dims[1] < net_dims[1] {
@@ -257,6 +270,9 @@ impl Preprocess {
     /// As [`Preprocess::run_image`], into one picture's part of a batch.
     pub fn run_into(&self, image: &Image, out: &mut [f32]) -> Result<(), PreprocessError> {
         self.validate()?;
+        if let Some(chroma) = self.yuv {
+            return self.run_into_yuv(image, chroma, out);
+        }
         let order = self.pixel_format.order();
         let channels = order.len();
         if image.channels() != channels {
@@ -322,6 +338,23 @@ impl Preprocess {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn run_into_yuv(&self, image: &Image, chroma: Chroma, out: &mut [f32]) -> Result<(), PreprocessError> {
+        let expected = self.shape().iter().product();
+        if out.len() != expected {
+            return Err(PreprocessError::OutputSize { found: out.len(), expected });
+        }
+        let colours = Preprocess {
+            yuv: None,
+            pixel_format: PixelFormat::Rgb,
+            channel_format: ChannelFormat::Nchw,
+            mean: vec![0.0; 3],
+            scale: vec![1.0; 3],
+            ..self.clone()
+        };
+        yuv::frame(&colours.run_image(image)?, self.net_dims, chroma, out);
         Ok(())
     }
 

@@ -40,6 +40,7 @@ impl Random {
         match kind {
             AttrKind::Bool => Attr::Bool(self.below(4) == 0),
             AttrKind::I64 => Attr::I64(self.integer()),
+            AttrKind::Ui32 => Attr::Ui32(if self.below(8) > 0 { self.below(6) as u32 } else { u32::MAX }),
             AttrKind::Si32 => Attr::Si32(if self.below(8) > 0 { self.below(5) as i32 - 1 } else { self.pick(&[i32::MIN, i32::MAX]) }),
             AttrKind::F64 => Attr::F64(self.float()),
             AttrKind::Str if name == "quantize_mode" => Attr::Str("INT8".into()),

@@ -2,7 +2,7 @@
 
 use crate::error::InterpError;
 use crate::view::{ElementType, Slice, SliceMut};
-use crate::{Options, add, affine, attention, binary, cast, choice, conv, deconv, matmul, movement, norm, pad, pool, reduce, relu, requant, reshape, resize, softmax, structure, unary};
+use crate::{Options, add, affine, attention, binary, cast, choice, conv, deconv, matmul, movement, norm, pad, pool, preprocess, reduce, relu, requant, reshape, resize, softmax, structure, unary};
 use std::sync::Arc;
 use tpuc_kernels::cast::HalfFloat;
 use tpuc_kernels::requant::RequantStyle;
@@ -278,6 +278,10 @@ pub(crate) fn prepare_exact(request: &Request<'_>) -> Result<Prepared, InterpErr
     match request.op {
         Op::TopNone(_) | Op::TopWeight(_) => Err(request.unsupported("is a value, not a computation")),
         Op::TopInput(_) => reshape::prepare_input(request),
+        Op::TopPreprocess(op) => preprocess::prepare_whole(op, request),
+        Op::TpuScaleLut(_) => preprocess::prepare_table(request),
+        Op::TpuSwapChannel(op) => movement::prepare_swap(op, request),
+        Op::TpuYuv2rgbFormula(op) => preprocess::prepare_yuv(op, request),
         Op::TopReshape(_) | Op::TpuReshape(_) => reshape::prepare(request),
         Op::TopConv(op) => conv::prepare_top(op, request),
         Op::TpuConv2D(op) => conv::prepare_tpu(op, request),

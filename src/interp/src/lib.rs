@@ -26,6 +26,7 @@ mod observer;
 mod pad;
 mod plan;
 mod pool;
+mod preprocess;
 mod reduce;
 mod relu;
 mod requant;

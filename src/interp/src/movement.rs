@@ -8,7 +8,7 @@ use crate::kernel::{Prepared, Request, boxed, operand};
 use crate::view::{Slice, SliceMut};
 use tpuc_kernels::strided::{Strided, steps_of};
 use tpuc_kernels::{Activation, Element, KernelError, Layout, join};
-use tpuc_ops::top;
+use tpuc_ops::{top, tpu};
 use tpuc_tensor::DType;
 
 /// Runs a generic body on slices of one type.
@@ -90,6 +90,26 @@ pub(crate) fn prepare_expand(request: &Request<'_>) -> Result<Prepared, InterpEr
     let part = |d: usize| if d < new { vec![(result[d], 0)] } else { vec![(result[d], if shape[d - new] == 1 { 0 } else { steps[d - new] })] };
     let parts: Vec<_> = (0..result.len()).map(part).collect();
     copied(&parts, 0, Layout::RowMajor, Layout::RowMajor, request)
+}
+
+/// Channels in another order: a block each.
+pub(crate) fn prepare_swap(op: &tpu::SwapChannel, request: &Request<'_>) -> Result<Prepared, InterpError> {
+    let shape = request.shape(0)?;
+    let order = op.channel_order.iter().map(|&c| usize::try_from(c).ok().filter(|&c| c < shape[1])).collect::<Option<Vec<_>>>();
+    let order = order.filter(|o| o.len() == shape[1]).ok_or_else(|| request.unsupported(format!("has the order {:?} for {} channels", op.channel_order, shape[1])))?;
+    if request.element(0)? != request.result_element()? {
+        return Err(request.unsupported("needs operand and result of one type"));
+    }
+    let plane: usize = shape[2..].iter().product();
+    fn swap<T: Copy>(x: &[T], y: &mut [T], order: &[usize], plane: usize) -> Result<(), KernelError> {
+        let image = order.len() * plane;
+        for (x, y) in x.chunks_exact(image).zip(y.chunks_exact_mut(image)) {
+            y.chunks_exact_mut(plane).zip(order).for_each(|(y, &c)| y.copy_from_slice(&x[c * plane..][..plane]));
+        }
+        Ok(())
+    }
+    let kernel = boxed(move |operands, y, _| same_type!(operand(operands, 0)?, y, |x, y| swap(x, y, &order, plane)));
+    Ok(Prepared { kernel, operands: vec![Some(Layout::RowMajor)], result: Layout::RowMajor })
 }
 
 pub(crate) fn prepare_upsample(op: &top::Upsample, request: &Request<'_>) -> Result<Prepared, InterpError> {

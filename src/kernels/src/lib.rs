@@ -28,6 +28,7 @@ mod onednn;
 pub mod pad;
 mod pointwise;
 pub mod pool;
+pub mod preprocess;
 pub mod quantize;
 pub mod reduce;
 pub mod requant;

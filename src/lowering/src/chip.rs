@@ -2,10 +2,10 @@
 
 use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext};
-use crate::{bm1684, bm1684x, cv18xx, weight_only};
+use crate::{bm1684, bm1684x, cv18xx, preprocess, weight_only};
 use std::fmt;
 use std::str::FromStr;
-use tpuc_ops::Attr;
+use tpuc_ops::{Attr, Op};
 pub use tpuc_ops::Family;
 use tpuc_tensor::DType;
 use tpuc_tensor::text::nearest;
@@ -213,6 +213,9 @@ impl Chip {
     pub(crate) fn lower(&self, context: &OpContext) -> Result<Lowered, LowerError> {
         if !self.modes.contains(&context.mode) {
             return Err(LowerError::Mode { chip: self.name, mode: context.mode, modes: self.modes });
+        }
+        if let Op::TopPreprocess(op) = context.op {
+            return preprocess::lower(context, op);
         }
         if let Some(bits) = context.mode.weight_bits() {
             return match weight_only::lower(context, bits)? {

@@ -41,7 +41,8 @@ pub fn lower_mixed(program: &Program, weights: &WeightStore, chip: &Chip, mode: 
     let casts = Casts::wanted(program, &lowered);
     let mut out = Emitter::new(program, &lowered);
     out.emit(program, lowered, &casts);
-    let Emitter { program: mut result, weights, .. } = out;
+    let Emitter { program: mut result, mut weights, .. } = out;
+    crate::preprocess::fold_swaps(&mut result, &mut weights);
     let asymmetric = is_asymmetric(program);
     result.attrs.extend(chip.module_attributes(mode).into_iter().map(|(name, value)| (name.to_owned(), value)));
     result.attrs.insert("module.asymmetric".into(), Attr::Bool(asymmetric));

@@ -112,6 +112,7 @@ fn rules(op: &Op, chip: &Chip) -> &'static [Rule] {
         Op::TopArg(_) | Op::TopCompareConst(_) | Op::TopDeconv(_) | Op::TopExpand(_) | Op::TopGather(_)
         | Op::TopAttention(_) | Op::TopGroupNorm(_) | Op::TopInstanceNorm(_) | Op::TopInterp(_) | Op::TopLayerNorm(_) | Op::TopReduce(_) | Op::TopSplit(_) => &[],
         top_unary!() | top_binary!() | top_const!() => &[],
+        Op::TopPreprocess(_) | Op::TpuScaleLut(_) | Op::TpuSwapChannel(_) | Op::TpuYuv2rgbFormula(_) => &[],
         Op::TopAdd(_) | Op::TopBatchNorm(_) | Op::TopClip(_) | Op::TopConv(_) | Op::TopInput(_) | Op::TopMatMul(_) | Op::TopNone(_) | Op::TopScale(_)
         | Op::TopSoftmax(_) | Op::TopWeight(_) => &[],
         Op::TpuA16MatMul(_) | Op::TpuAdd(_) | Op::TpuCast(_) | Op::TpuConv2D(_) | Op::TpuMatMul(_) | Op::TpuPool2D(_) | Op::TpuRelu(_) | Op::TpuReshape(_)
@@ -144,6 +145,7 @@ fn does_relu(op: &Op) -> bool {
         Op::TopArg(_) | Op::TopAttention(_) | Op::TopCompare(_) | Op::TopCompareConst(_) | Op::TopDepth2Space(_) | Op::TopExpand(_) | Op::TopGather(_) | Op::TopGroupNorm(_)
         | Op::TopInstanceNorm(_) | Op::TopInterp(_) | Op::TopLayerNorm(_) | Op::TopPermute(_) | Op::TopReduce(_) | Op::TopReverse(_) | Op::TopSlice(_)
         | Op::TopSplit(_) | Op::TopSqueeze(_) | Op::TopTile(_) | Op::TopUnsqueeze(_) | Op::TopWhere(_) => false,
+        Op::TopPreprocess(_) | Op::TpuScaleLut(_) | Op::TpuSwapChannel(_) | Op::TpuYuv2rgbFormula(_) => false,
         Op::TopClip(_) | Op::TopInput(_) | Op::TopNone(_) | Op::TopPad(_) | Op::TopReshape(_) | Op::TopSoftmax(_) | Op::TopWeight(_) => false,
         Op::TpuA16MatMul(_) | Op::TpuAdd(_) | Op::TpuCast(_) | Op::TpuConv2D(_) | Op::TpuMatMul(_) | Op::TpuPool2D(_) | Op::TpuRelu(_) | Op::TpuReshape(_)
         | Op::TpuSoftmax(_) => false,

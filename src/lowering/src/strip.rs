@@ -105,6 +105,10 @@ pub fn strip_io_quant(program: &Program, strip: &Strip) -> Result<Program, Strip
 /// The one type that all readers of an input cast it to becomes its own.
 fn strip_input(program: &Program, out: &mut Program, input: usize, users: &[Vec<usize>], replaced: &mut HashMap<ValueId, ValueId>) -> Result<(), StripError> {
     let result = program.nodes[input].results[0];
+    // Frames of bytes arrive as what they are.
+    if program.tensor_type(result).is_some_and(|t| t.elem.scale().is_some()) {
+        return Ok(());
+    }
     let readers = &users[result.index()];
     let elem = |node: usize| -> Option<Elem> {
         let cast = matches!(program.nodes[node].op, Op::TpuCast(_));

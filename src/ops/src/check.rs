@@ -1,7 +1,7 @@
 //! What single ops ask of their attributes and operands beyond shapes that fit.
 
 use crate::types::ValueType;
-use crate::{Op, attention, choice, deconv, elementwise, norm, top, top_binary, top_const, top_unary, tpu, tpu_binary, tpu_choice, tpu_elementwise, tpu_structure, tpu_unary};
+use crate::{Op, attention, choice, deconv, elementwise, norm, preprocess, top, top_binary, top_const, top_unary, tpu, tpu_binary, tpu_choice, tpu_elementwise, tpu_structure, tpu_unary};
 
 fn shape(operands: &[ValueType], index: usize) -> Option<&[i64]> {
     operands.get(index).and_then(ValueType::tensor).map(|t| t.shape.as_slice())
@@ -57,6 +57,8 @@ pub(crate) fn verify(op: &Op, operands: &[ValueType], results: &[ValueType]) -> 
         Op::TopAdd(_) | Op::TopPRelu(_) | top_unary!() | top_binary!() | top_const!() => elementwise::verify_parameters(op, operands, results),
         tpu_unary!() | tpu_binary!() | tpu_choice!() => tpu_elementwise::verify(op, operands, results),
         tpu_structure!() => tpu_structure::verify(op, operands, results),
+        Op::TpuScaleLut(op) => preprocess::verify_table(op, operands),
+        Op::TpuSwapChannel(op) => preprocess::verify_swap(op, operands),
         Op::TpuAttention(op) => attention::verify_head(op, operands),
         Op::TopAttention(op) => attention::verify_whole(op, operands),
         _ => Ok(()),

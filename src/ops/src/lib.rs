@@ -13,6 +13,7 @@ mod matmul;
 mod movement;
 mod norm;
 mod pool;
+pub mod preprocess;
 pub mod program;
 pub mod reduce;
 pub mod resize;
@@ -69,6 +70,9 @@ impl Op {
             Op::TopInput(_) | Op::TopRelu(_) | Op::TopClip(_) | Op::TopBatchNorm(_) | Op::TopScale(_) | Op::TpuCast(_) | Op::TpuRelu(_) | Op::TopSoftmax(_) | Op::TpuSoftmax(_) | Op::TopPRelu(_) | top_unary!() | top_const!() | tpu_unary!() => {
                 one(shapes.shape(0).map(<[i64]>::to_vec))
             }
+            Op::TopPreprocess(_) => Err("how much is cropped is said by the result's type alone".to_owned()),
+            Op::TpuScaleLut(_) | Op::TpuSwapChannel(_) => one(shapes.shape(0).map(<[i64]>::to_vec)),
+            Op::TpuYuv2rgbFormula(op) => one(preprocess::infer_yuv(op, &shapes)),
             Op::TopConv(op) => one(conv::infer(&conv::Window::of_top(op), &shapes)),
             Op::TpuConv2D(op) => one(conv::infer(&conv::Window::of_tpu(op), &shapes)),
             Op::TopMatMul(op) => one(matmul::infer(&matmul::Layout::of_top(op), &shapes)),
@@ -120,6 +124,7 @@ impl Op {
             Op::TopNone(_) | Op::TopWeight(_) => return Ok(()),
             // The lowered reshape around a softmax has an empty shape attribute: its result type says the shape.
             Op::TpuReshape(_) | Op::TopReshape(_) => return shape::verify_reshape(operands, results).map_err(|r| self.invalid(r)),
+            Op::TopPreprocess(op) => return preprocess::verify(op, operands, results).map_err(|r| self.invalid(r)),
             Op::TopConv(op) => conv::verify(&conv::Window::of_top(op), operands).map_err(|r| self.invalid(r))?,
             Op::TpuConv2D(op) => {
                 conv::verify(&conv::Window::of_tpu(op), operands).map_err(|r| self.invalid(r))?;
@@ -187,6 +192,9 @@ impl Op {
             Op::TopSoftmax(top::Softmax { log, .. }) | Op::TpuSoftmax(tpu::Softmax { log, .. }) => out * (5 + i64::from(*log)),
             Op::TopInterp(op) => out * if op.mode == "linear" { 2 } else { 1 },
             Op::TopUpsample(op) => out * (1 + i64::from(op.do_relu)),
+            Op::TopPreprocess(_) => out * 2,
+            Op::TpuScaleLut(_) | Op::TpuSwapChannel(_) => 0,
+            Op::TpuYuv2rgbFormula(_) => out * 4,
             Op::TopReverse(_) | Op::TopReduce(_) | Op::TopCompare(_) | Op::TopCompareConst(_) | Op::TopWhere(_) => out,
             Op::TopArg(_) => count(operands.first()),
             Op::TopLayerNorm(_) | Op::TopInstanceNorm(_) | Op::TopGroupNorm(_) => out * (10 + has_bias(1) + has_bias(2)),

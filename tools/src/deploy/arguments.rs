@@ -5,6 +5,7 @@ use crate::network::extension;
 use std::path::{Path, PathBuf};
 use tpuc_lowering::strip::Which;
 use tpuc_lowering::{CalibrationTable, Chip, LowerError, Mode, QuantizeTable};
+use tpuc_ops::preprocess::FrameFormat;
 
 /// Lower a Top network for a chip and write it as a bmodel.
 #[derive(clap::Parser)]
@@ -52,6 +53,12 @@ pub struct Arguments {
     /// In these modes: integers lie evenly around zero
     #[arg(long)]
     pub q_symmetric: bool,
+    /// Preprocessing becomes a part of the network, whose inputs are then frames of bytes
+    #[arg(long)]
+    pub fuse_preprocess: bool,
+    /// With --fuse_preprocess, how pixels arrive: RGB_PLANAR, RGB_PACKED, BGR_PLANAR, BGR_PACKED, GRAYSCALE, YUV420_PLANAR, YUV_NV21, YUV_NV12 or RGBA_PLANAR; left out: as the network has them
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub customization_format: String,
     /// A picture, npy or npz file to check the results on, one an input, comma separated
     #[arg(long, num_args = 1..)]
     pub test_input: Vec<String>,
@@ -107,8 +114,6 @@ pub const LATER: &[Later] = &[
     Later("--gelu_mode", &["normal"]),
     Later("--high_precision", &[]),
     Later("--ignore_f16_overflow", &[]),
-    Later("--fuse_preprocess", &[]),
-    Later("--customization_format", &[""]),
     Later("--aligned_input", &[]),
     Later("--dynamic", &[]),
     Later("--io_alone", &[]),
@@ -167,6 +172,8 @@ pub struct Plan {
     pub asymmetric: bool,
     pub table: Option<PathBuf>,
     pub quantize_table: Option<QuantizeTable>,
+    /// Whether frames come in, and of which format if one is asked for.
+    pub frames: Option<Option<FrameFormat>>,
     pub tolerance: (f64, f64),
     pub correctness: (f64, f64),
     /// Where the files beside the bmodel go.
@@ -209,6 +216,7 @@ pub fn check(arguments: &Arguments) -> Result<Plan, Failure> {
     if mode == Mode::Int8 && arguments.calibration_table.is_none() {
         return Err(Failure::usage("--quantize INT8 needs --calibration_table FILE (run_calibration writes it)"));
     }
+    let frames = frames(arguments)?;
     let ending = chip.model_extension();
     match &arguments.model {
         None if !arguments.not_gen_bmodel => return Err(Failure::usage("--model is missing: the bmodel to write")),
@@ -232,7 +240,18 @@ pub fn check(arguments: &Arguments) -> Result<Plan, Failure> {
     if arguments.not_gen_bmodel {
         cli::check_output(&folder.join("x_tpu.mlir"))?;
     }
-    Ok(Plan { chip, mode, asymmetric: arguments.asymmetric, table: arguments.calibration_table.clone(), quantize_table, tolerance, correctness, folder })
+    Ok(Plan { chip, mode, asymmetric: arguments.asymmetric, table: arguments.calibration_table.clone(), quantize_table, frames, tolerance, correctness, folder })
+}
+
+fn frames(arguments: &Arguments) -> Result<Option<Option<FrameFormat>>, Failure> {
+    let format = match arguments.customization_format.as_str() {
+        "" => None,
+        word => Some(word.parse().map_err(|e| Failure::usage(format!("--customization_format: {e}")))?),
+    };
+    match (arguments.fuse_preprocess, format) {
+        (false, Some(_)) => Err(Failure::usage("--customization_format needs --fuse_preprocess")),
+        (fuse, format) => Ok(fuse.then_some(format)),
+    }
 }
 
 /// The mode of `--quantize` that the chip has rules for.

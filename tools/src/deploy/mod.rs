@@ -16,7 +16,9 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use tpuc_codegen::Compiled;
 use tpuc_dialects::{Module, pass};
-use tpuc_ops::Attr;
+use tpuc_lowering::Mode;
+use tpuc_ops::preprocess::FrameFormat;
+use tpuc_ops::{Attr, Program};
 use tpuc_runtime::NamedTensor;
 use tpuc_tensor::npz;
 
@@ -32,8 +34,13 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
     if top.state() != "TOP_F32" {
         return Err(Failure::work(format!("{}: is in the state '{}', expected TOP_F32 (the output of model_transform)", mlir.display(), top.state())));
     }
+    let trained = top.program.clone();
+    let top = match plan.frames {
+        Some(format) => with_frames(&mlir, top, plan.mode, format)?,
+        None => top,
+    };
     let given = if arguments.test_input.is_empty() { None } else { Some(inputs::load(&top.inputs()?, &arguments.test_input)?) };
-    lower(&mut module, arguments, &plan, &top)?;
+    lower(&mut module, arguments, &plan, &trained)?;
     let tpu = Network::of(&module)?;
     let mixed = plan.quantize_table.as_ref().map(|t| format!(", {} layers by {}", t.rows.len(), name(&arguments.quantize_table))).unwrap_or_default();
     talk.say(format_args!("lowered: {} layers for {}, {}{mixed}", tpu.program.nodes.len(), plan.chip.name, plan.mode));
@@ -104,8 +111,14 @@ fn name(path: &Option<PathBuf>) -> String {
     path.as_ref().map(|p| p.display().to_string()).unwrap_or_default()
 }
 
+/// The float network with its preprocessing inside: what the lowered one is compared with.
+fn with_frames(mlir: &Path, top: Network, mode: Mode, format: Option<FrameFormat>) -> Result<Network, Failure> {
+    let program = tpuc_lowering::fuse_preprocess(&top.program, mode, format).map_err(|e| cli::named(mlir, e))?;
+    Ok(Network { program, ..top })
+}
+
 /// Thresholds, the chip's rewrites, modes and lowering, as passes over the module.
-fn lower(module: &mut Module, arguments: &Arguments, plan: &Plan, top: &Network) -> Result<(), Failure> {
+fn lower(module: &mut Module, arguments: &Arguments, plan: &Plan, top: &Program) -> Result<(), Failure> {
     tpuc_passes::register_all();
     let mut passes = vec![format!("processor-assign{{chip={} mode={}}}", plan.chip.name, plan.mode)];
     if let Some(table) = &plan.table {
@@ -114,13 +127,16 @@ fn lower(module: &mut Module, arguments: &Arguments, plan: &Plan, top: &Network)
     passes.push("processor-top-optimize".into());
     if let (Some(table), Some(file)) = (&plan.quantize_table, &arguments.quantize_table) {
         // Names are looked for in the network that the user knows; the chip's rewrites may have joined some of its layers.
-        let (_, unknown) = table.modes(&top.program, arguments.ignore_unknown_layers).map_err(|e| cli::named(file, e))?;
+        let (_, unknown) = table.modes(top, arguments.ignore_unknown_layers).map_err(|e| cli::named(file, e))?;
         if !unknown.is_empty() && !arguments.talk.quiet {
             eprintln!("warning: {}: {} of {} layers are not in the network and are skipped", file.display(), unknown.len(), table.rows.len());
         }
         passes.push(format!("import-quantize-table{{file={} ignore-unknown-layers=true quiet=true}}", quoted(file)));
     }
-    passes.push(format!("convert-top-to-tpu{{weightFileName={} asymmetric={} q_group_size={} q_symmetric={}}}", pass::quote(&plan.weights(&top.program.name)), plan.asymmetric, arguments.q_group_size, arguments.q_symmetric));
+    if let Some(format) = plan.frames {
+        passes.push(format!("fuse-preprocess{{mode={} customization_format={}}}", plan.mode, format.map_or("", FrameFormat::name)));
+    }
+    passes.push(format!("convert-top-to-tpu{{weightFileName={} asymmetric={} q_group_size={} q_symmetric={}}}", pass::quote(&plan.weights(&top.name)), plan.asymmetric, arguments.q_group_size, arguments.q_symmetric));
     Ok(pass::run_pipeline(module, &format!("builtin.module({})", passes.join(",")))?)
 }
 

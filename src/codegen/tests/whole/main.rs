@@ -9,3 +9,4 @@ mod attention;
 mod kit;
 mod movement;
 mod network;
+mod preprocess;

@@ -95,6 +95,7 @@ fn attribute(name: &str, value: &Attr) -> AttributeProto {
     match value {
         Attr::Bool(b) => AttributeProto { kind: 2, i: i64::from(*b), ..base },
         Attr::I64(i) => AttributeProto { kind: 2, i: *i, ..base },
+        Attr::Ui32(i) => AttributeProto { kind: 2, i: i64::from(*i), ..base },
         Attr::Si32(i) => AttributeProto { kind: 2, i: i64::from(*i), ..base },
         Attr::F64(f) => AttributeProto { kind: 1, f: *f as f32, ..base },
         Attr::Str(s) => text(s),

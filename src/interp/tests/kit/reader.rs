@@ -131,6 +131,7 @@ fn attribute(text: &str) -> Option<Attr> {
         ("false", _) => Attr::Bool(false),
         (_, Some((v, "i64"))) => Attr::I64(v.parse().ok()?),
         (_, Some((v, "si32"))) => Attr::Si32(v.parse().ok()?),
+        (_, Some((v, "ui32"))) => Attr::Ui32(v.parse().ok()?),
         (_, Some((v, "f64"))) => Attr::F64(v.parse().ok()?),
         _ => Attr::Str(text.trim_matches('"').to_owned()),
     })

@@ -7,6 +7,7 @@ mod attention;
 mod chips;
 mod elementwise;
 mod onnx;
+mod preprocess;
 mod property;
 mod reader;
 

@@ -173,6 +173,7 @@ fn attribute(text: &str) -> Attr {
         ("false", _) => Attr::Bool(false),
         (_, Some((v, "i64"))) => Attr::I64(v.parse().expect("an integer")),
         (_, Some((v, "si32"))) => Attr::Si32(v.parse().expect("an integer")),
+        (_, Some((v, "ui32"))) => Attr::Ui32(v.parse().expect("an integer")),
         (_, Some((v, "f64"))) => Attr::F64(v.parse().expect("a number")),
         _ => Attr::Str(text.trim_matches('"').to_owned()),
     }
