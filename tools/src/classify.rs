@@ -192,10 +192,12 @@ impl Given {
 /// How a picture becomes the input: by the model's own `top.Input`, that of `--mlir`, or the options, which win.
 fn preprocess(arguments: &Arguments, model: &Model, info: &TensorInfo, is_mobilenet: bool) -> Result<Preprocess, Failure> {
     let own = match (&arguments.mlir, model) {
-        (Some(mlir), _) => Network::read(mlir)?.inputs()?.into_iter().next().and_then(|i| i.preprocess),
-        (None, Model::Plan(plan)) if extension(&arguments.model) == "mlir" => plan.net_inputs().first().and_then(|i| i.preprocess.clone()),
+        (Some(mlir), _) => Network::read(mlir)?.inputs()?.into_iter().next(),
+        (None, Model::Plan(plan)) if extension(&arguments.model) == "mlir" => plan.net_inputs().first().cloned(),
         _ => None,
     };
+    inputs::refuse_frames(&arguments.model, info, own.as_ref().map(|i| i.name.as_str()))?;
+    let own = own.and_then(|i| i.preprocess);
     let mut given = Given::of(arguments);
     let mut result = match own {
         Some(own) => own,

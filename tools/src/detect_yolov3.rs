@@ -72,6 +72,7 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
         return Err(Failure::work(format!("{}: has {} inputs, expected one picture; networks that end in their own box selection cannot be drawn", arguments.model.display(), model.inputs().len())));
     };
     let (name, shape) = (info.name.clone(), info.shape.clone());
+    inputs::refuse_frames(&arguments.model, info, (extension(&arguments.model) == "mlir").then_some(name.as_str()))?;
     let detector = Detector::new(options, &shape).map_err(Failure::work)?;
     let preprocess = preprocess(&arguments, &shape)?;
     let mut results = Vec::new();

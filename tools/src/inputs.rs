@@ -3,8 +3,8 @@
 use crate::cli::{self, Failure};
 use std::path::Path;
 use tpuc_imageio::samples::{NetInput, SampleKind};
-use tpuc_runtime::NamedTensor;
-use tpuc_tensor::{Tensor, npz};
+use tpuc_runtime::{NamedTensor, TensorInfo};
+use tpuc_tensor::{DType, Tensor, npz};
 
 /// The tensors of a network's inputs, in their order, from one npz file or from one file an input.
 ///
@@ -48,6 +48,16 @@ pub fn filled(shape: &[usize], picture: &[usize; 4], values: Vec<f32>) -> Option
         return None;
     }
     Tensor::f32(shape, values.repeat(batch)).ok()
+}
+
+/// An error where a model takes frames of bytes (`model_deploy --fuse_preprocess`) and what is known of its input is how pictures are
+/// preprocessed outside of it.
+pub fn refuse_frames(model: &Path, info: &TensorInfo, known: Option<&str>) -> Result<(), Failure> {
+    let frames = info.dtype == DType::U8 && info.name.ends_with("_raw");
+    match frames && known != Some(info.name.as_str()) {
+        true => Err(Failure::usage(format!("{}: its input '{}' takes frames of bytes (--fuse_preprocess), of a format that only the lowered network's .mlir says (model_deploy --debug writes it)", model.display(), info.name))),
+        false => Ok(()),
+    }
 }
 
 fn from_npz(inputs: &[NetInput], file: &Path) -> Result<Vec<NamedTensor>, Failure> {

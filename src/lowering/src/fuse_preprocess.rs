@@ -121,12 +121,13 @@ impl Frame {
             sign: mode != Mode::Int8 || result_is_signed(result),
         };
         let frames = Frames::of(&preprocess, &result.shape)?;
+        let planes = if format == FrameFormat::RgbaPlanar { 4 } else { 3 };
         let input = top::Input {
             do_preprocess: true,
             pixel_format: Some(format.pixel_format().to_owned()),
             channel_format: Some(if format.is_packed() { "nhwc" } else { "nchw" }.to_owned()),
-            mean: Some(vec![0.0; mean.len()]),
-            scale: Some(vec![1.0; scale.len()]),
+            mean: Some(vec![0.0; mean.len().max(planes)]),
+            scale: Some(vec![1.0; scale.len().max(planes)]),
             customization_format: Some(format.name().to_owned()),
             resize_dims: Some(resize_dims),
             ..op.clone()
