@@ -120,6 +120,7 @@ fn preprocessed_files_equal_the_reference() {
             pixel_format: parse(words[9]),
             channel_format: parse(words[10]),
             resizer: Resizer::OpenCv,
+            yuv: None,
         };
         let out = preprocess
             .run(&here("data").join(words[0]))
