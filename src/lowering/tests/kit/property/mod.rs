@@ -1,6 +1,7 @@
 //! Random networks with random thresholds, lowered to INT8 for a chip of every family and run: each op's result must be what the
-//! op's definition gives for the operands that it had.
+//! op's definition gives for the operands that it had. The same in floats, for every type that chips have.
 
+mod floats;
 mod network;
 mod scalar;
 mod tensor;
@@ -24,6 +25,21 @@ const MADE: &str = "Active Add AddConst Cast Compare Concat Conv2D Deconv Depth2
 /// Those that have a form with zero points.
 const WITH_ZERO_POINTS: &str = "Add Cast Compare Concat Conv2D Deconv Depth2Space Lut MatMul Max MaxConst Min MinConst Mul MulShift Pad Permute Pool2D RequantInt \
      RequantIntAxis Reshape Reverse Slice Softmax SubConst Tile Unsqueeze Upsample Where";
+
+/// Float modes, each on a chip that has it.
+const FLOATS: [(&Chip, Mode); 7] = [
+    (&Chip::BM1684X, Mode::F32),
+    (&Chip::BM1684X, Mode::F16),
+    (&Chip::BM1684X, Mode::BF16),
+    (&Chip::BM1688, Mode::F16),
+    (&Chip::BM1690, Mode::BF16),
+    (&Chip::BM1684, Mode::F32),
+    (&Chip::CV183X, Mode::BF16),
+];
+
+/// Ops that networks in floats have, between them.
+const MADE_IN_FLOATS: &str = "Active Add AddConst Cast Compare Concat Conv2D Depth2Space LeakyRelu MatMul Max MaxConst Min MinConst Mul MulConst PReluOp Pad Permute \
+     Pool2D Reduce Relu Reshape Reverse Slice Softmax Sub SubConst Tile Unsqueeze Upsample Where";
 
 /// `TPUC_RANDOM_NETWORKS` asks for another number of networks.
 #[test]
@@ -55,6 +71,72 @@ fn every_integer_op_computes_what_its_definition_says() {
     for op in MADE.split_whitespace() {
         assert!(checked.contains_key(format!("tpu.{op}").as_str()), "no {op} was made");
     }
+}
+
+/// What has been compared of an op: its elements, and those that are the next number of their type.
+#[derive(Default)]
+struct Compared {
+    elements: usize,
+    neighbours: usize,
+}
+
+#[test]
+fn every_float_op_computes_what_its_definition_says() {
+    let count = std::env::var("TPUC_RANDOM_NETWORKS").ok().and_then(|n| n.parse().ok()).unwrap_or(150);
+    let mut all: BTreeMap<(&'static str, &'static str), Compared> = BTreeMap::new();
+    let mut failures = Vec::new();
+    for seed in 0..count {
+        for (chip, mode) in FLOATS {
+            let net = Network::random(&mut Random(seed));
+            let lowered = top_optimize(&net.program, &net.weights, chip).and_then(|(program, weights)| lower_program(&program, &weights, chip, mode));
+            let checked = lowered.map_err(|e| e.to_string()).and_then(|(program, weights)| check_floats(&net, &program, &weights, chip, &mut all));
+            if let Err(e) = checked {
+                failures.push(format!("seed {seed}, {} {}: {e}", chip.name, mode.name()));
+            }
+        }
+    }
+    all.iter().for_each(|((op, dtype), c)| println!("{op} {dtype}: {} elements, {} neighbours", c.elements, c.neighbours));
+    assert!(failures.is_empty(), "{} networks:\n{}", failures.len(), failures.join("\n"));
+    // docs/numerics.md: at most one element of 1000 is one unit of the last place off.
+    for ((op, dtype), c) in &all {
+        assert!(c.neighbours * 1000 <= c.elements, "{op} in {dtype}: {} of {} elements are one unit off", c.neighbours, c.elements);
+    }
+    for op in MADE_IN_FLOATS.split_whitespace() {
+        assert!(all.keys().any(|(made, _)| made.trim_start_matches("tpu.") == op), "no {op} was made");
+    }
+}
+
+/// Compares the results of ops in floats. An element may be one unit of the last place off, which is counted; more is an error.
+fn check_floats(net: &Network, program: &Program, weights: &WeightStore, chip: &Chip, all: &mut BTreeMap<(&'static str, &'static str), Compared>) -> Result<(), String> {
+    let found = run(program.clone(), weights, &net.inputs)?;
+    for (index, node) in program.nodes.iter().enumerate() {
+        let operands: Vec<Option<Values>> = node.operands.iter().map(|&id| values(net, program, weights, &found, id)).collect();
+        let types = node.operands.iter().map(|&id| program.tensor_type(id).cloned()).collect();
+        let result = program.tensor_type(node.results[0]).expect("a tensor");
+        let dtype = result.elem.storage();
+        let case = Case { op: &node.op, operands: &operands, types, result, family: chip.family };
+        if matches!(node.op, Op::TopInput(_)) {
+            continue;
+        }
+        let own = values(net, program, weights, &found, node.results[0]).expect("a tensor");
+        let bounds: Vec<(f64, f64)> = match &node.op {
+            Op::TpuCast(_) => case.result().expect("a cast").data.into_iter().map(|v| (v, v)).collect(),
+            _ => match case.reals() {
+                Some(reals) => reals.into_iter().map(|r| r.bounds(dtype)).collect(),
+                None => continue,
+            },
+        };
+        let compared = all.entry((node.op.name(), dtype.name())).or_default();
+        compared.elements += bounds.len();
+        for (at, (&v, (low, high))) in own.data.iter().zip(bounds).enumerate() {
+            let (lower, upper) = (-floats::above(-low, dtype), floats::above(high, dtype));
+            if !(lower..=upper).contains(&v) {
+                return Err(format!("layer '{}', {:?}: element {at} is {v}, by definition {low} to {high}", program.node_name(index), node.op));
+            }
+            compared.neighbours += usize::from(!(low..=high).contains(&v));
+        }
+    }
+    Ok(())
 }
 
 /// Every tensor as it is held, by name.
@@ -90,19 +172,22 @@ fn lowered(net: &Network, chip: &Chip, asymmetric: bool, random: &mut Random) ->
     lower_program(&program, &weights, chip, Mode::Int8).map_err(|e| e.to_string())
 }
 
+/// A value as the run had it; `None` where it is absent.
+fn values(net: &Network, program: &Program, weights: &WeightStore, found: &BTreeMap<String, Tensor>, id: ValueId) -> Option<Values> {
+    let value = program.value(id);
+    let ty = value.ty.tensor()?;
+    match value.source {
+        Source::None => None,
+        Source::Weight => Some(Values::new(weights.get(&value.name)?, &ty.dims())),
+        Source::Argument(at) => Some(Values::new(&net.inputs[at], &ty.dims())),
+        Source::Op { .. } => Some(Values::new(&found[&value.name], &ty.dims())),
+    }
+}
+
 /// The ops that were checked.
 fn check(net: &Network, program: &Program, weights: &WeightStore, chip: &Chip) -> Result<Vec<&'static str>, String> {
     let found = run(program.clone(), weights, &net.inputs)?;
-    let value = |id: ValueId| -> Option<Values> {
-        let value = program.value(id);
-        let ty = value.ty.tensor()?;
-        match value.source {
-            Source::None => None,
-            Source::Weight => Some(Values::new(weights.get(&value.name)?, &ty.dims())),
-            Source::Argument(at) => Some(Values::new(&net.inputs[at], &ty.dims())),
-            Source::Op { .. } => Some(Values::new(&found[&value.name], &ty.dims())),
-        }
-    };
+    let value = |id: ValueId| values(net, program, weights, &found, id);
     let mut checked = Vec::new();
     for (index, node) in program.nodes.iter().enumerate() {
         let operands: Vec<Option<Values>> = node.operands.iter().map(|&id| value(id)).collect();

@@ -54,7 +54,7 @@ impl Case<'_> {
         Some(found)
     }
 
-    fn x(&self, index: usize) -> &Values {
+    pub(super) fn x(&self, index: usize) -> &Values {
         self.operands[index].as_ref().expect("an operand")
     }
 
@@ -118,7 +118,7 @@ impl Case<'_> {
     }
 
     /// Ops that move elements.
-    fn moved(&self) -> Option<Values> {
+    pub(super) fn moved(&self) -> Option<Values> {
         let dims = self.result.dims();
         let x = || self.x(0);
         let plain = |source: &dyn Fn(&[usize]) -> Vec<usize>| Some(Values::of(&dims, |at| x().at(&source(at))));
@@ -435,7 +435,7 @@ impl Case<'_> {
     }
 }
 
-fn holds(mode: &str, a: f64, b: f64) -> bool {
+pub(super) fn holds(mode: &str, a: f64, b: f64) -> bool {
     match mode {
         "Greater" => a > b,
         "GreaterOrEqual" => a >= b,
