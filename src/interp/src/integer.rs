@@ -146,14 +146,14 @@ pub(crate) fn prepare_binary(request: &Request<'_>) -> Result<Prepared, InterpEr
                 (if relu { v.max(0) } else { v }).saturating_add(zero_point).clamp(-128, 255) as i32
             })
         }
-        // What remains compares or picks integers as they are.
+        // What remains compares or picks integers of one scale.
         Op::TpuPReluOp(_) if request.zero_point(0) != 0 || request.result_zero_point() != 0 => Err(request.unsupported("with zero points does not run in integers")),
         Op::TpuMax(_) | Op::TpuMin(_) | Op::TpuCompare(_) if !of_one_zero_point(request) => Err(request.unsupported("of integers with different zero points does not run")),
         Op::TpuMax(op) => extremum(&op.multipliers, op.do_relu, request, i32::max),
         Op::TpuMin(op) => extremum(&op.multipliers, op.do_relu, request, i32::min),
         Op::TpuCompare(op) => {
-            let holds = crate::choice::relation(&op.mode, request)?;
-            pairwise(request, move |a, b| i32::from(holds(a as f32, b as f32)))
+            let (holds, zero_point) = (crate::choice::relation(&op.mode, request)?, request.zero_point(0));
+            pairwise(request, move |a, b| i32::from(holds((a - zero_point) as f32, (b - zero_point) as f32)))
         }
         Op::TpuPReluOp(op) => {
             let r = op.rshift;

@@ -168,7 +168,7 @@ impl Copy<'_> {
 
     /// An op with the results of a node.
     fn push_as(&mut self, node: &Node, op: Op, operands: &[ValueId]) {
-        let result = |&r: &ValueId| (self.top.value(r).name.clone(), self.top.tensor_type(r).cloned().unwrap_or_else(|| TensorType::f32(&[])));
+        let result = |&r: &ValueId| (self.top.value(r).name.clone(), self.top.value(r).ty.clone());
         let ids = self.program.push_results(op, operands, node.results.iter().map(result).collect());
         node.results.iter().zip(ids).for_each(|(old, new)| self.moved[old.index()] = Some(new));
     }

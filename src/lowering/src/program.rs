@@ -5,7 +5,7 @@ use crate::error::LowerError;
 use crate::lowered::{Lowered, NewNode, NewWeight, OpContext, OperandRef, WeightGroups, is_asymmetric};
 use crate::quantize::cast_suffix;
 use std::collections::{HashMap, HashSet};
-use tpuc_ops::{Attr, Elem, Program, Source, TensorType, ValueId, tpu};
+use tpuc_ops::{Attr, Elem, Program, Source, TensorType, ValueId, ValueType, tpu};
 use tpuc_tensor::WeightStore;
 
 /// What one op becomes. Pure: equal contexts give equal answers.
@@ -210,7 +210,7 @@ impl Emitter {
                 }
                 let operands: Vec<ValueId> = new_node.operands.iter().map(|o| self.operand(o, &node.operands, &results, &weights)).collect();
                 let name = self.unique(new_node.name.clone());
-                results.push(self.program.push(new_node.op.clone(), &operands, name, new_node.ty.clone()));
+                results.push(self.push(new_node, &operands, name));
             }
             for (&result, &computed_by) in node.results.iter().zip(&new.results) {
                 self.moved[result.index()] = Some(results[computed_by]);
@@ -238,9 +238,16 @@ impl Emitter {
             let new_node = &lowered[node].nodes[position];
             let operands: Vec<ValueId> = new_node.operands.iter().map(|o| self.operand(o, &top.nodes[node].operands, &[], &[])).collect();
             let name = self.unique(new_node.name.clone());
-            let result = self.program.push(new_node.op.clone(), &operands, name, new_node.ty.clone());
+            let result = self.push(new_node, &operands, name);
             self.early.insert((node, position), result);
         }
+    }
+
+    /// A new node; results that its op may have beyond the first are absent.
+    fn push(&mut self, node: &NewNode, operands: &[ValueId], name: String) -> ValueId {
+        let absent = node.op.spec().results.iter().skip(1).map(|_| (name.clone(), ValueType::None));
+        let results = [(name.clone(), node.ty.clone().into())].into_iter().chain(absent).collect();
+        self.program.push_results(node.op.clone(), operands, results)[0]
     }
 
     /// A value of the Top program in an element type: its cast, or the value itself.

@@ -13,7 +13,7 @@ use tpuc_tensor::{DType, Data};
 /// The op with such weights, or `None` where it has none: it then runs in the float mode.
 pub(crate) fn lower(context: &OpContext, bits: u32) -> Result<Option<Lowered>, LowerError> {
     let (Op::TopMatMul(op), Some(dtype)) = (context.op, context.mode.float()) else { return Ok(None) };
-    if !fits(context, op)? {
+    if !fits(context, op, i64::from(bits))? {
         return Ok(None);
     }
     let Some(values) = context.weight(1).transpose()? else { return Ok(None) };
@@ -37,8 +37,8 @@ pub(crate) fn lower(context: &OpContext, bits: u32) -> Result<Option<Lowered>, L
     Ok(Some(product(context, op, dtype, bits, [columns, rows, groups], integers, scales, zero_points)?))
 }
 
-/// A matrix of weights on the right whose groups are whole.
-fn fits(context: &OpContext, op: &top::MatMul) -> Result<bool, LowerError> {
+/// A matrix of weights on the right whose groups, and the bytes of whose columns, are whole.
+fn fits(context: &OpContext, op: &top::MatMul, bits: i64) -> Result<bool, LowerError> {
     let plain = !op.left_transpose && !op.hdim_is_batch && !op.output_transpose;
     if !plain || !context.is_weight(1) || context.is_weight(0) {
         return Ok(false);
@@ -46,7 +46,7 @@ fn fits(context: &OpContext, op: &top::MatMul) -> Result<bool, LowerError> {
     let shape = &context.tensor(1)?.shape;
     let &[first, second] = shape.as_slice() else { return Ok(false) };
     let rows = if op.right_transpose { second } else { first };
-    Ok(rows > 0 && rows % context.groups.size == 0)
+    Ok(rows > 0 && rows % context.groups.size == 0 && rows * bits % 8 == 0)
 }
 
 /// Appends the integers of one group; its scale and zero point.

@@ -33,12 +33,9 @@ impl<'a> Copy<'a> {
     }
 
     fn push(&mut self, op: Op, operands: &[ValueId], results: &[ValueId]) {
-        let named = |&r: &ValueId| Some((self.old.value(r).name.clone(), self.old.tensor_type(r)?.clone()));
-        let ids = self.program.push_results(op, operands, results.iter().filter_map(named).collect());
-        let present = results.iter().filter(|r| self.old.tensor_type(**r).is_some());
-        present.zip(ids).for_each(|(&old, new)| {
-            self.moved.insert(old, new);
-        });
+        let named = |&r: &ValueId| (self.old.value(r).name.clone(), self.old.value(r).ty.clone());
+        let ids = self.program.push_results(op, operands, results.iter().map(named).collect());
+        self.moved.extend(results.iter().copied().zip(ids));
     }
 
     /// A value of the old program in the new one; weights come along when they are first asked for.

@@ -1,6 +1,7 @@
-//! Random float networks of the ops that have an integer form.
+//! Random float networks. `more.rs` has the functions of one value and the ops that run in floats everywhere.
 
-use tpuc_ops::{Op, Program, TensorType, ValueId, top};
+use super::more::{FUNCTIONS, MORE};
+use tpuc_ops::{Family, Op, Program, TensorType, ValueId, ValueType, top};
 use tpuc_tensor::{Tensor, WeightStore};
 
 /// xorshift: the same numbers in every run.
@@ -28,7 +29,7 @@ impl Random {
         low + (high - low) * (self.bits() >> 40) as f32 / (1u64 << 24) as f32
     }
 
-    fn pick<T: Copy>(&mut self, list: &[T]) -> T {
+    pub fn pick<T: Copy>(&mut self, list: &[T]) -> T {
         list[self.next(0, list.len() as i64 - 1) as usize]
     }
 }
@@ -37,12 +38,30 @@ pub struct Network {
     pub program: Program,
     pub weights: WeightStore,
     pub inputs: Vec<Tensor>,
+    pub(super) family: Family,
+}
+
+/// Ops that are made: [`Network::op`] makes the one of a number.
+pub const KINDS: usize = PRODUCTS + MOVEMENTS + PAIRS + FUNCTIONS + MORE;
+const PRODUCTS: usize = 6;
+const MOVEMENTS: usize = 13;
+const PAIRS: usize = 13;
+
+/// What a network is made for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish {
+    pub family: Family,
+    /// Ops that are to be in it, first.
+    pub kinds: [usize; 4],
+    /// The most ops that it may have.
+    pub ops: usize,
 }
 
 impl Network {
-    /// Two inputs and up to ten ops, each of one or two values that there are.
-    pub fn random(random: &mut Random) -> Network {
-        let mut net = Network { program: Program::new("net"), weights: WeightStore::new(), inputs: Vec::new() };
+    /// Two inputs and up to ten ops, each of one or two values that there are. The first network of `random` with fewer ops is
+    /// the same without the last ones. `lengths`: how many nodes there are after each op.
+    pub fn random(random: &mut Random, wish: &Wish) -> (Network, Vec<usize>) {
+        let mut net = Network { program: Program::new("net"), weights: WeightStore::new(), inputs: Vec::new(), family: wish.family };
         let mut values = Vec::new();
         let channels = random.pick(&[2, 4, 6]);
         for _ in 0..2 {
@@ -51,23 +70,60 @@ impl Network {
             let x = net.input(&shape, low, random);
             values.push(x);
         }
-        let mut used = Vec::new();
-        for _ in 0..random.next(3, 10) {
+        let mut lengths = Vec::new();
+        for at in 0..wish.kinds.len() + random.next(0, 6) as usize {
+            if at == wish.ops {
+                break;
+            }
             // The newest values are read most.
             let x = values[values.len() - 1 - random.next(0, 2.min(values.len() as i64 - 1)) as usize];
             let y = values[random.next(0, values.len() as i64 - 1) as usize];
-            if let Some(result) = net.op(x, y, random) {
-                used.extend([x, y]);
-                values.push(result);
+            let kind = wish.kinds.get(at).copied().unwrap_or_else(|| Network::any_kind(random));
+            // What does not take the value may take an input.
+            let made = net.op(kind, x, y, random).or_else(|| net.op(kind, values[0], values[1], random));
+            values.extend(made);
+            lengths.push(net.program.nodes.len());
+        }
+        if net.program.nodes.len() == 2 {
+            values.push(net.push(top::Relu::default(), &[values[0]]).expect("a Relu"));
+        }
+        net.program.outputs = values.split_off(2);
+        // What began as a part of something that did not fit.
+        let users = net.program.users();
+        let unused = net.program.nodes.iter().map(|n| n.results[0]).filter(|r| users[r.index()].is_empty() && !net.program.outputs.contains(r));
+        let unused: Vec<ValueId> = unused.collect();
+        net.program.outputs.extend(unused);
+        (net, lengths)
+    }
+
+    fn any_kind(random: &mut Random) -> usize {
+        let (first, count) = match random.next(0, 6) {
+            0 | 1 => (0, PRODUCTS),
+            2 => (PRODUCTS, MOVEMENTS),
+            3 | 4 => (PRODUCTS + MOVEMENTS, PAIRS),
+            5 => (PRODUCTS + MOVEMENTS + PAIRS, FUNCTIONS),
+            _ => (KINDS - MORE, MORE),
+        };
+        first + random.next(0, count as i64 - 1) as usize
+    }
+
+    fn op(&mut self, kind: usize, x: ValueId, y: ValueId, random: &mut Random) -> Option<ValueId> {
+        let mut kind = kind;
+        type Make = fn(&mut Network, usize, ValueId, ValueId, &mut Random) -> Option<ValueId>;
+        let lists: [(usize, Make); 5] = [
+            (PRODUCTS, |net, kind, x, _, random| net.product(kind, x, random)),
+            (MOVEMENTS, |net, kind, x, _, random| net.movement(kind, x, random)),
+            (PAIRS, Network::pair),
+            (FUNCTIONS, |net, kind, x, _, random| net.function(kind, x, random)),
+            (MORE, Network::more),
+        ];
+        for (count, make) in lists {
+            if kind < count {
+                return make(self, kind, x, y, random);
             }
+            kind -= count;
         }
-        net.program.outputs = values.iter().skip(2).copied().collect();
-        if net.program.outputs.is_empty() {
-            let x = values[0];
-            let y = net.push(top::Relu::default(), &[x]).expect("a Relu");
-            net.program.outputs.push(y);
-        }
-        net
+        None
     }
 
     fn input(&mut self, shape: &[i64], low: f32, random: &mut Random) -> ValueId {
@@ -78,7 +134,7 @@ impl Network {
         self.program.push(top::Input::default(), &[argument], format!("in{index}"), ty)
     }
 
-    fn weight(&mut self, shape: &[i64], low: f32, high: f32, random: &mut Random) -> ValueId {
+    pub(super) fn weight(&mut self, shape: &[i64], low: f32, high: f32, random: &mut Random) -> ValueId {
         let (name, ty) = (format!("w{}", self.weights.len()), TensorType::f32(shape));
         let dims = ty.dims();
         self.weights.insert(name.clone(), Tensor::f32(&dims, (0..dims.iter().product()).map(|_| random.float(low, high)).collect()).unwrap());
@@ -86,7 +142,7 @@ impl Network {
     }
 
     /// The op's result; nothing where shapes do not fit or become large.
-    fn push(&mut self, op: impl Into<Op>, operands: &[ValueId]) -> Option<ValueId> {
+    pub(super) fn push(&mut self, op: impl Into<Op>, operands: &[ValueId]) -> Option<ValueId> {
         let op = op.into();
         let types: Vec<_> = operands.iter().map(|&v| self.program.value(v).ty.clone()).collect();
         let shape = op.infer_shapes(&types).ok()?.remove(0);
@@ -94,28 +150,24 @@ impl Network {
             return None;
         }
         let name = format!("n{}_{}", self.program.nodes.len(), op.name().trim_start_matches("top."));
-        Some(self.program.push(op, operands, name, TensorType::f32(&shape)))
+        let ty = ValueType::from(TensorType::f32(&shape));
+        let results = match op {
+            Op::TopArg(_) => vec![(name.clone(), ty), (format!("{name}_values"), ValueType::None)],
+            _ => vec![(name, ty)],
+        };
+        Some(self.program.push_results(op, operands, results)[0])
     }
 
-    fn shape(&self, value: ValueId) -> Vec<i64> {
+    pub(super) fn shape(&self, value: ValueId) -> Vec<i64> {
         self.program.tensor_type(value).expect("a tensor").shape.clone()
     }
 
-    fn op(&mut self, x: ValueId, y: ValueId, random: &mut Random) -> Option<ValueId> {
-        match random.next(0, 5) {
-            0 | 1 => self.product(x, random),
-            2 => self.movement(x, random),
-            3 => self.function(x, random),
-            _ => self.pair(x, y, random),
-        }
-    }
-
     /// Ops with weights, and pools.
-    fn product(&mut self, x: ValueId, random: &mut Random) -> Option<ValueId> {
+    fn product(&mut self, kind: usize, x: ValueId, random: &mut Random) -> Option<ValueId> {
         let shape = self.shape(x);
         let low = if random.next(0, 5) == 0 { 0.0 } else { -1.0 };
         let do_relu = random.flag();
-        if shape.len() != 4 || random.next(0, 5) == 0 {
+        if kind == 0 || kind == 1 && shape.len() != 4 {
             let columns = random.next(1, 7);
             let depth = *shape.last()?;
             let right_transpose = random.flag();
@@ -123,6 +175,9 @@ impl Network {
             let bias = if random.flag() { self.weight(&[columns], -1.0, 1.0, random) } else { self.program.none() };
             let op = top::MatMul { right_transpose, do_relu, ..Default::default() };
             return self.push(op, &[x, right, bias]);
+        }
+        if shape.len() != 4 {
+            return None;
         }
         let channels = shape[1];
         let kernel = [random.next(1, 3), random.next(1, 3)];
@@ -133,15 +188,15 @@ impl Network {
             1 if channels % 2 == 0 => 2,
             _ => 1,
         };
-        match random.next(0, 3) {
-            0 => {
+        match kind {
+            1 | 2 => {
                 let outputs = group * random.next(1, 3);
                 let filter = self.weight(&[outputs, channels / group, kernel[0], kernel[1]], low, 1.0, random);
                 let bias = if random.flag() { self.weight(&[outputs], -1.0, 1.0, random) } else { self.program.none() };
                 let dilations = Some(vec![random.next(1, 2), 1]);
                 self.push(top::Conv { kernel_shape: kernel.to_vec(), strides, pads, group, dilations, do_relu, ..Default::default() }, &[x, filter, bias])
             }
-            1 => {
+            3 => {
                 let outputs = random.next(1, 3);
                 let filter = self.weight(&[outputs, channels, kernel[0], kernel[1]], low, 1.0, random);
                 let bias = if random.flag() { self.weight(&[outputs * group], -1.0, 1.0, random) } else { self.program.none() };
@@ -149,7 +204,7 @@ impl Network {
                 let output_padding = Some(strides.iter().map(|s| s - 1).collect());
                 self.push(top::Deconv { kernel_shape: kernel.to_vec(), strides, pads, group, dilations, output_padding, do_relu, ..Default::default() }, &[x, filter, bias])
             }
-            2 => {
+            4 => {
                 let pads: Vec<i64> = (0..4).map(|d| random.next(0, kernel[d % 2] / 2)).collect();
                 self.push(top::AvgPool { kernel_shape: kernel.to_vec(), strides, pads, count_include_pad: random.flag(), do_relu, keepdims: true, ..Default::default() }, &[x])
             }
@@ -160,10 +215,10 @@ impl Network {
         }
     }
 
-    fn movement(&mut self, x: ValueId, random: &mut Random) -> Option<ValueId> {
+    fn movement(&mut self, kind: usize, x: ValueId, random: &mut Random) -> Option<ValueId> {
         let shape = self.shape(x);
         let rank = shape.len();
-        match random.next(0, 9) {
+        match kind {
             0 => {
                 let mut order: Vec<i64> = (0..rank as i64).collect();
                 (1..rank).for_each(|d| order.swap(d, random.next(0, d as i64) as usize));
@@ -192,7 +247,29 @@ impl Network {
                 let mode = random.pick(&["constant", "reflect", "edge"]);
                 self.push(top::Pad { paddings, val: if mode == "constant" { f64::from(random.float(-1.0, 1.0)) } else { 0.0 }, mode: mode.into(), quantize_mode: None }, &[x])
             }
-            8 => self.push(top::Unsqueeze { axes: vec![0], quantize_mode: None }, &[x]).filter(|_| rank < 4),
+            8 => {
+                let x = if rank < 4 { x } else { self.push(top::Reshape { shape: Some(vec![shape[0], -1, shape[3]]), ..Default::default() }, &[x])? };
+                self.push(top::Unsqueeze { axes: vec![random.next(0, self.shape(x).len() as i64)], quantize_mode: None }, &[x])
+            }
+            // Three dimensions.
+            9 if rank == 4 => self.push(top::Reshape { shape: Some(vec![shape[0], shape[1], shape[2] * shape[3]]), ..Default::default() }, &[x]),
+            10 => {
+                let none = self.program.none();
+                let axis = random.next(0, rank as i64 - 1);
+                let mut ends = shape.clone();
+                ends[axis as usize] = 1;
+                let slice = top::Slice { offset: vec![0; rank], steps: vec![1; rank], ends, axes: vec![], hasparamConvert_axes: vec![], quantize_mode: None };
+                let thin = self.push(slice, &[x, none, none, none])?;
+                self.push(top::Squeeze { axes: vec![axis], is_scalar: false, quantize_mode: None }, &[thin]).filter(|_| rank > 2)
+            }
+            11 => {
+                let count = random.next(1, 3);
+                let (axis, size) = self.axis_of(&shape, random);
+                let scalar = count == 1 && random.flag();
+                let list = if random.flag() && !scalar { vec![count, 2] } else { vec![count] };
+                let indices = self.integers(&list, -size, size - 1, random);
+                self.push(top::Gather { axis, keepdims: !scalar, is_scalar: false, is_lora: false, quantize_mode: None }, &[x, indices])
+            }
             _ => {
                 let row: Vec<i64> = shape.iter().map(|&d| if d == 1 { 2 } else { d }).collect();
                 self.push(top::Expand { shape: row, quantize_mode: None }, &[x])
@@ -200,44 +277,24 @@ impl Network {
         }
     }
 
-    /// Functions of one value.
-    fn function(&mut self, x: ValueId, random: &mut Random) -> Option<ValueId> {
-        let (do_relu, c) = (random.flag(), f64::from(random.float(-1.5, 1.5)));
-        let shape = self.shape(x);
-        match random.next(0, 16) {
-            0 => self.push(top::Sigmoid::default(), &[x]),
-            1 => self.push(top::Tanh::default(), &[x]),
-            2 => self.push(top::GELU::default(), &[x]),
-            3 => self.push(top::Softplus::default(), &[x]),
-            4 => self.push(top::Abs::default(), &[x]),
-            5 => self.push(top::LeakyRelu { alpha: f64::from(random.float(0.01, 0.9)), ..Default::default() }, &[x]),
-            6 => self.push(top::Relu::default(), &[x]),
-            7 => self.push(top::Relu { relu_limit: 1.0, ..Default::default() }, &[x]),
-            8 => self.push(top::AddConst { const_val: c, do_relu, ..Default::default() }, &[x]),
-            9 => self.push(top::SubConst { const_val: c, do_relu, is_reverse: random.flag(), ..Default::default() }, &[x]),
-            10 => self.push(top::MulConst { const_val: c, do_relu, ..Default::default() }, &[x]),
-            11 => self.push(top::MaxConst { const_val: c, ..Default::default() }, &[x]),
-            12 => self.push(top::MinConst { const_val: c, ..Default::default() }, &[x]),
-            13 if shape.len() == 4 => {
-                let slope = self.weight(&[shape[1], 1, 1], -0.5, 0.5, random);
-                self.push(top::PRelu::default(), &[x, slope])
-            }
-            14 if shape.len() == 4 => {
-                let (scale, bias) = (self.weight(&[1, shape[1], 1, 1], -1.0, 1.0, random), self.weight(&[1, shape[1], 1, 1], -1.0, 1.0, random));
-                self.push(top::Scale { do_relu, ..Default::default() }, &[x, scale, bias])
-            }
-            15 => {
-                let mode = random.pick(&["ReduceMean", "ReduceSum"]);
-                self.push(top::Reduce { axes: vec![random.next(0, shape.len() as i64 - 1)], keepdims: true, mode: mode.into(), is_scalar: false, quantize_mode: None }, &[x])
-            }
-            _ => self.push(top::Softmax { axis: 1, ..Default::default() }, &[x]),
-        }
+    /// An axis and its size.
+    pub(super) fn axis_of(&self, shape: &[i64], random: &mut Random) -> (i32, i64) {
+        let axis = random.next(0, shape.len() as i64 - 1);
+        (axis as i32, shape[axis as usize])
+    }
+
+    /// Whole numbers as a weight.
+    fn integers(&mut self, shape: &[i64], low: i64, high: i64, random: &mut Random) -> ValueId {
+        let (name, ty) = (format!("w{}", self.weights.len()), TensorType::f32(shape));
+        let dims = ty.dims();
+        self.weights.insert(name.clone(), Tensor::f32(&dims, (0..dims.iter().product()).map(|_| random.next(low, high) as f32).collect()).unwrap());
+        self.program.add_weight(name, ty)
     }
 
     /// Ops of two values, or of one and a constant.
-    fn pair(&mut self, x: ValueId, other: ValueId, random: &mut Random) -> Option<ValueId> {
+    fn pair(&mut self, kind: usize, x: ValueId, other: ValueId, random: &mut Random) -> Option<ValueId> {
         let shape = self.shape(x);
-        let same = self.shape(other) == shape;
+        let same = self.shape(other) == shape && other != x;
         let y = match random.next(0, 2) {
             0 => self.weight(&shape[1..], -1.0, 1.0, random),
             1 => {
@@ -248,7 +305,7 @@ impl Network {
             _ => x,
         };
         let do_relu = random.flag();
-        match random.next(0, 8) {
+        match kind {
             0 => self.push(top::Add { do_relu, ..Default::default() }, &[x, y]),
             1 => self.push(top::Sub { do_relu, is_reverse: random.flag(), ..Default::default() }, &[x, y]),
             2 => self.push(top::Mul { do_relu, ..Default::default() }, &[x, y]),
@@ -270,11 +327,47 @@ impl Network {
                 let right = self.push(top::Permute { order, quantize_mode: None }, &[x])?;
                 self.push(top::MatMul { do_relu, ..Default::default() }, &[x, right, none])
             }
-            7 if same => {
-                let condition = self.push(top::Compare { mode: "Less".into(), quantize_mode: None }, &[x, other])?;
-                self.push(top::Where { x_is_const: random.flag(), y_is_const: false, x_const_val: 0.5, y_const_val: 0.0, quantize_mode: None }, &[condition, x, other])
+            7 => {
+                let mode = random.pick(&["Equal", "NotEqual", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Xor"]);
+                let other = if same { other } else { self.push(top::Reverse { axis: random.next(0, shape.len() as i64 - 1), quantize_mode: None }, &[x])? };
+                let condition = self.push(top::Compare { mode: mode.into(), quantize_mode: None }, &[x, if random.next(0, 3) == 0 { y } else { other }])?;
+                self.choice(condition, x, other, random)
+            }
+            8 => {
+                let mode = random.pick(&["Equal", "NotEqual", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Xor", "Not"]);
+                let const_val = if random.flag() { 0.0 } else { f64::from(random.float(-1.0, 1.0)) };
+                let inversed = mode != "Not" && random.flag();
+                let condition = self.push(top::CompareConst { mode: mode.into(), const_val, inversed, is_scalar: false, quantize_mode: None }, &[x])?;
+                self.choice(condition, x, if same { other } else { x }, random)
+            }
+            9 => {
+                let divisor = if random.flag() { self.far_from_zero(if same { other } else { x }, random)? } else { self.positive_weight(&shape[1..], random) };
+                self.push(top::Div { do_relu, ..Default::default() }, &[x, divisor])
+            }
+            10 => {
+                let base = if random.flag() { self.far_from_zero(x, random)? } else { self.positive_weight(&shape, random) };
+                let exponent = if same { other } else { x };
+                self.push(top::Pow3::default(), &[base, exponent])
+            }
+            11 => {
+                // Places that are computed, as floats.
+                let (axis, _) = self.axis_of(&shape, random);
+                let found = self.arg(x, axis.into(), random)?;
+                self.push(top::Gather { axis, keepdims: true, is_scalar: false, is_lora: false, quantize_mode: None }, &[x, found])
             }
             _ => self.push(top::Add { coeff: Some(vec![1.0, f64::from(random.float(0.1, 2.0))]), ..Default::default() }, &[x, y]),
         }
+    }
+
+    /// One of two values, of which one may be a number.
+    fn choice(&mut self, condition: ValueId, x: ValueId, y: ValueId, random: &mut Random) -> Option<ValueId> {
+        let (x_is_const, y_is_const) = (random.next(0, 2) == 0, random.next(0, 2) == 0);
+        let number = |is_const: bool, random: &mut Random| if is_const { f64::from(random.float(-1.0, 1.0)) } else { 0.0 };
+        let (x_const_val, y_const_val) = (number(x_is_const, random), number(y_is_const, random));
+        let none = self.program.none();
+        let axis = random.next(0, self.shape(condition).len() as i64 - 1);
+        let condition = if random.flag() { condition } else { self.push(top::Reverse { axis, quantize_mode: None }, &[condition])? };
+        let operands = [condition, if x_is_const { none } else { x }, if y_is_const { none } else { y }];
+        self.push(top::Where { x_is_const, y_is_const, x_const_val, y_const_val, quantize_mode: None }, &operands)
     }
 }

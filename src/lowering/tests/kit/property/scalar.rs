@@ -1,6 +1,7 @@
 //! What a Tpu op of 8-bit integers computes, by its definition (`spec/lowering.md` sections 3 and 4): an element at a time, in exact
 //! integers where the chip's are, without a thought to speed. Written from the page, not from the interpreter.
 
+use super::floats::Real;
 use super::tensor::{Values, indices};
 use half::{bf16, f16};
 use tpuc_ops::{Elem, Family, Op, TensorType, tpu};
@@ -40,18 +41,28 @@ fn range(elem: Elem) -> Option<(f64, f64)> {
     }
 }
 
+/// What a result must be.
+pub enum Wanted {
+    Exact(Values),
+    /// Real numbers, and the type to which the op rounds them.
+    Near(Vec<Real>, DType),
+}
+
 impl Case<'_> {
-    /// The result, or `None` where it is no integer (or no cast from or to one).
-    pub fn result(&self) -> Option<Values> {
-        if let Op::TpuCast(op) = self.op {
-            return self.cast(op);
+    /// What the op computes, or `None` where these pages do not define it.
+    pub fn wanted(&self) -> Option<Wanted> {
+        match self.op {
+            Op::TopInput(_) => Some(Wanted::Exact(self.x(0).clone())),
+            // Views round nothing, not even what their operand's op left unrounded.
+            Op::TpuReshape(_) | Op::TpuSqueeze(_) | Op::TpuUnsqueeze(_) => self.moved().map(Wanted::Exact),
+            Op::TpuCast(op) => self.cast(op).map(Wanted::Exact),
+            _ if range(self.result.elem).is_some() => self.integers().map(Wanted::Exact),
+            _ => self.reals().map(|reals| Wanted::Near(reals, self.rounds_to())),
         }
-        range(self.result.elem)?;
-        if self.types.first()?.as_ref().is_some_and(|t| range(t.elem).is_none()) {
-            return None;
-        }
-        let found = self.moved().or_else(|| self.elementwise()).or_else(|| self.summed())?;
-        Some(found)
+    }
+
+    fn integers(&self) -> Option<Values> {
+        self.moved().or_else(|| self.elementwise()).or_else(|| self.summed())
     }
 
     pub(super) fn x(&self, index: usize) -> &Values {
@@ -241,7 +252,7 @@ impl Case<'_> {
             Op::TpuCompareConst(op) => self.each(|at| i128::from(if op.inversed { holds(&op.mode, op.const_val, a(at) as f64) } else { holds(&op.mode, a(at) as f64, op.const_val) })),
             Op::TpuWhere(op) => self.each(|at| {
                 let branch = |index: usize, is_const: bool, c: f64| if is_const { c.round() as i128 } else { self.x(index).stretched(at) as i128 };
-                if self.x(0).stretched(at) != 0.0 { branch(1, op.x_is_const, op.x_const_val) } else { branch(2, op.y_is_const, op.y_const_val) }
+                if a(at) != 0 { branch(1, op.x_is_const, op.x_const_val) } else { branch(2, op.y_is_const, op.y_const_val) }
             }),
             Op::TpuMaskedFill(op) => self.each(|at| if (a(at) != 0) == op.inversed { b(at) } else { op.const_val.round() as i128 }),
             _ => None,
@@ -442,6 +453,10 @@ pub(super) fn holds(mode: &str, a: f64, b: f64) -> bool {
         "Less" => a < b,
         "LessOrEqual" => a <= b,
         "Equal" => a == b,
+        "NotEqual" => a != b,
+        "And" => a != 0.0 && b != 0.0,
+        "Xor" => (a != 0.0) != (b != 0.0),
+        "Not" => a == 0.0,
         other => panic!("mode {other}"),
     }
 }
