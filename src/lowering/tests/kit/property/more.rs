@@ -104,7 +104,7 @@ impl Network {
         let rank = shape.len() as i64;
         let eps = f64::from(random.pick(&[1e-5f32, 1e-3, 0.1]));
         match kind {
-            0 => self.push(top::Softmax { axis: random.next(0, rank - 1) as i32, ..Default::default() }, &[x]),
+            0 => self.push(top::Softmax { axis: random.next(0, rank - 1) as i32, beta: if random.flag() { 1.0 } else { 0.5 }, ..Default::default() }, &[x]),
             // CV18xx has no form of it.
             1 => self.push(top::Softmax { axis: random.next(0, rank - 1) as i32, log: self.family != Family::Cv18xx, ..Default::default() }, &[x]),
             2 => {
@@ -125,7 +125,10 @@ impl Network {
             5..=7 => {
                 let mode = random.pick(&["ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2"]);
                 let mut axes = vec![random.next(0, rank - 1)];
-                if random.flag() && rank > 2 {
+                if random.next(0, 5) == 0 {
+                    axes = (0..rank).collect();
+                }
+                if random.flag() && rank > 2 && axes.len() == 1 {
                     axes.push((axes[0] + random.next(1, rank - 1)) % rank);
                     axes.sort_unstable();
                 }
@@ -135,7 +138,7 @@ impl Network {
                 let axis = random.next(0, rank - 1);
                 self.arg(x, axis, random)
             }
-            9..=11 if rank == 4 => {
+            9..=11 if rank == 4 || rank == 3 => {
                 let none = self.program.none();
                 let mode = random.pick(&["nearest", "linear"]);
                 let coord_mode = random.pick(&["half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"]);

@@ -162,57 +162,55 @@ impl Network {
         self.program.tensor_type(value).expect("a tensor").shape.clone()
     }
 
-    /// Ops with weights, and pools.
+    /// Ops with weights, and pools, along one or two dimensions.
     fn product(&mut self, kind: usize, x: ValueId, random: &mut Random) -> Option<ValueId> {
         let shape = self.shape(x);
         let low = if random.next(0, 5) == 0 { 0.0 } else { -1.0 };
-        let do_relu = random.flag();
-        if kind == 0 || kind == 1 && shape.len() != 4 {
+        let (do_relu, relu_limit) = self.relu(random);
+        if kind == 0 || kind == 1 && shape.len() < 3 {
             let columns = random.next(1, 7);
             let depth = *shape.last()?;
             let right_transpose = random.flag();
             let right = self.weight(&if right_transpose { [columns, depth] } else { [depth, columns] }, -1.0, 1.0, random);
             let bias = if random.flag() { self.weight(&[columns], -1.0, 1.0, random) } else { self.program.none() };
-            let op = top::MatMul { right_transpose, do_relu, ..Default::default() };
+            let op = top::MatMul { right_transpose, do_relu, relu_limit, ..Default::default() };
             return self.push(op, &[x, right, bias]);
         }
-        if shape.len() != 4 {
+        let spatial = shape.len() - 2.min(shape.len());
+        if !(1..=2).contains(&spatial) {
             return None;
         }
         let channels = shape[1];
-        let kernel = [random.next(1, 3), random.next(1, 3)];
-        let strides = vec![random.next(1, 2), random.next(1, 2)];
-        let pads: Vec<i64> = (0..4).map(|d| random.next(0, kernel[d % 2] - 1)).collect();
+        let each = |random: &mut Random, high: i64| (0..spatial).map(|_| random.next(1, high)).collect::<Vec<_>>();
+        let (kernel, strides, dilations) = (each(random, 3), each(random, 2), each(random, 2));
+        let pads: Vec<i64> = (0..2 * spatial).map(|d| random.next(0, kernel[d % spatial] - 1)).collect();
+        let half_pads: Vec<i64> = (0..2 * spatial).map(|d| random.next(0, kernel[d % spatial] / 2)).collect();
         let group = match random.next(0, 3) {
             0 => channels,
             1 if channels % 2 == 0 => 2,
             _ => 1,
         };
+        let outputs = group * random.next(1, 3);
+        let bias = if random.flag() { self.weight(&[outputs], -1.0, 1.0, random) } else { self.program.none() };
         match kind {
             1 | 2 => {
-                let outputs = group * random.next(1, 3);
-                let filter = self.weight(&[outputs, channels / group, kernel[0], kernel[1]], low, 1.0, random);
-                let bias = if random.flag() { self.weight(&[outputs], -1.0, 1.0, random) } else { self.program.none() };
-                let dilations = Some(vec![random.next(1, 2), 1]);
-                self.push(top::Conv { kernel_shape: kernel.to_vec(), strides, pads, group, dilations, do_relu, ..Default::default() }, &[x, filter, bias])
+                let filter = self.weight(&[&[outputs, channels / group], &kernel[..]].concat(), low, 1.0, random);
+                self.push(top::Conv { kernel_shape: kernel, strides, pads, group, dilations: Some(dilations), do_relu, relu_limit, ..Default::default() }, &[x, filter, bias])
             }
             3 => {
-                let outputs = random.next(1, 3);
-                let filter = self.weight(&[outputs, channels, kernel[0], kernel[1]], low, 1.0, random);
-                let bias = if random.flag() { self.weight(&[outputs * group], -1.0, 1.0, random) } else { self.program.none() };
-                let dilations = Some(vec![1, random.next(1, 2)]);
+                let filter = self.weight(&[&[outputs / group, channels], &kernel[..]].concat(), low, 1.0, random);
                 let output_padding = Some(strides.iter().map(|s| s - 1).collect());
-                self.push(top::Deconv { kernel_shape: kernel.to_vec(), strides, pads, group, dilations, output_padding, do_relu, ..Default::default() }, &[x, filter, bias])
+                self.push(top::Deconv { kernel_shape: kernel, strides, pads, group, dilations: Some(dilations), output_padding, do_relu, relu_limit, ..Default::default() }, &[x, filter, bias])
             }
-            4 => {
-                let pads: Vec<i64> = (0..4).map(|d| random.next(0, kernel[d % 2] / 2)).collect();
-                self.push(top::AvgPool { kernel_shape: kernel.to_vec(), strides, pads, count_include_pad: random.flag(), do_relu, keepdims: true, ..Default::default() }, &[x])
-            }
-            _ => {
-                let pads: Vec<i64> = (0..4).map(|d| random.next(0, kernel[d % 2] / 2)).collect();
-                self.push(top::MaxPool { kernel_shape: kernel.to_vec(), strides, pads, keepdims: true, ..Default::default() }, &[x])
-            }
+            4 => self.push(top::AvgPool { kernel_shape: kernel, strides, pads: half_pads, count_include_pad: random.flag(), do_relu, relu_limit, keepdims: true, ..Default::default() }, &[x]),
+            _ => self.push(top::MaxPool { kernel_shape: kernel, strides, pads: half_pads, do_relu, keepdims: true, ..Default::default() }, &[x]),
         }
+    }
+
+    /// Whether an op ends in a Relu, and its limit.
+    fn relu(&self, random: &mut Random) -> (bool, f64) {
+        let do_relu = random.flag();
+        (do_relu, if do_relu && random.next(0, 3) == 0 { f64::from(random.float(0.2, 4.0)) } else { -1.0 })
     }
 
     fn movement(&mut self, kind: usize, x: ValueId, random: &mut Random) -> Option<ValueId> {
@@ -239,12 +237,14 @@ impl Network {
             5 if rank == 4 => self.push(top::Upsample { scale_h: 2, scale_w: random.next(1, 3), do_relu: false, relu_limit: -1.0, quantize_mode: None }, &[x]),
             6 if rank == 4 => {
                 let (block_h, block_w) = (random.next(1, 2), random.next(1, 2));
-                let op = top::Depth2Space { block_h, block_w, is_CRD: random.flag(), is_inversed: false, in_is_NCHW: true, out_is_NCHW: true, swap_cr: false, quantize_mode: None };
-                if shape[1] % (block_h * block_w) == 0 { self.push(op, &[x]) } else { None }
+                let is_inversed = random.flag();
+                let op = top::Depth2Space { block_h, block_w, is_CRD: random.flag(), is_inversed, in_is_NCHW: true, out_is_NCHW: true, swap_cr: random.flag(), quantize_mode: None };
+                let fits = if is_inversed { shape[2] % block_h + shape[3] % block_w == 0 } else { shape[1] % (block_h * block_w) == 0 };
+                if fits { self.push(op, &[x]) } else { None }
             }
             7 => {
                 let paddings = (0..2 * rank).map(|d| if d % rank < 1 { 0 } else { random.next(0, (shape[d % rank] - 1).min(2)) }).collect();
-                let mode = random.pick(&["constant", "reflect", "edge"]);
+                let mode = random.pick(&["constant", "reflect", "edge", "symmetric"]);
                 self.push(top::Pad { paddings, val: if mode == "constant" { f64::from(random.float(-1.0, 1.0)) } else { 0.0 }, mode: mode.into(), quantize_mode: None }, &[x])
             }
             8 => {
@@ -304,11 +304,12 @@ impl Network {
             _ if same => other,
             _ => x,
         };
-        let do_relu = random.flag();
+        let (do_relu, relu_limit) = self.relu(random);
         match kind {
-            0 => self.push(top::Add { do_relu, ..Default::default() }, &[x, y]),
-            1 => self.push(top::Sub { do_relu, is_reverse: random.flag(), ..Default::default() }, &[x, y]),
-            2 => self.push(top::Mul { do_relu, ..Default::default() }, &[x, y]),
+            0 if random.next(0, 3) == 0 => self.push(top::Add { do_relu, relu_limit, ..Default::default() }, &[x, y, if same { other } else { x }]),
+            0 => self.push(top::Add { do_relu, relu_limit, ..Default::default() }, &[x, y]),
+            1 => self.push(top::Sub { do_relu, relu_limit, is_reverse: random.flag(), ..Default::default() }, &[x, y]),
+            2 => self.push(top::Mul { do_relu, relu_limit, ..Default::default() }, &[x, y]),
             3 => self.push(top::Max::default(), &[x, y]),
             4 => self.push(top::Min::default(), &[x, y]),
             5 => {
@@ -324,8 +325,9 @@ impl Network {
                     return None;
                 }
                 order.swap(last - 1, last - 2);
-                let right = self.push(top::Permute { order, quantize_mode: None }, &[x])?;
-                self.push(top::MatMul { do_relu, ..Default::default() }, &[x, right, none])
+                let right = if same && random.flag() { other } else { x };
+                let right = self.push(top::Permute { order, quantize_mode: None }, &[right])?;
+                self.push(top::MatMul { do_relu, relu_limit, ..Default::default() }, &[x, right, none])
             }
             7 => {
                 let mode = random.pick(&["Equal", "NotEqual", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Xor"]);
@@ -342,7 +344,7 @@ impl Network {
             }
             9 => {
                 let divisor = if random.flag() { self.far_from_zero(if same { other } else { x }, random)? } else { self.positive_weight(&shape[1..], random) };
-                self.push(top::Div { do_relu, ..Default::default() }, &[x, divisor])
+                self.push(top::Div { do_relu, relu_limit, ..Default::default() }, &[x, divisor])
             }
             10 => {
                 let base = if random.flag() { self.far_from_zero(x, random)? } else { self.positive_weight(&shape, random) };

@@ -150,28 +150,40 @@ impl Case<'_> {
                     let source: Vec<i64> = (0..rank).map(|d| at[d] as i64 - op.paddings[d]).collect();
                     let size = |d: usize| x().shape[d] as i64;
                     let inside = (0..rank).all(|d| (0..size(d)).contains(&source[d]));
+                    // The border itself is repeated.
+                    let again = i64::from(op.mode == tpu::PaddingMode::symmetric);
                     let mirrored = |d: usize| match source[d] {
-                        i if i < 0 => -i,
-                        i if i >= size(d) => 2 * (size(d) - 1) - i,
+                        i if i < 0 => -i - again,
+                        i if i >= size(d) => 2 * (size(d) - 1) - i + again,
                         i => i,
                     };
                     match op.mode {
                         tpu::PaddingMode::constant if !inside => op.val,
                         tpu::PaddingMode::constant => x().at_signed(&source),
                         tpu::PaddingMode::edge => x().at_signed(&(0..rank).map(|d| source[d].clamp(0, size(d) - 1)).collect::<Vec<_>>()),
-                        tpu::PaddingMode::reflect => x().at_signed(&(0..rank).map(mirrored).collect::<Vec<_>>()),
-                        tpu::PaddingMode::symmetric => panic!("not made here"),
+                        tpu::PaddingMode::reflect | tpu::PaddingMode::symmetric => x().at_signed(&(0..rank).map(mirrored).collect::<Vec<_>>()),
                     }
                 }))
             }
             Op::TpuDepth2Space(op) => {
-                assert!(!op.is_inversed && op.in_is_NCHW && op.out_is_NCHW && !op.swap_cr);
-                let (h, w, channels) = (op.block_h as usize, op.block_w as usize, dims[1]);
-                plain(&|at| {
-                    let block = at[2] % h * w + at[3] % w;
-                    let channel = if op.is_CRD { at[1] * h * w + block } else { block * channels + at[1] };
-                    vec![at[0], channel, at[2] / h, at[3] / w]
-                })
+                assert!(op.in_is_NCHW && op.out_is_NCHW);
+                let (h, w) = (op.block_h as usize, op.block_w as usize);
+                // The channel of the deep tensor for a channel of the wide one and a place in the block.
+                let deep = |channel: usize, row: usize, column: usize, channels: usize| {
+                    let block = if op.swap_cr { column * h + row } else { row * w + column };
+                    if op.is_CRD { channel * h * w + block } else { block * channels + channel }
+                };
+                match op.is_inversed {
+                    false => plain(&|at| vec![at[0], deep(at[1], at[2] % h, at[3] % w, dims[1]), at[2] / h, at[3] / w]),
+                    true => {
+                        let mut result = Values::of(&dims, |_| f64::NAN);
+                        for at in indices(&x().shape) {
+                            let channel = deep(at[1], at[2] % h, at[3] % w, x().shape[1]);
+                            *result.at_mut(&[at[0], channel, at[2] / h, at[3] / w]) = x().at(&at);
+                        }
+                        Some(result)
+                    }
+                }
             }
             Op::TpuConcat(op) => {
                 assert!(op.multipliers.is_none() && !op.do_relu);
