@@ -295,6 +295,7 @@ pub(crate) fn prepare_exact(request: &Request<'_>) -> Result<Prepared, InterpErr
         Op::TopAvgPool(op) => pool::prepare_avg(op, request),
         Op::TopMaxPool(op) => pool::prepare_max(op, request),
         Op::TpuPool2D(op) => pool::prepare_tpu(op, request),
+        Op::TpuPool1D(op) => pool::prepare_tpu(&op.clone().into(), request),
         Op::TopRelu(op) => relu::prepare_relu(op.relu_limit, request),
         Op::TpuRelu(op) => relu::prepare_relu(op.relu_limit, request),
         Op::TopClip(op) => relu::prepare_clip(op.min, op.max, request),

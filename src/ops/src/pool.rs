@@ -42,3 +42,20 @@ pub(crate) fn infer(window: &Window, operands: &Operands) -> Result<Vec<i64>, St
     }
     Ok(shape)
 }
+
+/// Pools of one and of two dimensions have the same attributes.
+macro_rules! same_pool {
+    ($from:ident to $to:ident: $($field:ident),*) => {
+        impl From<tpu::$from> for tpu::$to {
+            fn from(op: tpu::$from) -> tpu::$to {
+                tpu::$to { $($field: op.$field),* }
+            }
+        }
+    };
+    ($from:ident to $to:ident) => {
+        same_pool!($from to $to: kernel_shape, strides, pads, pool_mode, is_adaptive, keepdims, pad_value, count_include_pad, do_relu, relu_limit, multiplier, rshift, scale, offset, round_mode, first_round_mode);
+    };
+}
+
+same_pool!(Pool1D to Pool2D);
+same_pool!(Pool2D to Pool1D);

@@ -41,6 +41,8 @@ pub(crate) fn lower(context: &OpContext) -> Result<Lowered, LowerError> {
 /// or divides in, nor of means in f16.
 fn float_type(op: &Op, mode: Mode) -> DType {
     match (mode, op) {
+        // Extrema are found among f32.
+        (_, Op::TopArg(_)) => DType::F32,
         (_, op) if unary::needs_f32(op, mode) => DType::F32,
         (Mode::BF16, _) => DType::BF16,
         (Mode::F16, Op::TopAvgPool(_) | Op::TopInstanceNorm(_)) | (Mode::F32 | Mode::Int8, _) => DType::F32,
@@ -83,10 +85,10 @@ fn lower_int8(context: &OpContext) -> Result<Lowered, LowerError> {
             None => Err(context.unsupported("has no INT8 form")),
         },
         Op::TopBatchNorm(_) => Err(context.unsupported("top_optimize turns it into a convolution; its scale and bias must be weights")),
-        Op::TopGather(_) | Op::TopInterp(_) | Op::TopReduce(_) | Op::TopLayerNorm(_) | Op::TopArg(_) => {
+        Op::TopGather(_) | Op::TopInterp(_) | Op::TopReduce(_) | Op::TopLayerNorm(_) => {
             float::lower(context, context.chip.fallback)
         }
-        Op::TopInstanceNorm(_) | Op::TopGroupNorm(_) => float::lower(context, DType::F32),
+        Op::TopInstanceNorm(_) | Op::TopGroupNorm(_) | Op::TopArg(_) => float::lower(context, DType::F32),
         Op::TopDeconv(op) => deconv::int8(context, op),
         Op::TopSplit(_) => Err(context.unsupported("top-split-to-slice turns it into Slices")),
         Op::TopNone(_) | Op::TopWeight(_) => Err(context.unsupported("a constant is not computed")),

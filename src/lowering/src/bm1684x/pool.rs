@@ -5,7 +5,7 @@ use crate::error::LowerError;
 use crate::float;
 use crate::lowered::{Lowered, OpContext, OperandRef};
 use tpuc_ops::attr::EnumAttribute;
-use tpuc_ops::{Elem, top, tpu};
+use tpuc_ops::{Elem, Op, top, tpu};
 use tpuc_tensor::DType;
 use tpuc_tensor::round::fit_any;
 
@@ -15,9 +15,7 @@ pub(crate) fn average_int8(context: &OpContext, op: &top::AvgPool) -> Result<Low
     if op.is_adaptive {
         return Err(context.unsupported("adaptive pooling needs float arithmetic"));
     }
-    if op.kernel_shape.len() != 2 {
-        return Err(context.unsupported(format!("has {} spatial dimensions, expected 2", op.kernel_shape.len())));
-    }
+    one_or_two_dimensions(context, &op.kernel_shape)?;
     let (input, output) = (context.operand_elem(0)?, context.result_elem()?);
     let taps = op.kernel_shape.iter().product::<i64>() as f64;
     if context.asymmetric {
@@ -26,7 +24,7 @@ pub(crate) fn average_int8(context: &OpContext, op: &top::AvgPool) -> Result<Low
     let fitted = fit_any((input.scale().unwrap_or(1.0) / (output.scale().unwrap_or(1.0) * taps)) as f32, 8);
     let pool = tpu::Pool2D { multiplier: Some(fitted.multiplier), rshift: Some(fitted.shift), ..average(context, op)? };
     let operand = OperandRef::Operand { index: 0, elem: input };
-    Ok(Lowered::one(pool, vec![operand], context.name, context.result_type(output)))
+    Ok(Lowered::one(by_dimensions(pool), vec![operand], context.name, context.result_type(output)))
 }
 
 /// `y = saturate(round(sum * scale + offset))` with `scale = s_in / (s_out kh kw)` and `offset = z_out - z_in s_in / s_out`; padding that
@@ -38,26 +36,37 @@ fn average_asymmetric(context: &OpContext, op: &top::AvgPool, input: Elem, outpu
     let (from, to) = (input.scale().unwrap_or(1.0), output.scale().unwrap_or(1.0));
     let (scale, offset) = (from / (to * taps), output.zero_point() as f64 - from / to * input.zero_point() as f64);
     let pool = tpu::Pool2D { scale: Some(scale), offset: Some(offset), ..average(context, op)? };
-    Ok(Lowered::one(pool, vec![OperandRef::Operand { index: 0, elem: input }], context.name, context.result_type(output)))
+    Ok(Lowered::one(by_dimensions(pool), vec![OperandRef::Operand { index: 0, elem: input }], context.name, context.result_type(output)))
 }
 
 /// Whether the last windows end where the padding does.
 fn ends_meet(context: &OpContext, op: &top::AvgPool) -> Result<bool, LowerError> {
     let input = &context.tensor(0)?.shape;
     let pads = floor_pads(context, op.ceil_mode, &op.kernel_shape, &op.strides, &op.pads)?;
-    let (Some(first), true) = (input.len().checked_sub(2), pads.len() == 4 && op.strides.len() == 2) else { return Ok(true) };
-    Ok((0..2).all(|d| op.strides[d] < 1 || (input[first + d] + pads[d] + pads[d + 2] - op.kernel_shape[d]) % op.strides[d] == 0))
+    let spatial = op.kernel_shape.len();
+    let (Some(first), true) = (input.len().checked_sub(spatial), pads.len() == 2 * spatial && op.strides.len() == spatial) else { return Ok(true) };
+    Ok((0..spatial).all(|d| op.strides[d] < 1 || (input[first + d] + pads[d] + pads[d + spatial] - op.kernel_shape[d]) % op.strides[d] == 0))
 }
 
 /// The maximum of the integers, in the scale of the result.
 pub(crate) fn max_int8(context: &OpContext, op: &top::MaxPool) -> Result<Lowered, LowerError> {
-    if op.kernel_shape.len() != 2 {
-        return Err(context.unsupported(format!("has {} spatial dimensions, expected 2", op.kernel_shape.len())));
-    }
-    let pool = maximum(context, op)?;
-    let Some(elem) = context.shared_elem()? else { return within_one_scale(context, None, |_| pool.into()) };
+    one_or_two_dimensions(context, &op.kernel_shape)?;
+    let pool = by_dimensions(maximum(context, op)?);
+    let Some(elem) = context.shared_elem()? else { return within_one_scale(context, None, |_| pool) };
     let operand = OperandRef::Operand { index: 0, elem: context.operand_elem(0)? };
     Ok(Lowered::one(pool, vec![operand], context.name, context.result_type(elem)))
+}
+
+fn one_or_two_dimensions(context: &OpContext, kernel: &[i64]) -> Result<(), LowerError> {
+    match kernel.len() {
+        1 | 2 => Ok(()),
+        spatial => Err(context.unsupported(format!("has {spatial} spatial dimensions, expected 1 or 2"))),
+    }
+}
+
+/// The op for the dimensions of its windows.
+pub(crate) fn by_dimensions(pool: tpu::Pool2D) -> Op {
+    if pool.kernel_shape.len() == 1 { tpu::Pool1D::from(pool).into() } else { pool.into() }
 }
 
 /// A mean with the geometry of the Top op. An error where windows would have divisors of their own.
@@ -104,14 +113,15 @@ pub(crate) fn maximum(context: &OpContext, op: &top::MaxPool) -> Result<tpu::Poo
 fn floor_pads(context: &OpContext, ceil: Option<bool>, kernel: &[i64], strides: &[i64], pads: &[i64]) -> Result<Vec<i64>, LowerError> {
     let input = &context.tensor(0)?.shape;
     let mut pads = pads.to_vec();
-    if ceil != Some(true) || pads.len() != 4 || strides.len() != 2 || input.len() < 2 {
+    let spatial = kernel.len();
+    if ceil != Some(true) || pads.len() != 2 * spatial || strides.len() != spatial || input.len() < spatial {
         return Ok(pads);
     }
-    for d in 0..2 {
-        let size = input[input.len() - 2 + d];
-        let span = size + pads[d] + pads[d + 2] - kernel[d];
+    for d in 0..spatial {
+        let size = input[input.len() - spatial + d];
+        let span = size + pads[d] + pads[d + spatial] - kernel[d];
         if strides[d] > 0 && span > 0 {
-            pads[d + 2] += (strides[d] - span % strides[d]) % strides[d];
+            pads[d + spatial] += (strides[d] - span % strides[d]) % strides[d];
         }
     }
     Ok(pads)

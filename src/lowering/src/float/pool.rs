@@ -17,5 +17,5 @@ pub(super) fn max(context: &OpContext, op: &top::MaxPool, dtype: DType) -> Resul
 
 fn pooled(context: &OpContext, pool: tpu::Pool2D, dtype: DType) -> Lowered {
     let operand = OperandRef::Operand { index: 0, elem: elem(dtype) };
-    Lowered::one(pool, vec![operand], context.name, float_type(context, dtype))
+    Lowered::one(pool::by_dimensions(pool), vec![operand], context.name, float_type(context, dtype))
 }

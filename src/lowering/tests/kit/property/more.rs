@@ -82,8 +82,8 @@ impl Network {
                 let (scale, bias) = (self.weight(&[shape[1]], -1.0, 1.0, random), self.weight(&[shape[1]], -1.0, 1.0, random));
                 return self.push(top::Scale { do_relu, ..Default::default() }, &[x, scale, bias]);
             }
-            // On BM1684 it is turned into a Scale before.
-            45 if shape.len() >= 2 && self.family != Family::Bm1684 => {
+            // On BM1684 it is turned into a Scale before, and nobody has it of three spatial dimensions.
+            45 if (2..=4).contains(&shape.len()) && self.family != Family::Bm1684 => {
                 let (mean, variance) = (self.weight(&[shape[1]], -1.0, 1.0, random), self.positive_weight(&[shape[1]], random));
                 let (gamma, beta) = (self.affine(&shape[1..2], random), self.affine(&shape[1..2], random));
                 return self.push(top::BatchNorm { do_relu, ..Default::default() }, &[x, mean, variance, gamma, beta]);

@@ -313,7 +313,7 @@ impl Network {
             3 => self.push(top::Max::default(), &[x, y]),
             4 => self.push(top::Min::default(), &[x, y]),
             5 => {
-                let axis = random.next(1, shape.len() as i64 - 1).max(0) as i32;
+                let axis = random.next(1.min(shape.len() as i64 - 1), shape.len() as i64 - 1) as i32;
                 let second = if same { other } else { x };
                 self.push(top::Concat { axis, ..Default::default() }, &[x, second, x])
             }

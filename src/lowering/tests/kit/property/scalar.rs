@@ -291,6 +291,7 @@ impl Case<'_> {
             Op::TpuDeconv(op) => self.deconv(op),
             Op::TpuMatMul(op) => self.matmul(op),
             Op::TpuPool2D(op) => self.pool(op),
+            Op::TpuPool1D(op) => self.pool(&op.clone().into()),
             Op::TpuSoftmax(op) => self.softmax(op),
             Op::TpuReduce(op) => {
                 let x = self.x(0);
@@ -404,11 +405,12 @@ impl Case<'_> {
         let x = self.x(0);
         let kernel: Vec<usize> = op.kernel_shape.iter().map(|&k| k as usize).collect();
         let area = kernel.iter().product::<usize>();
-        let dims = [&x.shape[..2], &[0, 0]].concat();
-        let size = |d: usize| (x.shape[d + 2] as i64 + op.pads[d] + op.pads[d + 2] - op.kernel_shape[d]) / op.strides[d] + 1;
-        let dims = [&dims[..2], &[size(0) as usize, size(1) as usize]].concat();
+        let spatial = kernel.len();
+        let size = |d: usize| (x.shape[d + 2] as i64 + op.pads[d] + op.pads[d + spatial] - op.kernel_shape[d]) / op.strides[d] + 1;
+        let dims: Vec<usize> = x.shape[..2].iter().copied().chain((0..spatial).map(|d| size(d) as usize)).collect();
         let one = |at: &[usize]| {
-            let place = |tap: &Vec<usize>| vec![at[0] as i64, at[1] as i64, at[2] as i64 * op.strides[0] + tap[0] as i64 - op.pads[0], at[3] as i64 * op.strides[1] + tap[1] as i64 - op.pads[1]];
+            let along = |d: usize, tap: usize| at[d + 2] as i64 * op.strides[d] + tap as i64 - op.pads[d];
+            let place = |tap: &Vec<usize>| [at[0] as i64, at[1] as i64].into_iter().chain(tap.iter().enumerate().map(|(d, &tap)| along(d, tap))).collect::<Vec<_>>();
             let window: Vec<i128> = indices(&kernel).iter().map(place).filter(|p| x.has(p)).map(|p| x.at_signed(&p) as i128).collect();
             let v = match op.pool_mode {
                 // Scale and offset in f32; the scale is that of the taps which count, padding counts as zero point.

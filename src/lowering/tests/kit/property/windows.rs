@@ -10,6 +10,7 @@ impl Case<'_> {
     pub(super) fn float_windows(&self) -> Option<Vec<Real>> {
         match self.op {
             Op::TpuPool2D(op) => Some(self.float_pool(op)),
+            Op::TpuPool1D(op) => Some(self.float_pool(&op.clone().into())),
             Op::TpuSoftmax(op) => self.float_softmax(op),
             Op::TpuReduce(op) => Some(self.float_reduce(op)),
             Op::TpuArg(op) => Some(self.arg(op)),
