@@ -10,7 +10,7 @@ pub fn run(module: &PassModule, options: &CodegenOptions) -> Result<(), String> 
     }
     let program = module.program().map_err(crate::text)?;
     let mut weights = module.weights().map_err(crate::text)?;
-    crate::type_half_weights(&program, &mut weights);
+    program.type_half_weights(&mut weights);
     let compiled = tpuc_codegen::compile(&program, &weights).map_err(crate::text)?;
     // Legal instructions and ordered accesses are proven before anything is written.
     compiled.timeline().map_err(crate::text)?;

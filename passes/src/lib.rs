@@ -30,7 +30,6 @@ mod fuse_same;
 mod fuse_slice;
 mod fuse_tile;
 mod gather_to_slice;
-mod half_weights;
 mod import_calibration_table;
 mod import_quantize_table;
 mod inputs;
@@ -55,7 +54,6 @@ pub mod smooth_quant;
 mod split_to_slice;
 mod strip_io_quant;
 
-pub use half_weights::type_half_weights;
 pub use inputs::{net_inputs, preprocess};
 pub use progress::{set_progress, tell as tell_progress};
 

@@ -63,7 +63,10 @@ pub fn refuse_frames(model: &Path, info: &TensorInfo, known: Option<&str>) -> Re
 fn from_npz(inputs: &[NetInput], file: &Path) -> Result<Vec<NamedTensor>, Failure> {
     let mut arrays = npz::read_npz(file)?;
     if let ([input], [_]) = (inputs, arrays.as_slice()) {
-        let (_, tensor) = arrays.remove(0);
+        let (name, tensor) = arrays.remove(0);
+        if name != input.name {
+            eprintln!("warning: {}: {}", file.display(), taken(&name, &input.name));
+        }
         return Ok(vec![(input.name.clone(), fitting(input, file, tensor)?)]);
     }
     let mut tensors = Vec::new();
@@ -75,6 +78,11 @@ fn from_npz(inputs: &[NetInput], file: &Path) -> Result<Vec<NamedTensor>, Failur
         tensors.push((input.name.clone(), fitting(input, file, arrays[at].1.clone())?));
     }
     Ok(tensors)
+}
+
+/// What to say of an only array that has another name than the only input.
+pub fn taken(array: &str, input: &str) -> String {
+    format!("its only array '{array}' is taken for the network's only input '{input}'")
 }
 
 fn fitting(input: &NetInput, file: &Path, tensor: Tensor) -> Result<Tensor, Failure> {

@@ -34,7 +34,7 @@ impl Network {
 
     pub fn of(module: &Module) -> Result<Network, Failure> {
         let (program, mut weights) = (module.program()?, module.weights()?);
-        tpuc_passes::type_half_weights(&program, &mut weights);
+        program.type_half_weights(&mut weights);
         Ok(Network { program, weights })
     }
 

@@ -481,6 +481,14 @@ impl Loader {
         }
     }
 
+    /// The first sample, the name of its only array and that of the network's only input, where they differ: the array is taken for the
+    /// input all the same. `None` also where the file cannot be read, which [`Loader::load`] says.
+    pub fn array_of_another_name(&self) -> Option<(&Path, String, &str)> {
+        let ([input], SampleKind::Npz, Some([path])) = (&self.inputs[..], self.samples.kind, self.samples.entries.first().map(Vec::as_slice)) else { return None };
+        let [(name, _)] = &npz::read_npz(path).ok()?[..] else { return None };
+        (*name != input.name).then(|| (path.as_path(), name.clone(), input.name.as_str()))
+    }
+
     fn npz_arrays(&self, path: &Path) -> Result<Vec<Tensor>, SampleError> {
         let mut arrays = npz::read_npz(path)?;
         // A network with one input takes the only array, whatever its name.

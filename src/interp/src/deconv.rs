@@ -6,7 +6,7 @@ use crate::view::ElementType;
 use tpuc_kernels::deconv::{self, Deconv, DeconvShape};
 use tpuc_kernels::requant::Requant;
 use tpuc_kernels::{Activation, Ints, Layout};
-use tpuc_ops::{top, tpu};
+use tpuc_ops::{Op, top, tpu};
 
 pub(crate) fn prepare(op: &top::Deconv, request: &Request<'_>) -> Result<Prepared, InterpError> {
     if !request.is_float(&[0])? {
@@ -49,15 +49,7 @@ fn geometry(op: &top::Deconv, request: &Request<'_>) -> Result<DeconvShape, Inte
 
 /// Of 8-bit integers. BM1684 and CV18xx requantize in the op, BM1684X gives the sums to an op behind it.
 pub(crate) fn prepare_int(op: &tpu::Deconv, request: &Request<'_>) -> Result<Prepared, InterpError> {
-    let form = top::Deconv {
-        kernel_shape: op.kernel_shape.clone(),
-        strides: op.strides.clone(),
-        pads: op.pads.clone(),
-        group: op.group,
-        dilations: op.dilations.clone(),
-        output_padding: op.output_padding.clone(),
-        ..Default::default()
-    };
+    let Some(Op::TopDeconv(form)) = request.op.top_form() else { return Err(request.unsupported("is no transposed convolution")) };
     let shape = geometry(&form, request)?;
     let Some(weights) = request.bytes(1)? else { return Err(request.unsupported("needs a weight as 8-bit filter")) };
     let bias = request.bias(2, request.integers(2)?)?;

@@ -197,67 +197,56 @@ pub struct AvgScale {
 
 /// Mean of each window of 8-bit integers with zero points ([`AvgScale`]).
 pub fn avg_scaled(shape: &PoolShape, x: Ints<'_>, by: AvgScale, y: IntsMut<'_>) -> Result<(), KernelError> {
-    expect_length("input elements of a pool", shape.input_count(), x.len())?;
-    expect_length("output elements of a pool", shape.output_count(), y.len())?;
-    match y {
-        IntsMut::I8(y) => threads::for_parts(y, shape.channels, |start, part| scaled_means(shape, x, by, start, part)),
-        IntsMut::U8(y) => threads::for_parts(y, shape.channels, |start, part| scaled_means(shape, x, by, start, part)),
-    }
-    Ok(())
-}
-
-fn scaled_means<T: Int8>(shape: &PoolShape, x: Ints<'_>, by: AvgScale, start: usize, part: &mut [T]) {
-    let mut sums = vec![0i32; shape.channels];
-    let low = by.least.map_or(T::MIN, |least| least.clamp(T::MIN, T::MAX));
-    shape.windows(start, part, |pixels, y| {
-        let missing = (shape.area() - pixels.len().min(shape.area())) as i32;
-        sums.fill(by.padding.unwrap_or(0) * missing);
-        match x {
-            Ints::I8(x) => sum_i8(x, pixels, &mut sums),
-            Ints::U8(x) => sum_u8(x, pixels, &mut sums),
-        }
-        let whole = by.padding.is_some() || missing == 0;
-        let scale = (if whole { by.scale } else { by.scale * shape.area() as f64 / pixels.len() as f64 }) as f32;
-        for (y, &sum) in y.iter_mut().zip(&sums) {
-            let v = round_half_away(sum as f32 * scale + by.offset).max(low as f32).min(T::MAX as f32);
-            *y = T::narrow(v as i32);
-        }
-    });
+    let area = shape.area();
+    int_means(shape, x, y, by.padding.unwrap_or(0), by.least, |taps| {
+        let whole = by.padding.is_some() || taps == area;
+        let scale = (if whole { by.scale } else { by.scale * area as f64 / taps as f64 }) as f32;
+        move |sum| round_half_away(sum as f32 * scale + by.offset) as i64
+    })
 }
 
 /// Mean of each window of 8-bit integers (`spec/lowering.md` section 4, BM1684X AvgPool).
 pub fn avg_int(shape: &PoolShape, x: Ints<'_>, requant: AvgRequant, y: IntsMut<'_>) -> Result<(), KernelError> {
-    expect_length("input elements of a pool", shape.input_count(), x.len())?;
-    expect_length("output elements of a pool", shape.output_count(), y.len())?;
-    match y {
-        IntsMut::I8(y) => threads::for_parts(y, shape.channels, |start, part| means(shape, x, requant, start, part)),
-        IntsMut::U8(y) => threads::for_parts(y, shape.channels, |start, part| means(shape, x, requant, start, part)),
-    }
-    Ok(())
-}
-
-fn means<T: Int8>(shape: &PoolShape, x: Ints<'_>, requant: AvgRequant, start: usize, part: &mut [T]) {
-    let mut sums = vec![0i32; shape.channels];
-    let low = if requant.relu { 0 } else { i64::from(T::MIN) };
-    shape.windows(start, part, |pixels, y| {
-        sums.fill(0);
-        match x {
-            Ints::I8(x) => sum_i8(x, pixels, &mut sums),
-            Ints::U8(x) => sum_u8(x, pixels, &mut sums),
-        }
-        let area = shape.area() as f32;
-        let whole = requant.count_include_pad || pixels.len() == shape.area();
-        for (y, &sum) in y.iter_mut().zip(&sums) {
+    let area = shape.area();
+    int_means(shape, x, y, 0, requant.relu.then_some(0), |taps| {
+        let whole = requant.count_include_pad || taps == area;
+        move |sum| {
             // With fewer taps the mean is of those, and the window's scale still that of all: in f32, as the reference has it.
-            let mean = || sum as f32 / pixels.len() as f32 * area;
+            let mean = || sum as f32 / taps as f32 * area as f32;
             let v = match requant.halves {
                 _ if whole => i64::from(sum),
                 Halves::AwayFromZero => round_half_away(mean()) as i64,
                 Halves::Up => (mean() + 0.5).floor() as i64,
             };
-            let v = shift_half_up(v.wrapping_mul(requant.multiplier), requant.shift);
-            *y = T::narrow(v.clamp(low, i64::from(T::MAX)) as i32);
+            shift_half_up(v.wrapping_mul(requant.multiplier), requant.shift)
         }
+    })
+}
+
+/// A mean of each window: `mean` has the number of taps inside the input and gives what becomes of their sum, to which a tap outside adds
+/// `padding`. Saturated, and at least `least`.
+fn int_means<F: Fn(i32) -> i64>(shape: &PoolShape, x: Ints<'_>, y: IntsMut<'_>, padding: i32, least: Option<i32>, mean: impl Fn(usize) -> F + Sync) -> Result<(), KernelError> {
+    expect_length("input elements of a pool", shape.input_count(), x.len())?;
+    expect_length("output elements of a pool", shape.output_count(), y.len())?;
+    match y {
+        IntsMut::I8(y) => threads::for_parts(y, shape.channels, |start, part| int_means_of(shape, x, start, part, padding, least, &mean)),
+        IntsMut::U8(y) => threads::for_parts(y, shape.channels, |start, part| int_means_of(shape, x, start, part, padding, least, &mean)),
+    }
+    Ok(())
+}
+
+fn int_means_of<T: Int8, F: Fn(i32) -> i64>(shape: &PoolShape, x: Ints<'_>, start: usize, part: &mut [T], padding: i32, least: Option<i32>, mean: &impl Fn(usize) -> F) {
+    let mut sums = vec![0i32; shape.channels];
+    let low = i64::from(least.map_or(T::MIN, |least| least.clamp(T::MIN, T::MAX)));
+    shape.windows(start, part, |pixels, y| {
+        let taps = pixels.len().min(shape.area());
+        sums.fill(padding * (shape.area() - taps) as i32);
+        match x {
+            Ints::I8(x) => sum_i8(x, pixels, &mut sums),
+            Ints::U8(x) => sum_u8(x, pixels, &mut sums),
+        }
+        let mean = mean(taps);
+        y.iter_mut().zip(&sums).for_each(|(y, &sum)| *y = T::narrow(mean(sum).clamp(low, i64::from(T::MAX)) as i32));
     });
 }
 

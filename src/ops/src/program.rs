@@ -205,6 +205,16 @@ impl Program {
         kept
     }
 
+    /// Files of lowered networks have half floats as `u16` (NumPy knows no bf16): they become what the program says they are.
+    pub fn type_half_weights(&self, weights: &mut WeightStore) {
+        for value in self.values.iter().filter(|v| v.source == Source::Weight) {
+            let (Some(ty), Some(tensor)) = (value.ty.tensor(), weights.get(&value.name)) else { continue };
+            if let Some(typed) = tensor.from_half_bits(ty.elem.storage()) {
+                weights.insert(value.name.clone(), typed);
+            }
+        }
+    }
+
     /// Checks that every node reads only what is computed before it and that every op's verifier holds. The error names
     /// the layer.
     pub fn check(&self) -> Result<(), OpError> {

@@ -170,6 +170,17 @@ impl Tensor {
         }
     }
 
+    /// Half floats that are kept by their bits; `None` of elements that are not u16, and of other types.
+    pub fn from_half_bits(&self, dtype: DType) -> Option<Tensor> {
+        let Data::U16(bits) = &self.data else { return None };
+        let data = match dtype {
+            DType::F16 => Data::F16(bits.iter().map(|&b| f16::from_bits(b)).collect()),
+            DType::BF16 => Data::BF16(bits.iter().map(|&b| bf16::from_bits(b)).collect()),
+            _ => return None,
+        };
+        Some(Tensor { shape: self.shape.clone(), data })
+    }
+
     /// The elements as i64; `None` for float tensors.
     pub fn to_i64(&self) -> Option<Vec<i64>> {
         Some(match &self.data {

@@ -7,6 +7,7 @@ mod losses;
 mod search;
 
 use crate::cli::{self, Failure};
+use crate::inputs;
 use crate::mixed::{fast, qtable};
 use crate::network::Network;
 use crate::progress::Shown;
@@ -75,6 +76,9 @@ fn before(arguments: &Arguments, session: &Session) -> Result<(), Failure> {
     let found = session.loader().samples().len();
     if request.input_num > found {
         eprintln!("run_calibration: warning: --input_num asks for {} samples, there are {found}: all of them are used", request.input_num);
+    }
+    if let Some((path, array, input)) = session.loader().array_of_another_name() {
+        eprintln!("run_calibration: warning: {}: {}", path.display(), inputs::taken(&array, input));
     }
     for key in &request.debug.without_effect {
         eprintln!("run_calibration: warning: --debug_cmd {key} has no effect here");

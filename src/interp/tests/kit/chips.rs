@@ -4,8 +4,7 @@ use crate::{all_tensors, floats, isolated, kit, load, program};
 use std::collections::BTreeMap;
 use tpuc_interp::{InterpError, Options, Plan};
 use tpuc_ops::{Program, Source, ValueId};
-use half::bf16;
-use tpuc_tensor::{Data, DType, Tensor, WeightStore};
+use tpuc_tensor::{DType, Tensor, WeightStore};
 
 const CASES: [&str; 12] = ["cnn_res", "mbv2_tiny", "yolo_head", "transformer", "pools", "mlp_mm", "consts", "shape_mix", "shape_lite", "acts", "acts_more", "maxmin"];
 
@@ -41,17 +40,10 @@ fn nodes_of_other_chips_agree() {
     assert!(counts.values().sum::<usize>() > 150, "{counts:?}");
 }
 
-/// The weights that a node reads; the reference stores half floats by their bits.
+/// The weights that a node reads.
 fn with_halves(program: &Program, weights: &WeightStore) -> WeightStore {
-    let mut own = WeightStore::new();
-    for value in program.values.iter().filter(|v| v.source == Source::Weight) {
-        let (Some(tensor), Some(ty)) = (weights.get(&value.name), value.ty.tensor()) else { continue };
-        let data = match (ty.elem.storage(), tensor.data()) {
-            (DType::BF16, Data::U16(bits)) => Data::BF16(bits.iter().map(|&b| bf16::from_bits(b)).collect()),
-            (_, data) => data.clone(),
-        };
-        own.insert(value.name.clone(), Tensor::new(tensor.shape(), data).unwrap());
-    }
+    let mut own = program.used_weights(weights);
+    program.type_half_weights(&mut own);
     own
 }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tpuc_interp::{FloatOrder, Observer, Options, Plan, TensorView, Want};
 use tpuc_ops::{Op, Program, Source, ValueId, top_binary, top_const, top_unary};
-use tpuc_tensor::{DType, Data, Tensor, WeightStore};
+use tpuc_tensor::{DType, Tensor, WeightStore};
 
 fn kit(case: &str) -> Option<PathBuf> {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/kit")).join(case);
@@ -91,21 +91,6 @@ fn integer_tensors_are_exact() {
     }
 }
 
-/// The reference stores half floats by their bits: weights in the types that the program says.
-fn half_weights(program: &Program, stored: &WeightStore) -> WeightStore {
-    let mut weights = stored.clone();
-    for value in program.values.iter().filter(|v| v.source == Source::Weight) {
-        let Some(Data::U16(bits)) = stored.get(&value.name).map(|t| t.data()) else { continue };
-        let half = match value.ty.tensor().map(|t| t.elem.storage()) {
-            Some(DType::F16) => Data::F16(bits.iter().map(|b| half::f16::from_bits(*b)).collect()),
-            Some(DType::BF16) => Data::BF16(bits.iter().map(|b| half::bf16::from_bits(*b)).collect()),
-            _ => continue,
-        };
-        weights.insert(&value.name, Tensor::new(stored.get(&value.name).unwrap().shape(), half).unwrap());
-    }
-    weights
-}
-
 /// Tensors of networks of elementwise ops: integers exact, half floats with at most one unit in the last place in one element
 /// of a thousand (`spec/lowering.md` section 6).
 #[test]
@@ -116,7 +101,8 @@ fn tensors_of_elementwise_networks_agree() {
             let stem = format!("{case}_bm1684x_{mode}_tpu");
             let expected = load(&folder, &format!("{stem}_outputs.npz"));
             let program = program(&folder, &format!("{stem}.mlir"));
-            let weights = half_weights(&program, &load(&folder, &format!("{stem}_weights.npz")));
+            let mut weights = load(&folder, &format!("{stem}_weights.npz"));
+            program.type_half_weights(&mut weights);
             let inputs = load(&folder, &format!("{case}_in_f32.npz"));
             let options = Options { order: FloatOrder::Reference, ..Options::default() };
             let types: BTreeMap<String, tpuc_ops::Elem> = program.values.iter().filter_map(|v| Some((v.name.clone(), v.ty.tensor()?.elem))).collect();
