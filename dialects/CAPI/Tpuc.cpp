@@ -4,6 +4,7 @@
 #include "mlir/CAPI/IR.h"
 #include "mlir/CAPI/Registration.h"
 #include "mlir/CAPI/Support.h"
+#include "mlir/Pass/PassManager.h"
 #include "mlir/Support/FileUtilities.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "llvm/Support/InitLLVM.h"
@@ -43,6 +44,11 @@ int tpucOptMain(int argc, char **argv, MlirDialectRegistry registry, TpucOptHook
   }
   if (!hooks.begin(wrap(llvm::StringRef(input)), wrap(llvm::StringRef(output)), wrap(buffer->getBuffer())))
     return EXIT_FAILURE;
+  // Passes work on whole modules: locks around attributes would only cost time. (The option --mlir-disable-threading leaves them.)
+  config.setPassPipelineSetupFn([original = config](mlir::PassManager &passes) {
+    passes.getContext()->disableMultithreading();
+    return original.setupPassPipeline(passes);
+  });
   llvm::raw_string_ostream stream(text);
   if (failed(mlir::MlirOptMain(stream, std::move(buffer), *unwrap(registry), config)))
     return EXIT_FAILURE;

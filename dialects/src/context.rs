@@ -20,9 +20,11 @@ pub fn registry() -> DialectRegistry {
     registry
 }
 
-/// A context with all our dialects loaded. Unregistered ops can be parsed, so that all of them can be named in one error.
+/// A context with all our dialects loaded, for one thread: every pass works on a whole module, so that locks would only cost time.
+/// Unregistered ops can be parsed, so that all of them can be named in one error.
 pub fn context() -> Context {
     let context = Context::new();
+    context.enable_multi_threading(false);
     crate::store::forget(&context);
     context.append_dialect_registry(&registry());
     context.load_all_available_dialects();

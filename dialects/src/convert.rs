@@ -108,7 +108,15 @@ pub fn to_attribute(context: MlirContext, value: &Attr) -> MlirAttribute {
             Attr::F64(v) => mlirFloatAttrDoubleGet(context, f64_type, *v),
             Attr::Str(v) => mlirStringAttrGet(context, string_ref(v)),
             Attr::I64Array(list) => {
-                let items: Vec<_> = list.iter().map(|&v| mlirIntegerAttrGet(i64_type, v)).collect();
+                // Small numbers come again and again, as shifts of channels do.
+                let mut small: [Option<MlirAttribute>; 64] = [None; 64];
+                let items: Vec<_> = list
+                    .iter()
+                    .map(|&v| match usize::try_from(v).ok().and_then(|v| small.get_mut(v)) {
+                        Some(known) => *known.get_or_insert_with(|| mlirIntegerAttrGet(i64_type, v)),
+                        None => mlirIntegerAttrGet(i64_type, v),
+                    })
+                    .collect();
                 mlirArrayAttrGet(context, items.len() as isize, items.as_ptr())
             }
             Attr::F64Array(list) => {

@@ -2,9 +2,10 @@
 
 use crate::cpu::vectorized;
 use crate::{Int8, threads};
+use std::sync::atomic::{AtomicI32, Ordering};
 
-/// Number of elements that are worth a second thread: memory is the limit, not the processor.
-const WORTH: usize = 1 << 20;
+/// Number of elements that are worth a second thread.
+const WORTH: usize = 1 << 16;
 
 /// Whether no element is infinite or NaN.
 pub fn all_finite(values: &[f32]) -> bool {
@@ -16,11 +17,34 @@ pub fn max_abs(values: &[f32]) -> f32 {
     f32::from_bits(largest_bits(values) as u32)
 }
 
+/// Of the bits without the sign, which order finite floats as their magnitudes.
+fn largest_bits(values: &[f32]) -> i32 {
+    if values.len() < WORTH || threads::threads() == 1 {
+        return largest_of(values);
+    }
+    let most = AtomicI32::new(0);
+    threads::parallel(&|index, count| {
+        most.fetch_max(largest_of(&values[threads::share(values.len(), 1024, index, count)]), Ordering::Relaxed);
+    });
+    most.into_inner()
+}
+
 vectorized! {
-    /// Of the bits without the sign, which order finite floats as their magnitudes.
-    fn largest_bits(values: &[f32]) -> i32 {
+    fn largest_of(values: &[f32]) -> i32 {
         values.iter().fold(0, |most, v| most.max((v.to_bits() & 0x7fff_ffff) as i32))
     }
+}
+
+/// Largest absolute value of each row of `length` finite elements.
+pub fn max_abs_by_rows(values: &[f32], length: usize) -> Vec<f32> {
+    let mut out = vec![0.0; values.len() / length.max(1)];
+    let rows = |start: usize, part: &mut [f32]| {
+        for (largest, row) in part.iter_mut().zip(values[start * length..].chunks_exact(length)) {
+            *largest = f32::from_bits(largest_of(row) as u32);
+        }
+    };
+    if values.len() < WORTH { rows(0, &mut out) } else { threads::for_shares(&mut out, rows) }
+    out
 }
 
 /// `round(value / scale)` in f64, halves away from zero, saturated; 0 of what is no number.
@@ -44,8 +68,44 @@ pub fn by_rows<T: Int8 + Send>(values: &[f32], length: usize, scale: impl Fn(usi
     out
 }
 
+/// Elements whose quotients are looked at together.
+const BLOCK: usize = 128;
+
+/// How far a quotient in f32 must be from a half to round as the exact one does. Two roundings of numbers below 257 make an error
+/// below 4e-5.
+const NEAR: f32 = 1e-4;
+
+/// Quotients in f32 where those round as the exact ones.
+fn divide<T: Int8>(values: &[f32], scale: f64, out: &mut [T]) {
+    let reciprocal = (1.0 / scale) as f32;
+    let is_normal = (1e-30..1e30).contains(&reciprocal.abs());
+    for (values, out) in values.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
+        if !(is_normal && multiply(values, reciprocal, out)) {
+            divide_all(values, scale, out);
+        }
+    }
+}
+
 vectorized! {
-    fn divide<T: Int8>(values: &[f32], scale: f64, out: &mut [T]) {
+    /// Whether all quotients are far from halves; else `out` may be wrong.
+    fn multiply<T: Int8>(values: &[f32], reciprocal: f32, out: &mut [T]) -> bool {
+        let (low, high) = (T::MIN as f32, T::MAX as f32);
+        // A sum of bits: of floats no maximum is vectorized.
+        let mut doubts = 0u32;
+        for (v, out) in values.iter().zip(out) {
+            let quotient = (v * reciprocal).max(low).min(high);
+            // SAFETY: a number within the type's range, or a half beyond it.
+            let rounded = unsafe { (quotient + 0.5f32.copysign(quotient)).to_int_unchecked::<i32>() };
+            let distance = (quotient - rounded as f32).abs();
+            doubts |= u32::from(distance > 0.5 - NEAR) | u32::from(v.is_nan());
+            *out = T::narrow(rounded);
+        }
+        doubts == 0
+    }
+}
+
+vectorized! {
+    fn divide_all<T: Int8>(values: &[f32], scale: f64, out: &mut [T]) {
         for (v, out) in values.iter().zip(out) {
             let exact = f64::from(*v) / scale;
             let whole = exact.trunc();
@@ -71,12 +131,20 @@ mod tests {
             })
             .collect();
         values.extend([0.5, -0.5, 1.5, -1.5, 1e30, -1e30, -0.0, 0.49999997]);
-        for scale in [1.0, 0.5, 0.37, 1e-300, 0.0, f64::INFINITY] {
+        assert_eq!((max_abs(&values), max_abs(&[]), max_abs(&[-3.0, 2.0])), (1e30, 0.0, 3.0));
+        assert!(all_finite(&values) && all_finite(&[]));
+        let many = values.repeat(4);
+        assert_eq!(max_abs(&many[..many.len() - 7]), 1e30);
+        assert!(max_abs_by_rows(&many, 50).iter().zip(many.chunks(50)).all(|(most, row)| *most == row.iter().fold(0f32, |most, v| most.max(v.abs()))));
+        let scales = |row: usize| row as f64 * 0.01 + 0.1;
+        assert!(by_rows::<i8>(&many, 50, scales).chunks(50).zip(many.chunks(50)).enumerate().all(|(row, (out, values))| out == to_8_bits(values, scales(row))));
+        // Halves, and their neighbours.
+        values.extend((-300..300).flat_map(|i| [0.37f32, 0.0123].map(|scale| (i as f32 + 0.5) * scale)).flat_map(|v| [v.next_down(), v, v.next_up()]));
+        values.extend([f32::NAN, f32::INFINITY, f32::MIN_POSITIVE]);
+        for scale in [1.0, 0.5, 0.37, 0.0123, f64::from(0.0123f32), 1e-300, 1e-40, 1e38, 1e300, 0.0, f64::INFINITY] {
             assert!(to_8_bits::<i8>(&values, scale).iter().zip(&values).all(|(q, v)| *q == (f64::from(*v) / scale).round() as i8), "{scale}");
             assert!(to_8_bits::<u8>(&values, scale).iter().zip(&values).all(|(q, v)| *q == (f64::from(*v) / scale).round() as u8), "{scale}");
         }
-        assert_eq!((max_abs(&values), max_abs(&[]), max_abs(&[-3.0, 2.0])), (1e30, 0.0, 3.0));
-        assert!(all_finite(&values) && all_finite(&[]));
         assert!([f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY].iter().all(|&bad| !all_finite(&[1.0, bad, 2.0])));
     }
 }

@@ -149,14 +149,20 @@ impl<'a> OpContext<'a> {
 
     /// The data of an operand that is a weight, as finite f32.
     pub(crate) fn weight(&self, index: usize) -> Option<Result<Cow<'_, [f32]>, LowerError>> {
-        let operand = self.operands.get(index)?;
-        let tensor = operand.weight.as_ref()?;
-        let data = tensor.as_f32().map_or_else(|| Cow::Owned(tensor.to_f32()), Cow::Borrowed);
-        if all_finite(&data) {
-            return Some(Ok(data));
-        }
-        let found = data.iter().position(|v| !v.is_finite()).map(|at| (at, data[at]));
-        found.map(|(index, value)| Err(LowerError::NotFinite { layer: self.name.to_owned(), weight: operand.name.clone(), index, value }))
+        let data = self.floats(index)?;
+        Some(if all_finite(&data) { Ok(data) } else { Err(self.not_finite(index, &data)) })
+    }
+
+    /// The data of an operand that is a weight, as f32 of any kind.
+    pub(crate) fn floats(&self, index: usize) -> Option<Cow<'_, [f32]>> {
+        let tensor = self.operands.get(index)?.weight.as_ref()?;
+        Some(tensor.as_f32().map_or_else(|| Cow::Owned(tensor.to_f32()), Cow::Borrowed))
+    }
+
+    /// The error for a weight with an element that is no number.
+    pub(crate) fn not_finite(&self, index: usize, data: &[f32]) -> LowerError {
+        let at = data.iter().position(|v| !v.is_finite()).unwrap_or(0);
+        LowerError::NotFinite { layer: self.name.to_owned(), weight: self.operands[index].name.clone(), index: at, value: data.get(at).copied().unwrap_or(f32::NAN) }
     }
 
     pub(crate) fn is_weight(&self, index: usize) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext, OperandRef};
-use crate::quantize::constant;
+use crate::quantize::{constant, max_abs_by_rows};
 use std::borrow::Cow;
 use tpuc_ops::attr::EnumAttribute;
 use tpuc_ops::{top, tpu};
@@ -16,19 +16,25 @@ pub(crate) struct ConvWeights<'a> {
     pub bias: Option<Cow<'a, [f32]>>,
     /// Output channels, at least 1; they divide the filter evenly.
     pub channels: usize,
+    /// By output channel: the largest magnitude in its filter.
+    pub largest: Vec<f32>,
 }
 
 impl<'a> ConvWeights<'a> {
     /// The weights of an op whose operands are input, filter and bias. An error where they are computed or do not fit.
     pub fn of(context: &'a OpContext) -> Result<ConvWeights<'a>, LowerError> {
-        let filter = context.weight(1).transpose()?.ok_or_else(|| context.unsupported("the filter is not a weight"))?;
+        let filter = context.floats(1).ok_or_else(|| context.unsupported("the filter is not a weight"))?;
         let bias = bias(context)?;
         let filter_shape = context.tensor(1)?.shape.clone();
         let channels = filter_shape.first().copied().unwrap_or(0).max(0) as usize;
         if channels == 0 || filter.is_empty() || filter.len() % channels != 0 || bias.as_ref().is_some_and(|b| b.len() != channels) {
             return Err(context.unsupported(format!("filter {filter_shape:?} does not fit its bias")));
         }
-        Ok(ConvWeights { filter, filter_shape, bias, channels })
+        let largest = max_abs_by_rows(&filter, filter.len() / channels);
+        if !largest.iter().all(|v| v.is_finite()) {
+            return Err(context.not_finite(1, &filter));
+        }
+        Ok(ConvWeights { filter, filter_shape, bias, channels, largest })
     }
 
     /// The filter, an output channel at a time.

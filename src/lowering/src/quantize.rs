@@ -45,7 +45,7 @@ pub fn cast_suffix(elem: &Elem) -> &'static str {
     elem.storage().name()
 }
 
-pub(crate) use tpuc_kernels::quantize::{by_rows, max_abs, to_8_bits};
+pub(crate) use tpuc_kernels::quantize::{by_rows, max_abs, max_abs_by_rows, to_8_bits};
 
 /// `round_half_away(value / scale)`, saturated to i8; 0 of what is no number.
 pub(crate) fn to_i8(value: impl Into<f64>, scale: f64) -> i8 {

@@ -6,9 +6,9 @@
 
 use crate::dtype::DType;
 use crate::file::{self, FileError};
-use crate::tensor::Tensor;
-use std::borrow::Cow;
-use std::io::{self, Cursor, Read, Seek, Write};
+use crate::tensor::{Data, Tensor};
+use rayon::prelude::*;
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 /// What every npy file starts with.
@@ -22,18 +22,56 @@ pub fn read_npy(path: &Path) -> Result<Tensor, FileError> {
 
 /// Reads every array of an `.npz` file, in file order.
 pub fn read_npz(path: &Path) -> Result<Vec<(String, Tensor)>, FileError> {
-    let bytes = file::read(path)?;
-    parse_npz(&bytes).map_err(|e| FileError::new(path, e))
+    let open = || -> io::Result<_> {
+        let file = std::fs::File::open(path)?;
+        let found = file.metadata()?;
+        Ok((file, found))
+    };
+    let (file, found) = open().map_err(|e| FileError::new(path, file::io_reason(&e)))?;
+    // A pipe has no places, and a folder says what it is when it is read.
+    if !found.is_file() {
+        return parse_npz(&file::read(path)?).map_err(|e| FileError::new(path, e));
+    }
+    arrays(&Opened { file, length: found.len() }).map_err(|e| FileError::new(path, e))
+}
+
+/// The arrays of an npz archive held in memory.
+pub fn parse_npz(bytes: &[u8]) -> Result<Vec<(String, Tensor)>, String> {
+    arrays(bytes)
 }
 
 /// Archives that unpack to no more than this are unpacked without a look at the memory that is free.
 const ALWAYS_FITS: u64 = 1 << 30;
 
-/// The arrays of an npz archive held in memory.
-pub fn parse_npz(bytes: &[u8]) -> Result<Vec<(String, Tensor)>, String> {
-    let bytes: &[u8] = &with_right_zip64_end(bytes);
-    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| format!("not an npz file: {e}"))?;
-    let mut arrays = Vec::new();
+/// The arrays of an archive. Members that are stored as they are go straight into their tensors, several at a time.
+fn arrays(archive: &(impl Places + ?Sized)) -> Result<Vec<(String, Tensor)>, String> {
+    let members = members(archive)?;
+    let array = |member: &Member| {
+        let tensor = match &member.content {
+            Content::Unpacked(bytes) => parse_npy(bytes),
+            Content::Stored { start, length, checksum } => stored_npy(archive, *start, *length, *checksum),
+        };
+        let key = member.name.strip_suffix(".npy").unwrap_or(&member.name).to_owned();
+        Ok((key, tensor.map_err(|e| format!("npz member '{}': {e}", member.name))?))
+    };
+    members.par_iter().with_max_len(1).map(array).collect()
+}
+
+/// A file in an archive.
+struct Member {
+    name: String,
+    content: Content,
+}
+
+enum Content {
+    /// As it is, at a place of the archive.
+    Stored { start: u64, length: u64, checksum: u32 },
+    Unpacked(Vec<u8>),
+}
+
+fn members(places: &(impl Places + ?Sized)) -> Result<Vec<Member>, String> {
+    let mut archive = zip::ZipArchive::new(Reader::of(places)).map_err(|e| format!("not an npz file: {e}"))?;
+    let mut members = Vec::new();
     let mut total = 0u64;
     for index in 0..archive.len() {
         let entry = archive.by_index(index).map_err(|e| format!("npz member {index}: {e}"))?;
@@ -41,46 +79,190 @@ pub fn parse_npz(bytes: &[u8]) -> Result<Vec<(String, Tensor)>, String> {
         let declared = entry.size();
         total = total.saturating_add(declared);
         // Deflate cannot shrink by more than about 1032 to 1; a larger claim is a lie (or members share their bytes).
-        if total / 1100 > bytes.len() as u64 {
+        if total / 1100 > places.length() {
             return Err(format!("npz member '{name}': claims {declared} bytes, more than the file can hold"));
         }
         if total > ALWAYS_FITS && file::available_memory().is_some_and(|free| total > free) {
             return Err(format!("its arrays take {total} bytes or more, which this machine does not have free"));
         }
-        let mut content = Vec::new();
-        content.try_reserve_exact(declared as usize).map_err(|_| format!("npz member '{name}': no memory for {declared} bytes"))?;
-        entry.take(declared + 1).read_to_end(&mut content).map_err(|e| format!("npz member '{name}': {e}"))?;
-        let tensor = parse_npy(&content).map_err(|e| format!("npz member '{name}': {e}"))?;
-        let key = name.strip_suffix(".npy").unwrap_or(&name).to_owned();
-        arrays.push((key, tensor));
+        let plain = entry.compression() == zip::CompressionMethod::Stored && !entry.encrypted() && entry.compressed_size() == declared;
+        let content = match entry.data_start().filter(|_| plain) {
+            Some(start) => Content::Stored { start, length: declared, checksum: entry.crc32() },
+            None => {
+                let mut content = Vec::new();
+                content.try_reserve_exact(declared as usize).map_err(|_| format!("npz member '{name}': no memory for {declared} bytes"))?;
+                entry.take(declared + 1).read_to_end(&mut content).map_err(|e| format!("npz member '{name}': {e}"))?;
+                Content::Unpacked(content)
+            }
+        };
+        members.push(Member { name, content });
     }
-    Ok(arrays)
+    Ok(members)
 }
 
-/// TPU-MLIR's weight files end in a zip64 record that claims a wrong length, behind a locator that points to a wrong place.
-/// Readers that look at these (ours, but not Python's) refuse the archive, so both are put right in a copy.
-fn with_right_zip64_end(bytes: &[u8]) -> Cow<'_, [u8]> {
-    const END: usize = 22;
-    const LOCATOR: usize = 20;
-    const RECORD: usize = 56;
-    let read = |at: usize| bytes.get(at..at + 8).and_then(|b| b.try_into().ok()).map(u64::from_le_bytes);
-    let Some(record) = bytes.len().checked_sub(RECORD + LOCATOR + END) else { return Cow::Borrowed(bytes) };
-    let locator = record + RECORD;
-    // A record's length does not count its first 12 bytes.
-    let right = [(record + 4, RECORD as u64 - 12), (locator + 8, record as u64)];
-    let signed = bytes[record..].starts_with(b"PK\x06\x06") && bytes[locator..].starts_with(b"PK\x06\x07");
-    if !signed || right.iter().all(|&(at, value)| read(at) == Some(value)) {
-        return Cow::Borrowed(bytes);
+/// An array that lies in an archive as it is.
+fn stored_npy(archive: &(impl Places + ?Sized), start: u64, length: u64, checksum: u32) -> Result<Tensor, String> {
+    let read = |at: u64, into: &mut [u8]| archive.read_at(at, into).map_err(|e| file::io_reason(&e));
+    if start.checked_add(length).is_none_or(|end| end > archive.length()) {
+        return Err("is cut off".into());
     }
-    let mut copy = bytes.to_vec();
-    for (at, value) in right {
-        copy[at..at + 8].copy_from_slice(&value.to_le_bytes());
+    let mut head = vec![0; length.min(256) as usize];
+    read(start, &mut head)?;
+    let header = match header(&head)? {
+        Ok(header) => header,
+        // A header that is longer than usual.
+        Err(needed) => {
+            head.resize(length.min(needed as u64) as usize, 0);
+            read(start, &mut head)?;
+            header(&head)?.map_err(|_| "npy header is cut off")?
+        }
+    };
+    let direct = !header.swap && (!header.fortran || header.shape.len() < 2);
+    let elements = start + header.length as u64;
+    let found = (length - (header.length as u64).min(length)) as usize;
+    if !direct || found != header.bytes()? {
+        let mut content = vec![0; length as usize];
+        read(start, &mut content)?;
+        check(crc32fast::hash(&content), checksum)?;
+        return parse_npy(&content);
     }
-    Cow::Owned(copy)
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&head[..header.length]);
+    let data = Data::filled(header.dtype, found / header.dtype.size(), |bytes| {
+        // In pieces that stay in the cache until they are summed up.
+        for (index, piece) in bytes.chunks_mut(PIECE).enumerate() {
+            read(elements + (index * PIECE) as u64, piece)?;
+            crc.update(piece);
+        }
+        Ok::<(), String>(())
+    })?;
+    check(crc.finalize(), checksum)?;
+    Tensor::new(&header.shape, data).map_err(|e| e.to_string())
 }
 
-/// One array in `.npy` form.
-pub fn parse_npy(bytes: &[u8]) -> Result<Tensor, String> {
+/// Bytes that are read at a time.
+const PIECE: usize = 1 << 18;
+
+fn check(found: u32, checksum: u32) -> Result<(), String> {
+    if found == checksum { Ok(()) } else { Err("its checksum is wrong: the file is damaged".into()) }
+}
+
+/// Bytes that can be read from any place, by several threads.
+trait Places: Sync {
+    fn length(&self) -> u64;
+
+    /// Fills `into` with the bytes from `at` on.
+    fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<()>;
+}
+
+impl Places for [u8] {
+    fn length(&self) -> u64 {
+        self.len() as u64
+    }
+
+    fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<()> {
+        let end = usize::try_from(at).ok().and_then(|at| Some(at..at.checked_add(into.len())?));
+        into.copy_from_slice(end.and_then(|range| self.get(range)).ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+}
+
+struct Opened {
+    file: std::fs::File,
+    length: u64,
+}
+
+impl Places for Opened {
+    fn length(&self) -> u64 {
+        self.length
+    }
+
+    #[cfg(unix)]
+    fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<()> {
+        std::os::unix::fs::FileExt::read_exact_at(&self.file, into, at)
+    }
+}
+
+/// Reads one byte after the other, with some of them put right.
+struct Reader<'a, P: ?Sized> {
+    places: &'a P,
+    at: u64,
+    right: Vec<(u64, [u8; 8])>,
+}
+
+impl<'a, P: Places + ?Sized> Reader<'a, P> {
+    /// TPU-MLIR's weight files end in a zip64 record that claims a wrong length, behind a locator that points to a wrong place.
+    /// Readers that look at these (ours, but not Python's) refuse the archive, so both are put right.
+    fn of(places: &'a P) -> BufReader<Reader<'a, P>> {
+        const END: u64 = 22;
+        const LOCATOR: u64 = 20;
+        const RECORD: u64 = 56;
+        let mut reader = Reader { places, at: 0, right: Vec::new() };
+        let is = |at: u64, signature: &[u8; 4]| {
+            let mut found = [0; 4];
+            places.read_at(at, &mut found).is_ok() && found == *signature
+        };
+        if let Some(record) = places.length().checked_sub(RECORD + LOCATOR + END) {
+            let locator = record + RECORD;
+            if is(record, b"PK\x06\x06") && is(locator, b"PK\x06\x07") {
+                // A record's length does not count its first 12 bytes.
+                reader.right = vec![(record + 4, (RECORD - 12).to_le_bytes()), (locator + 8, record.to_le_bytes())];
+            }
+        }
+        BufReader::new(reader)
+    }
+}
+
+impl<P: Places + ?Sized> Read for Reader<'_, P> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.places.length().saturating_sub(self.at).min(into.len() as u64) as usize;
+        let into = &mut into[..count];
+        self.places.read_at(self.at, into)?;
+        for (place, bytes) in &self.right {
+            for (byte, at) in bytes.iter().zip(*place..) {
+                if let Some(found) = at.checked_sub(self.at).and_then(|i| into.get_mut(i as usize)) {
+                    *found = *byte;
+                }
+            }
+        }
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+impl<P: Places + ?Sized> Seek for Reader<'_, P> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let place = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.places.length().checked_add_signed(by),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        self.at = place.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
+    }
+}
+
+/// What stands before the elements of an array.
+struct Header {
+    shape: Vec<usize>,
+    dtype: DType,
+    /// The elements' bytes stand the other way round.
+    swap: bool,
+    fortran: bool,
+    /// Bytes before the first element.
+    length: usize,
+}
+
+impl Header {
+    /// Bytes of all elements.
+    fn bytes(&self) -> Result<usize, String> {
+        let count = self.shape.iter().try_fold(1usize, |a, &b| a.checked_mul(b));
+        count.and_then(|c| c.checked_mul(self.dtype.size())).ok_or_else(|| format!("npy shape {:?} is too large", self.shape))
+    }
+}
+
+/// The header at the beginning of an array, or how many bytes are needed to read it.
+fn header(bytes: &[u8]) -> Result<Result<Header, usize>, String> {
     if bytes.len() < 10 || &bytes[..6] != MAGIC {
         return Err("not a npy array (bad magic)".into());
     }
@@ -92,29 +274,34 @@ pub fn parse_npy(bytes: &[u8]) -> Result<Tensor, String> {
         },
         v => return Err(format!("npy format version {v} is unknown")),
     };
-    let header = bytes.get(start..start + length).ok_or("npy header is cut off")?;
-    let header = std::str::from_utf8(header).map_err(|_| "npy header is not text")?;
-    let (descr, fortran, shape) = parse_header(header)?;
-    let payload = &bytes[start + length..];
+    let Some(text) = bytes.get(start..start + length) else { return Ok(Err(start + length)) };
+    let text = std::str::from_utf8(text).map_err(|_| "npy header is not text")?;
+    let (descr, fortran, shape) = parse_header(text)?;
     let (dtype, swap) = parse_descr(&descr)?;
-    let count = shape.iter().try_fold(1usize, |a, &b| a.checked_mul(b));
-    let needed = count.and_then(|c| c.checked_mul(dtype.size())).ok_or_else(|| format!("npy shape {shape:?} is too large"))?;
+    Ok(Ok(Header { shape, dtype, swap, fortran, length: start + length }))
+}
+
+/// One array in `.npy` form.
+pub fn parse_npy(bytes: &[u8]) -> Result<Tensor, String> {
+    let header = header(bytes)?.map_err(|_| "npy header is cut off")?;
+    let (Header { shape, dtype, swap, fortran, length }, needed) = (&header, header.bytes()?);
+    let payload = &bytes[*length..];
     if payload.len() < needed {
         return Err(format!("npy array of shape {shape:?} {dtype} needs {needed} bytes, the file has {}", payload.len()));
     }
     let mut owned;
     let mut raw = &payload[..needed];
-    if swap && dtype.size() > 1 {
+    if *swap && dtype.size() > 1 {
         owned = raw.to_vec();
         owned.chunks_exact_mut(dtype.size()).for_each(|c| c.reverse());
         raw = &owned;
     }
     let transposed;
-    if fortran && shape.len() > 1 {
-        transposed = fortran_to_c(raw, &shape, dtype.size());
+    if *fortran && shape.len() > 1 {
+        transposed = fortran_to_c(raw, shape, dtype.size());
         raw = &transposed;
     }
-    Tensor::from_le_bytes(&shape, dtype, raw).map_err(|e| e.to_string())
+    Tensor::from_le_bytes(shape, *dtype, raw).map_err(|e| e.to_string())
 }
 
 fn fortran_to_c(raw: &[u8], shape: &[usize], size: usize) -> Vec<u8> {
@@ -291,6 +478,43 @@ mod tests {
         let back = parse_npz(&bytes).unwrap();
         assert_eq!(back, [("a/x".to_owned(), a.clone()), ("b".to_owned(), b), ("s".to_owned(), scalar)]);
         assert_eq!(bytes, format_npz(back.iter().map(|(n, t)| (n.as_str(), t))).unwrap());
+    }
+
+    #[test]
+    fn every_way_into_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.npz");
+        let tensors = [
+            ("a", Tensor::f32(&[2, 300_000], (0..600_000).map(|i| i as f32).collect()).unwrap()),
+            ("b", Tensor::new(&[3], Data::Bool(vec![true, false, true])).unwrap()),
+            ("empty", Tensor::i16(&[0, 4], vec![]).unwrap()),
+        ];
+        write_npz(&file, tensors.iter().map(|(n, t)| (*n, t))).unwrap();
+        let found = read_npz(&file).unwrap();
+        assert!(found.iter().map(|(n, t)| (n.as_str(), t)).eq(tensors.iter().map(|(n, t)| (*n, t))));
+
+        // A header of 400 bytes, and a member that is packed.
+        let mut long = npy_header(&tensors[1].1);
+        let padding = 400 - long.len();
+        long.splice(long.len() - 1..long.len() - 1, std::iter::repeat_n(b' ', padding));
+        long[8..10].copy_from_slice(&390u16.to_le_bytes());
+        long.extend([1, 0, 1]);
+        let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for method in [zip::CompressionMethod::Stored, zip::CompressionMethod::Deflated] {
+            archive.start_file(format!("{method}.npy"), zip::write::SimpleFileOptions::default().compression_method(method)).unwrap();
+            archive.write_all(&long).unwrap();
+        }
+        let bytes = archive.finish().unwrap().into_inner();
+        let found = parse_npz(&bytes).unwrap();
+        assert_eq!(found.iter().map(|(_, t)| t).collect::<Vec<_>>(), [&tensors[1].1; 2]);
+    }
+
+    #[test]
+    fn damage_is_found() {
+        let tensor = Tensor::f32(&[1000], vec![1.0; 1000]).unwrap();
+        let mut bytes = format_npz([("a", &tensor)]).unwrap();
+        bytes[2000] ^= 1;
+        assert_eq!(parse_npz(&bytes), Err("npz member 'a.npy': its checksum is wrong: the file is damaged".into()));
     }
 
     #[test]

@@ -104,31 +104,29 @@ fn half_away_inline(x: f32) -> f32 {
 ///
 /// Candidates are `m = round_half_away(scale * 2^n)` for every shift `n` of `shifts`; those with `|m|` below
 /// `2^(bits-1) - 1` count, and the smallest `n` with the smallest `|m / 2^n - scale|` (in f32) wins.
+///
+/// All of them are multiples of `2^-l` for the largest shift `l` that counts, so that none is nearer than the one of `l`. The
+/// smallest shift with the same distance is the one that leaves that multiplier odd; halfway between two, one is even.
 pub fn fit(scale: f32, bits: u32, shifts: std::ops::RangeInclusive<i32>) -> MultiplierShift {
     let limit = ((1i64 << (bits - 1)) - 1) as f32;
-    let mut best = MultiplierShift { multiplier: 0, shift: 0 };
-    let mut best_distance = f32::INFINITY;
-    let (first, last) = (*shifts.start(), *shifts.end());
-    // Up to here the multiplier is 0, and equally far for every shift: the first stands for all.
+    let first = *shifts.start();
     let exponent = (scale.to_bits() >> 23 & 0xff) as i32 - 127;
-    let from = if scale.is_normal() { (-exponent - 2).clamp(first, last) } else { first };
-    for shift in (first < from).then_some(first).into_iter().chain(from..=last) {
-        let power = power_of_two(shift);
-        let candidate = half_away_inline(scale * power);
-        if !candidate.is_finite() || candidate.abs() >= limit {
-            continue;
-        }
-        let distance = (candidate / power - scale).abs();
-        if distance < best_distance {
-            best_distance = distance;
-            best = MultiplierShift { multiplier: candidate as i32, shift };
-            // None is nearer.
-            if distance == 0.0 {
-                break;
-            }
-        }
+    let mut last = (bits as i32 - 1 - exponent).min(*shifts.end());
+    let counts = |shift: i32| half_away_inline(scale * power_of_two(shift)).abs() < limit;
+    while last >= first && !counts(last) {
+        last -= 1;
     }
-    best
+    if last < first || !scale.is_finite() {
+        return MultiplierShift { multiplier: 0, shift: 0 };
+    }
+    let exact = scale * power_of_two(last);
+    let rounded = half_away_inline(exact) as i32;
+    let inner = exact as i32;
+    let is_halfway = (exact - inner as f32).abs() == 0.5;
+    let nearest = if is_halfway && rounded % 2 != 0 && last > first { inner } else { rounded };
+    // Of all shifts 0 is equally far.
+    let spare = if nearest == 0 { last - first } else { (nearest.trailing_zeros() as i32).min(last - first) };
+    MultiplierShift { multiplier: nearest >> spare.min(31), shift: last - spare }
 }
 
 /// `fit` over shifts -32..=30, for convolutions, matrix products and multiplications.
@@ -173,8 +171,12 @@ mod tests {
             state = state.wrapping_mul(1664525).wrapping_add(1013904223);
             // Any f32 now and then, mostly such as scales are.
             let scale = if state & 15 == 0 { f32::from_bits(state.rotate_left(9)) } else { f32::from_bits(state >> 5 & 0x7f_ffff | ((state >> 28) * 3 + 95) << 23) };
-            for (bits, shifts) in [(8, -32..=30), (32, -32..=30), (8, 0..=30)] {
-                assert_eq!(fit(scale, bits, shifts.clone()), plain(scale, bits, shifts), "{scale:e} {bits}");
+            // Halfway between two multipliers of the last shift.
+            let halfway = ((state >> 20) as f32 - 2048.0 + 0.5) * power_of_two(-30);
+            for scale in [scale, -scale, halfway] {
+                for (bits, shifts) in [(8, -32..=30), (32, -32..=30), (8, 0..=30), (8, 30..=30)] {
+                    assert_eq!(fit(scale, bits, shifts.clone()), plain(scale, bits, shifts), "{scale:e} {bits}");
+                }
             }
         }
     }

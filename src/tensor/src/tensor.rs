@@ -69,6 +69,40 @@ impl Data {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// `count` elements from little-endian bytes, which `fill` writes into the place where they stay.
+    pub fn filled<E>(dtype: DType, count: usize, fill: impl FnOnce(&mut [u8]) -> Result<(), E>) -> Result<Data, E> {
+        macro_rules! filled {
+            ($variant:ident) => {{
+                let mut list = bytemuck::zeroed_vec(count);
+                fill(bytemuck::cast_slice_mut(&mut list))?;
+                if cfg!(target_endian = "big") {
+                    bytemuck::cast_slice_mut::<_, u8>(&mut list).chunks_exact_mut(dtype.size()).for_each(<[u8]>::reverse);
+                }
+                Data::$variant(list)
+            }};
+        }
+        Ok(match dtype {
+            DType::F64 => filled!(F64),
+            DType::F32 => filled!(F32),
+            DType::F16 => filled!(F16),
+            DType::BF16 => filled!(BF16),
+            DType::I64 => filled!(I64),
+            DType::U64 => filled!(U64),
+            DType::I32 => filled!(I32),
+            DType::U32 => filled!(U32),
+            DType::I16 => filled!(I16),
+            DType::U16 => filled!(U16),
+            DType::I8 => filled!(I8),
+            DType::U8 => filled!(U8),
+            // Not every byte is one.
+            DType::Bool => {
+                let mut list = vec![0u8; count];
+                fill(&mut list)?;
+                Data::Bool(list.into_iter().map(|b| b != 0).collect())
+            }
+        })
+    }
 }
 
 /// A shape and its elements. `shape.iter().product() == data.len()` always holds.
@@ -215,30 +249,14 @@ impl Tensor {
 
     /// A tensor from little-endian bytes. The byte count must be `product(shape) * dtype.size()`.
     pub fn from_le_bytes(shape: &[usize], dtype: DType, bytes: &[u8]) -> Result<Tensor, ShapeMismatch> {
-        let size = dtype.size();
-        if bytes.len() % size != 0 {
-            return Err(ShapeMismatch { shape: shape.to_vec(), found: bytes.len() / size });
+        let count = bytes.len() / dtype.size();
+        if bytes.len() % dtype.size() != 0 {
+            return Err(ShapeMismatch { shape: shape.to_vec(), found: count });
         }
-        macro_rules! read {
-            ($variant:ident, $ty:ty, $n:literal) => {
-                Data::$variant(bytes.as_chunks::<$n>().0.iter().map(|&c| <$ty>::from_le_bytes(c)).collect())
-            };
-        }
-        let data = match dtype {
-            DType::F64 => read!(F64, f64, 8),
-            DType::F32 => read!(F32, f32, 4),
-            DType::F16 => read!(F16, f16, 2),
-            DType::BF16 => read!(BF16, bf16, 2),
-            DType::I64 => read!(I64, i64, 8),
-            DType::U64 => read!(U64, u64, 8),
-            DType::I32 => read!(I32, i32, 4),
-            DType::U32 => read!(U32, u32, 4),
-            DType::I16 => read!(I16, i16, 2),
-            DType::U16 => read!(U16, u16, 2),
-            DType::I8 => Data::I8(bytes.iter().map(|&b| b as i8).collect()),
-            DType::U8 => Data::U8(bytes.to_vec()),
-            DType::Bool => Data::Bool(bytes.iter().map(|&b| b != 0).collect()),
-        };
+        let Ok(data) = Data::filled(dtype, count, |place| {
+            place.copy_from_slice(bytes);
+            Ok::<(), std::convert::Infallible>(())
+        });
         Tensor::new(shape, data)
     }
 }

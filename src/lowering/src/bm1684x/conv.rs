@@ -20,7 +20,7 @@ pub(super) fn int8(context: &OpContext, op: &top::Conv) -> Result<Lowered, Lower
         return Err(context.unsupported(format!("has {} spatial dimensions, at most 2 are supported", op.kernel_shape.len())));
     }
     let parts = ConvWeights::of(context)?;
-    let ConvWeights { filter, filter_shape, bias, channels } = &parts;
+    let ConvWeights { filter, filter_shape, bias, channels, largest: magnitudes } = &parts;
     let channels = *channels;
     let (input, output) = (context.operand_elem(0)?, context.result_elem()?);
 
@@ -32,17 +32,17 @@ pub(super) fn int8(context: &OpContext, op: &top::Conv) -> Result<Lowered, Lower
 
     let mut scales = Vec::with_capacity(channels);
     let mut requant = (Vec::with_capacity(channels), Vec::with_capacity(channels));
-    for weights in parts.by_channel() {
+    let row = filter.len() / channels;
+    for &most in magnitudes {
         let scale = match exact {
             Some(times) => 1.0 / f64::from(times),
-            None => f64::from((max_abs(weights) / largest).max(SMALLEST_SCALE)),
+            None => f64::from((most / largest).max(SMALLEST_SCALE)),
         };
         scales.push(scale);
         let fitted = fit_any((scale * input_scale / output_scale) as f32, 32);
         requant.0.push(i64::from(fitted.multiplier));
         requant.1.push(i64::from(fitted.shift));
     }
-    let row = filter.len() / channels;
     let (data, suffix) = match signed {
         true => (Data::I8(by_rows(filter, row, |channel| scales[channel])), "i8"),
         false => (Data::U8(by_rows(filter, row, |channel| scales[channel])), "u8"),

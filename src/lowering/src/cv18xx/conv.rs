@@ -5,7 +5,7 @@ use crate::error::LowerError;
 use crate::float;
 use crate::lowered::{Lowered, OpContext, OperandRef};
 use crate::parts::{ConvWeights, conv2d};
-use crate::quantize::{max_abs, weight};
+use crate::quantize::weight;
 use tpuc_ops::{top, tpu};
 use tpuc_tensor::Data;
 
@@ -21,7 +21,7 @@ pub(super) fn int8(context: &OpContext, op: &top::Conv) -> Result<Lowered, Lower
     let (mut filter, mut bias) = (Vec::new(), Vec::new());
     for (channel, values) in parts.by_channel().enumerate() {
         let of_channel = parts.bias.as_ref().map(|b| b[channel]);
-        let scale = thresholds.scale(max_abs(values), of_channel.map(f32::abs));
+        let scale = thresholds.scale(parts.largest[channel], of_channel.map(f32::abs));
         multiplier.push(scale.multiplier);
         rshift.push(scale.rshift);
         filter.extend(thresholds.weights(values, scale));
