@@ -234,7 +234,7 @@ pub fn height_width(option: &str, text: &str) -> Result<[usize; 2], Failure> {
 pub fn tolerance(option: &str, text: &str) -> Result<(f64, f64), Failure> {
     match numbers(option, text)?.as_slice() {
         &[cosine, euclidean] | &[cosine, euclidean, _] if cosine <= 1.0 && euclidean <= 1.0 && cosine >= -1.0 => Ok((cosine, euclidean)),
-        _ => Err(Failure::usage(format!("{option}: '{text}' should be two numbers, cosine and euclidean similarity, such as 0.99,0.90"))),
+        _ => Err(Failure::usage(format!("{option}: '{text}' should be two numbers of at most 1, cosine and euclidean similarity, such as 0.99,0.90"))),
     }
 }
 

@@ -259,7 +259,7 @@ fn mode(word: &str, chip: &Chip) -> Result<Mode, Failure> {
     let Ok(mode) = word.parse::<Mode>() else {
         let known = QUANTIZATIONS.contains(&word.to_ascii_uppercase().as_str());
         let names = chip.modes.iter().map(|m| m.name()).collect::<Vec<_>>().join(", ");
-        return Err(if known { cli::not_yet(&format!("--quantize {}", word.to_ascii_uppercase())) } else { Failure::usage(format!("--quantize: unknown quantization '{word}', {} does {names}", chip.name)) });
+        return Err(if known { Failure::usage(format!("--quantize {} is not supported yet; {} does {names}", word.to_ascii_uppercase(), chip.name)) } else { Failure::usage(format!("--quantize: unknown quantization '{word}', {} does {names}", chip.name)) });
     };
     let names = || chip.modes.iter().map(|m| m.name()).collect::<Vec<_>>().join(", ");
     if chip.modes.contains(&mode) { Ok(mode) } else { Err(Failure::usage(format!("--quantize: {} cannot do {mode}; it does {}", chip.name, names()))) }

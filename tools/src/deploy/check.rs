@@ -45,6 +45,9 @@ pub fn quantized(arguments: &Arguments, plan: &Plan, top: &Network, tpu: &Networ
         if excepted(name) || excepted(float_name) || !(is_output || arguments.compare_all || page.is_some()) {
             continue;
         }
+        if is_output && float.len() != tensor.len() {
+            return Err(Failure::work(format!("{source}: '{float_name}' has shape {:?}, the network's has shape {:?}", float.shape(), tensor.shape())));
+        }
         list.push((is_output, compare(name, tensor, float, plan.tolerance)));
     }
     if let Some(page) = page {

@@ -40,6 +40,11 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
         None => top,
     };
     let given = if arguments.test_input.is_empty() { None } else { Some(inputs::load(&top.inputs()?, &arguments.test_input)?) };
+    for (name, tensor) in given.iter().flatten() {
+        if tensor.to_f32().iter().any(|v| !v.is_finite()) {
+            return Err(Failure::work(format!("--test_input: tensor '{name}' has an element that is infinite or not a number: nothing can be compared")));
+        }
+    }
     lower(&mut module, arguments, &plan, &trained)?;
     let tpu = Network::of(&module)?;
     let mixed = plan.quantize_table.as_ref().map(|t| format!(", {} layers by {}", t.rows.len(), name(&arguments.quantize_table))).unwrap_or_default();
