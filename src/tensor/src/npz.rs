@@ -54,7 +54,9 @@ fn arrays(archive: &(impl Places + ?Sized)) -> Result<Vec<(String, Tensor)>, Str
         let key = member.name.strip_suffix(".npy").unwrap_or(&member.name).to_owned();
         Ok((key, tensor.map_err(|e| format!("npz member '{}': {e}", member.name))?))
     };
-    members.par_iter().with_max_len(1).map(array).collect()
+    // Of several errors the first is told.
+    let arrays: Vec<Result<_, String>> = members.par_iter().with_max_len(1).map(array).collect();
+    arrays.into_iter().collect()
 }
 
 /// A file in an archive.
