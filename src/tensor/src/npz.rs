@@ -519,6 +519,34 @@ mod tests {
         assert_eq!(parse_npz(&bytes), Err("npz member 'a.npy': its checksum is wrong: the file is damaged".into()));
     }
 
+    /// `TPUC_DAMAGED_FILES` asks for another number of files.
+    #[test]
+    fn damaged_files_are_errors_or_tensors() {
+        let count = std::env::var("TPUC_DAMAGED_FILES").ok().and_then(|n| n.parse().ok()).unwrap_or(3000);
+        let a = Tensor::f32(&[2, 3], vec![1.0; 6]).unwrap();
+        let b = Tensor::new(&[5], Data::Bool(vec![true; 5])).unwrap();
+        let whole = format_npz([("a", &a), ("b", &b)]).unwrap();
+        let mut state = 1u64;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 33) as usize % below
+        };
+        for _ in 0..count {
+            let mut bytes = whole.clone();
+            for _ in 0..=random(4) {
+                let at = random(bytes.len());
+                match random(4) {
+                    0 => bytes.truncate(at.max(1)),
+                    1 => bytes[at] = 0xff,
+                    // Numbers of the archive's directory and headers: lengths, places, kinds.
+                    2 => bytes[at..].iter_mut().take(4).for_each(|b| *b = random(256) as u8),
+                    _ => bytes[at] ^= 1 << random(8),
+                }
+            }
+            let _ = parse_npz(&bytes);
+        }
+    }
+
     #[test]
     fn fortran_order_and_big_endian() {
         let mut bytes = Vec::from(*MAGIC);
