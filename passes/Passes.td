@@ -192,13 +192,15 @@ def SearchQtable : ModulePass<"search-qtable"> {
     Option<"transformer", "transformer", "bool", "false", "Leave layers alone that only move data in transformers">,
     Option<"opTypeScreening", "op-type-screening", "bool", "false", "Search only layers of op types that lose by themselves">,
     Option<"preQtable", "pre-qtable", "std::string", "", "Quantize table whose layers keep their modes">,
+    Option<"optimize", "optimize", "bool", "false", "After the ranking, look for the cheapest set that is good enough, by estimated cycles">,
+    Option<"budget", "budget", "std::string", "", "After the ranking, look for the best set within it: estimated cycles of the network (900000) or float layers (8layers)">,
     Option<"expectedCos", "expected-cos", "double", "0.99", "Outputs that are more similar to the float ones than this are good enough">,
     Option<"globalCompareLayers", "global-compare-layers", "std::string", "", "Tensors that are compared instead of the outputs: a,b or a:0.3,b:0.7">,
     Option<"postProcess", "post-process", "std::string", "", "What is done to outputs before they are compared: a Python file, yolov3, yolov5, yolox or nanodet">,
     Option<"postProcessTimeout", "post-process-timeout", "int64_t", "120", "Seconds that one call of it may take">,
     Option<"chip", "chip", "std::string", "", "The chip; without it the module's">,
     Option<"fpType", "fp-type", "std::string", "\"auto\"", "F32, F16 or BF16; auto: the chip's own">,
-    Option<"memory", "memory", "std::string", "", "Memory for samples and kept tensors, such as 800M; half of what is free without it">,
+    Option<"memory", "memory", "std::string", "", "Memory that the process may take, such as 800M; half of what is free without it">,
     Option<"threads", "threads", "int64_t", "0", "Worker threads; 0: one a processor">,
     Option<"quiet", "quiet", "bool", "false", "Do not say what was found">
   ];
@@ -227,7 +229,7 @@ def SensitiveLayers : ModulePass<"sensitive-layers"> {
     Option<"postProcessTimeout", "post-process-timeout", "int64_t", "120", "Seconds that one call of it may take">,
     Option<"chip", "chip", "std::string", "", "The chip; without it the module's">,
     Option<"fpType", "fp-type", "std::string", "\"auto\"", "F32, F16 or BF16; auto: the chip's own">,
-    Option<"memory", "memory", "std::string", "", "Memory for samples and kept tensors, such as 800M; half of what is free without it">,
+    Option<"memory", "memory", "std::string", "", "Memory that the process may take, such as 800M; half of what is free without it">,
     Option<"threads", "threads", "int64_t", "0", "Worker threads; 0: one a processor">,
     Option<"quiet", "quiet", "bool", "false", "Do not say what was found">
   ];
@@ -251,7 +253,7 @@ def QtableBySimilarity : ModulePass<"qtable-by-similarity"> {
     Option<"postProcessTimeout", "post-process-timeout", "int64_t", "120", "Seconds that one call of it may take">,
     Option<"chip", "chip", "std::string", "", "The chip; without it the module's">,
     Option<"fpType", "fp-type", "std::string", "\"auto\"", "F32, F16 or BF16; auto: the chip's own">,
-    Option<"memory", "memory", "std::string", "", "Memory for samples and kept tensors, such as 800M; half of what is free without it">,
+    Option<"memory", "memory", "std::string", "", "Memory that the process may take, such as 800M; half of what is free without it">,
     Option<"threads", "threads", "int64_t", "0", "Worker threads; 0: one a processor">,
     Option<"quiet", "quiet", "bool", "false", "Do not say what was found">
   ];

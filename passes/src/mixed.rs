@@ -3,6 +3,8 @@
 //! The searches are `tpuc_quant::search`'s. The passes `search-qtable`, `sensitive-layers` and `qtable-by-similarity` run them on a
 //! module, the command-line programs on a file, with a log and a state file.
 
+pub mod by_cost;
+
 use crate::progress;
 use std::time::Duration;
 use tpuc_lowering::table::{CalibrationTable, Row};
@@ -30,7 +32,7 @@ pub struct Comparison {
     pub inference_num: usize,
     /// What is done to outputs before they are compared, and how long one call may take.
     pub post_process: Option<(String, Duration)>,
-    /// Bytes for samples and tensors that are kept.
+    /// Bytes that the process may have in memory.
     pub memory: usize,
     pub threads: usize,
     /// Layers whose modes are given and stay.
@@ -64,6 +66,18 @@ impl Comparison {
         let evaluator = Evaluator::new(target, samples, options)?;
         let mut trials = Trials { evaluator, journal, log, progress: &progress::tell, mlir: subject.mlir.to_owned(), float: self.float };
         search(&mut trials)
+    }
+
+    /// What is to say before a search that needs more memory than it may take; `tuning` samples tune thresholds.
+    pub fn short_of_memory(&self, program: &Program, weights: &WeightStore, tuning: usize) -> Option<String> {
+        let needed = memory::needed(program, weights, tuning);
+        let least = || (memory::resident() + needed) / 16 * 17;
+        if least() > self.memory / 3 {
+            // What is freed should not count any longer than it must.
+            memory::collect();
+        }
+        let least = least();
+        (least > self.memory).then(|| format!("{} MiB are too few, about {} MiB are needed and will be taken", self.memory >> 20, (least >> 20) + 1))
     }
 
     /// The program with the modes and the thresholds of a result: lowered for the chip, it is the network that was scored.
@@ -150,7 +164,7 @@ pub(crate) use comparison;
 
 /// The calibration that the options of a pass ask for.
 macro_rules! request {
-    ($options:expr, $threads:expr) => {
+    ($options:expr, $comparison:expr) => {
         tpuc_quant::Request {
             dataset: (&$options.dataset).into(),
             data_list: (&$options.data_list).into(),
@@ -159,12 +173,21 @@ macro_rules! request {
             input_num: $crate::mixed::count("input-num", $options.input_num, 0)?,
             tune_num: $crate::mixed::count("tune-num", $options.tune_num, 0)?,
             histogram_bins: $crate::mixed::count("histogram-bin-num", $options.histogram_bin_num, 2)?,
-            threads: $threads,
+            threads: $comparison.threads,
+            memory: $comparison.memory,
             ..Default::default()
         }
     };
 }
 pub(crate) use request;
+
+/// Says before the work that there is less memory than it takes, where a limit was asked for.
+pub(crate) fn warn_of_memory(pass: &str, option: &str, comparison: &Comparison, subject: Subject, tuning: i64) {
+    let short = comparison.short_of_memory(subject.program, subject.weights, tuning.max(0) as usize);
+    if let Some(short) = short.filter(|_| !option.is_empty()) {
+        eprintln!("{pass}: warning: option memory: {short}");
+    }
+}
 
 /// A number that an option gives, at least `least`.
 pub(crate) fn count(option: &str, value: i64, least: usize) -> Result<usize, String> {

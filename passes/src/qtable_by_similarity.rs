@@ -17,9 +17,10 @@ pub fn run(module: &PassModule, options: &QtableBySimilarityOptions) -> Result<(
     }
     check_no_modes(&program)?;
     let rows = rows(&program, &options.calibration_table)?;
+    let subject = Subject { program: &program, weights: &weights, mlir: &program.name };
+    crate::mixed::warn_of_memory("qtable-by-similarity", &options.memory, &comparison, subject, 0);
     let loader = SampleChoice::new(&options.dataset, &options.data_list, options.input_num)?.loader(&program)?;
     let walk = WalkOptions { expected_cos: options.expected_cos, min_layer_cos: options.min_layer_cos };
-    let subject = Subject { program: &program, weights: &weights, mlir: &program.name };
     let walked = comparison.search(subject, &loader, Journal::in_memory(), &|_| (), |trials| run_qtable(trials, &rows, &walk)).map_err(crate::text)?;
     crate::mixed::say("qtable-by-similarity", &program, &walked.outcome, options.quiet);
     module.set_program(&comparison.annotated(&program, &walked.outcome)?).map_err(crate::text)

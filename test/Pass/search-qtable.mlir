@@ -8,6 +8,12 @@
 // RUN: %tpuc-opt found.mlir '--processor-assign=chip=bm1684x mode=INT8' --processor-top-optimize --convert-top-to-tpu | FileCheck %s --check-prefix=LOWERED
 // RUN: %tpuc-opt %s '--search-qtable=data-list=list chip=bm1684x expected-cos=0.1' 2>&1 | FileCheck %s --check-prefix=ENOUGH
 // RUN: %tpuc-opt %s '--fp-forward=outputs=c chip=bm1684x fp-type=F32' '--search-qtable=data-list=list chip=bm1684x expected-cos=1 max-float-layers=0 quiet' | FileCheck %s --check-prefix=KEPT
+// RUN: %tpuc-opt %s '--search-qtable=data-list=list chip=bm1684x budget=1layers' 2>&1 | FileCheck %s --check-prefix=BUDGET
+// RUN: %tpuc-opt %s '--search-qtable=data-list=list chip=bm1684x expected-cos=0.9999 optimize' 2>&1 | FileCheck %s --check-prefix=OPTIMIZE
+// RUN: not %tpuc-opt %s '--search-qtable=data-list=list chip=bm1684x budget=1leyer' 2>&1 | FileCheck %s --check-prefix=NO-BUDGET
+// RUN: not %tpuc-opt %s '--search-qtable=data-list=list chip=bm1684x budget=1' 2>&1 | FileCheck %s --check-prefix=SMALL
+// RUN: not %tpuc-opt %s '--search-qtable=data-list=list chip=bm1684 budget=9000' 2>&1 | FileCheck %s --check-prefix=CYCLES
+// RUN: not %tpuc-opt %s '--search-qtable=data-list=list chip=bm1684x global-compare-layers=a,' 2>&1 | FileCheck %s --check-prefix=NAMES
 // RUN: not %tpuc-opt %s '--search-qtable=chip=bm1684x' 2>&1 | FileCheck %s --check-prefix=SAMPLES
 // RUN: not %tpuc-opt %s '--search-qtable=data-list=list chip=bm1684x quantize-method-list=KL,ADMM' 2>&1 | FileCheck %s --check-prefix=METHODS
 // RUN: not %tpuc-opt %s '--search-qtable=data-list=list chip=bm1684x expected-cos=1.5' 2>&1 | FileCheck %s --check-prefix=COS
@@ -30,6 +36,15 @@
 // ENOUGH: quant.calibrated
 // KEPT: "top.Conv"{{.*}}calibrated
 // KEPT: "top.Conv"{{.*}}quantize_mode = "F32"
+// BUDGET: search-qtable: pareto: float layers, layers, outputs_cos
+// BUDGET-NEXT: search-qtable: pareto:    0            0 0.{{[0-9]+}}
+// BUDGET: search-qtable: {{[01]}} of {{[0-9]+}} layers in float
+// OPTIMIZE: search-qtable: pareto: float layers, cycles, outputs_cos
+// OPTIMIZE: search-qtable: {{[0-9]+}} of {{[0-9]+}} layers in float
+// NO-BUDGET: error: search-qtable: option budget: '1leyer': expected a number of estimated cycles (900000) or of layers (8layers)
+// SMALL: error: search-qtable: option budget: 1 cycles, but without any float layer the network takes
+// CYCLES: error: search-qtable: option budget: cycles are estimated for bm1684x only, not for bm1684; give a number of layers (8layers)
+// NAMES: error: search-qtable: option global-compare-layers: 'a,' has an empty name; expected layer1,layer2 or layer1:0.3,layer2:0.7
 // SAMPLES: error: search-qtable: no samples
 // METHODS: error: search-qtable: option quantize-method-list: {{.*}}KL, MSE, MAX, Percentile9999
 // COS: error: search-qtable: option expected-cos is 1.5, expected a number from 0 to 1

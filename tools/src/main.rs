@@ -66,11 +66,29 @@ const COMMANDS: &[Command] = &[
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+unsafe extern "C" {
+    fn mi_collect(force: bool);
+    fn mi_option_set(option: libc::c_int, value: libc::c_long);
+}
+
+/// `mi_option_purge_delay`: milliseconds after which free memory goes back to the system.
+const PURGE_DELAY: libc::c_int = 15;
+
+/// Gives the system back what is free, now, and from now on as soon as it is: who asks is short of memory.
+fn collect() {
+    // SAFETY: of the allocator above; both may be called at any time from any thread.
+    unsafe {
+        mi_option_set(PURGE_DELAY, 0);
+        mi_collect(true);
+    }
+}
+
 fn main() -> ExitCode {
     // The children that host the vendor's runtime, try bytecode and run a user's post-process are this same binary.
     tpuc_runtime::child_main_if_requested();
     tpuc_dialects::probe::child_main_if_requested();
     tpuc_quant::post_process::library::child_main_if_requested();
+    tpuc_quant::memory::set_collect(collect);
     let mut arguments: Vec<String> = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
     if arguments.is_empty() {
         arguments.push("tpuc".into());

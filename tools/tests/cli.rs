@@ -3,6 +3,8 @@
 
 #[path = "cli/calibration.rs"]
 mod calibration;
+#[path = "cli/searches.rs"]
+mod searches;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

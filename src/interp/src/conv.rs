@@ -105,6 +105,10 @@ impl Kernel for ConstantFilter {
         self.0.run(operand(operands, 0)?.floats()?, result.floats()?, workspace)
     }
 
+    fn scratch_bytes(&self) -> usize {
+        self.0.scratch_bytes()
+    }
+
     fn gains_together(&self) -> bool {
         self.0.gains_together()
     }

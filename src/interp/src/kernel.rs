@@ -22,6 +22,11 @@ pub(crate) trait Kernel: Send + Sync {
     /// `operands` are those that [`Prepared::operands`] asks for, in its layouts.
     fn run(&self, operands: &[Option<Slice<'_>>], result: SliceMut<'_>, workspace: &mut Workspace) -> Result<(), KernelError>;
 
+    /// Bytes of a run's scratch memory, where they may be many.
+    fn scratch_bytes(&self) -> usize {
+        0
+    }
+
     /// Whether several runs take less time together than one after the other.
     fn gains_together(&self) -> bool {
         false
@@ -54,6 +59,10 @@ impl Kernel for Rounded {
         self.kernel.run(operands, SliceMut::F32(&mut *values), workspace)?;
         self.half.round_slice(values);
         Ok(())
+    }
+
+    fn scratch_bytes(&self) -> usize {
+        self.kernel.scratch_bytes()
     }
 
     fn gains_together(&self) -> bool {

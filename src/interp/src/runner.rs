@@ -78,6 +78,9 @@ impl std::fmt::Debug for Activation {
 pub struct Memory {
     workspace: Workspace,
     idle: Vec<Buffer>,
+    /// Bytes of `idle`, and the most that they may be.
+    held: usize,
+    most: usize,
 }
 
 /// So many buffers are kept for reuse.
@@ -85,13 +88,19 @@ const IDLE: usize = 32;
 
 impl Memory {
     pub fn new() -> Result<Memory, InterpError> {
-        Ok(Memory { workspace: Workspace::new()?, idle: Vec::new() })
+        Memory::with_idle(usize::MAX)
+    }
+
+    /// One that keeps at most so many bytes of activations that are over.
+    pub fn with_idle(most: usize) -> Result<Memory, InterpError> {
+        Ok(Memory { workspace: Workspace::new()?, idle: Vec::new(), held: 0, most })
     }
 
     /// Takes an activation's memory back, if nobody else holds it.
     pub fn recycle(&mut self, activation: Activation) {
         if let Ok(buffer) = Arc::try_unwrap(activation.data) {
-            if self.idle.len() < IDLE {
+            if self.idle.len() < IDLE && self.held + buffer.byte_count() <= self.most {
+                self.held += buffer.byte_count();
                 self.idle.push(buffer);
             }
         }
@@ -101,7 +110,11 @@ impl Memory {
     fn take(&mut self, bytes: usize) -> Buffer {
         let fits = |b: &Buffer| b.byte_count() >= bytes && b.byte_count() <= bytes.max(256) * 2;
         match self.idle.iter().position(fits) {
-            Some(at) => self.idle.swap_remove(at),
+            Some(at) => {
+                let buffer = self.idle.swap_remove(at);
+                self.held -= buffer.byte_count();
+                buffer
+            }
             None => Buffer::with_bytes(bytes),
         }
     }
@@ -165,6 +178,19 @@ impl Runner {
     /// Bytes of the result.
     pub fn bytes(&self) -> usize {
         self.count() * self.element.size()
+    }
+
+    /// About the bytes of further memory that a run takes beside operands and result. By operand the layout and the bytes of the
+    /// activation; one that is read in another order is copied.
+    pub fn scratch_bytes(&self, given: &[Option<(Layout, usize)>]) -> usize {
+        let Action::Compute { kernel, operands } = &self.action else { return 0 };
+        let copy = |(operand, given): (&Operand, &Option<(Layout, usize)>)| match (operand, given) {
+            (Operand::Activation(wanted), Some((layout, bytes))) if wanted != layout => *bytes,
+            _ => 0,
+        };
+        // Sums of integers have 32 bits.
+        let sums = if self.element == ElementType::F32 { 0 } else { self.count() * 4 };
+        sums + kernel.scratch_bytes() + operands.iter().zip(given).map(copy).sum::<usize>()
     }
 
     /// Computes the result. By operand the activation; what stands for weights and absent operands is not read.

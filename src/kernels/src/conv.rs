@@ -187,6 +187,15 @@ impl FloatConv {
         }
     }
 
+    /// Bytes of scratch memory that a run takes.
+    pub fn scratch_bytes(&self) -> usize {
+        match &self.product {
+            Product::Direct { primitive, .. } => primitive.scratch_bytes(),
+            Product::Unfolded(product) => product.scratch_bytes(),
+            Product::Pointwise(_) => 0,
+        }
+    }
+
     /// Whether several inputs take less time together than one after the other: the filter is larger than they are.
     pub fn gains_together(&self) -> bool {
         matches!(self.product, Product::Pointwise(_)) && self.shape.is_mostly_weights()

@@ -385,6 +385,11 @@ impl Primitive {
         self.reorder_weights(found, packed.slice::<u8>(packed.byte_count())).map(Some)
     }
 
+    /// Bytes of the scratchpad that a run takes.
+    pub fn scratch_bytes(&self) -> usize {
+        self.scratchpad.as_ref().map_or(0, Desc::bytes)
+    }
+
     /// Runs with these inputs and this output; every slice must hold at least what its descriptor says.
     pub fn execute(&self, inputs: &[(c_int, &[u8])], output: (c_int, &mut [u8]), workspace: &mut Workspace) -> Result<(), KernelError> {
         let engine = engine()?;

@@ -23,6 +23,7 @@ pub(crate) struct Unfolded {
     block: Primitive,
     last: Option<Primitive>,
     weights: Buffer,
+    /// Those of the last block, where it wants them in another order.
     last_weights: Option<Buffer>,
 }
 
@@ -42,16 +43,21 @@ impl Unfolded {
         let product = |rows: usize| {
             let described = |channels: usize| Desc::channels_last(&[1, channels as i64, 1, rows as i64], Type::F32);
             let bias = if bias { Some(Desc::dense(&[outputs as i64], Type::F32)?) } else { None };
-            let primitive = Primitive::convolution(described(depth)?, Desc::any(&filter, Type::F32)?, bias, described(outputs)?, &[1, 1], &[0, 0], &[0, 0], &[0, 0], activation)?;
-            let reordered = primitive.reorder_weights(Desc::dense(&filter, Type::F32)?, bytes(weights))?;
-            Ok::<_, KernelError>((primitive, reordered))
+            Primitive::convolution(described(depth)?, Desc::any(&filter, Type::F32)?, bias, described(outputs)?, &[1, 1], &[0, 0], &[0, 0], &[0, 0], activation)
         };
-        let (block, block_weights) = product(rows)?;
-        let (last, last_weights) = match pixels % rows {
-            0 => (None, None),
-            rest => product(rest).map(|(p, w)| (Some(p), Some(w)))?,
+        let block = product(rows)?;
+        let weights = block.reorder_weights(Desc::dense(&filter, Type::F32)?, bytes(weights))?;
+        let last = match pixels % rows {
+            0 => None,
+            rest => Some(product(rest)?),
         };
-        Ok(Unfolded { shape: shape.clone(), rows, block, last, weights: block_weights, last_weights })
+        let last_weights = last.as_ref().map(|last| last.weights_from(&block, &weights)).transpose()?.flatten();
+        Ok(Unfolded { shape: shape.clone(), rows, block, last, weights, last_weights })
+    }
+
+    /// Bytes of scratch memory that a run takes.
+    pub fn scratch_bytes(&self) -> usize {
+        self.rows * self.shape.filter[1..].iter().product::<usize>() * 4 + self.block.scratch_bytes()
     }
 
     /// `x` and `y` are channels last and of the shape's sizes.
@@ -65,8 +71,8 @@ impl Unfolded {
             threads::for_parts(unfolded, depth, |start, part| {
                 self.unfold(x, index * self.rows + start / depth, part);
             });
-            let (primitive, weights) = match (&self.last, &self.last_weights) {
-                (Some(last), Some(weights)) if rows < self.rows => (last, weights),
+            let (primitive, weights) = match &self.last {
+                Some(last) if rows < self.rows => (last, self.last_weights.as_ref().unwrap_or(&self.weights)),
                 _ => (&self.block, &self.weights),
             };
             let weights = weights.slice::<u8>(weights.byte_count());

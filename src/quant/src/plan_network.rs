@@ -21,6 +21,21 @@ impl PlanNetwork {
 }
 
 impl PlanNetwork {
+    /// Bytes of activations of a run.
+    pub fn activation_bytes(&self) -> usize {
+        self.plan.activation_bytes()
+    }
+
+    /// Bytes of activations that no run uses just now.
+    pub fn idle_bytes(&self) -> usize {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).len() * self.activation_bytes()
+    }
+
+    /// Forgets the buffers of runs that are over.
+    pub fn forget_idle(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// An executor that is not running just now.
     fn take(&self) -> Result<Executor, NetworkError> {
         let taken = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();

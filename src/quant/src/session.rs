@@ -8,13 +8,14 @@ use crate::correct_softmax;
 use crate::calibrate::{CalibrationOptions, gather};
 use crate::debug_cmd::DebugCommand;
 use crate::error::QuantError;
+use crate::memory::{Budget, live_bytes};
 use crate::method::{Method, Methods};
 use crate::plan_network::PlanNetwork;
 use crate::source::Progress;
 use crate::statistics::Statistics;
 use crate::tune::{TuneOptions, tune};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tpuc_imageio::preprocess::Resizer;
 use tpuc_imageio::{Loader, NetInput, SampleKind, Samples};
 use tpuc_interp::{Options, Plan};
@@ -48,6 +49,8 @@ pub struct Request {
     pub tune_num: usize,
     pub histogram_bins: usize,
     pub threads: usize,
+    /// Bytes that the process may have in memory: where they are few, fewer samples run at once.
+    pub memory: usize,
 }
 
 impl Default for Request {
@@ -66,6 +69,7 @@ impl Default for Request {
             tune_num: 5,
             histogram_bins: 2048,
             threads: crate::default_threads(),
+            memory: usize::MAX,
         }
     }
 }
@@ -74,6 +78,11 @@ impl Request {
     /// The method that counts.
     pub fn method(&self) -> Method {
         self.debug.method.unwrap_or(self.method)
+    }
+
+    /// The same for requests with the same result.
+    pub fn identity(&self) -> String {
+        format!("{:?}", Request { threads: 0, memory: 0, ..self.clone() })
     }
 }
 
@@ -100,14 +109,16 @@ const GATHERED: f64 = 0.7;
 /// A network with its samples.
 pub struct Session {
     program: Arc<Program>,
-    network: PlanNetwork,
+    weights: WeightStore,
+    /// Ready to run, once somebody wanted that.
+    network: Mutex<Option<Arc<PlanNetwork>>>,
     loader: Loader,
     tune_loader: Option<Loader>,
     request: Request,
 }
 
 impl Session {
-    /// Chooses the samples and makes the network ready. `inputs` are the program's, in order.
+    /// Chooses the samples. `inputs` are the program's, in order.
     pub fn open(program: &Program, weights: &WeightStore, mut inputs: Vec<NetInput>, request: Request) -> Result<Session, QuantError> {
         if request.debug.use_pil_resize {
             inputs.iter_mut().filter_map(|i| i.preprocess.as_mut()).for_each(|p| p.resizer = Resizer::Pillow);
@@ -126,8 +137,7 @@ impl Session {
         if let Some(empty) = [Some(&loader), tune_loader.as_ref()].into_iter().flatten().find(|l| l.groups() == 0) {
             return Err(QuantError::NoBatch { samples: empty.samples().len(), batch: empty.per_group() });
         }
-        let plan = Plan::new(program.clone(), weights, Options { threads: 1, ..Options::default() })?;
-        Ok(Session { program: Arc::new(program.clone()), network: PlanNetwork::new(plan), loader, tune_loader, request })
+        Ok(Session { program: Arc::new(program.clone()), weights: weights.clone(), network: Mutex::default(), loader, tune_loader, request })
     }
 
     pub fn request(&self) -> &Request {
@@ -138,9 +148,28 @@ impl Session {
         &self.program
     }
 
-    /// The network in float.
-    pub fn network(&self) -> &PlanNetwork {
-        &self.network
+    /// The network in float, ready to run.
+    pub fn network(&self) -> Result<Arc<PlanNetwork>, QuantError> {
+        let mut network = self.network.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ready) = &*network {
+            return Ok(Arc::clone(ready));
+        }
+        let plan = Plan::new((*self.program).clone(), &self.weights, Options { threads: 1, ..Options::default() })?;
+        Ok(Arc::clone(network.insert(Arc::new(PlanNetwork::new(plan)))))
+    }
+
+    /// Forgets the network that is ready to run; who asks for it again gets a new one.
+    pub fn release(&self) {
+        *self.network.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// How many samples may run through the whole network at once.
+    pub fn threads(&self) -> Result<usize, QuantError> {
+        let (network, threads) = (self.network()?, self.request.threads.max(1));
+        let each = network.activation_bytes().max(1);
+        let there = network.idle_bytes();
+        let left = Budget::new(self.request.memory).left(each.saturating_mul(threads).saturating_sub(there));
+        Ok((left.saturating_add(there) / each).clamp(1, threads))
     }
 
     /// The calibration samples.
@@ -163,9 +192,9 @@ impl Session {
             observer: request.debug.observer,
             histogram_bins: request.histogram_bins,
             input_num: 0,
-            threads: request.threads,
+            threads: self.threads()?,
         };
-        gather(&self.network, &self.loader, &options, progress)
+        gather(&*self.network()?, &self.loader, &options, progress)
     }
 
     /// Tunes the rows of a table, of tensors with the given absolute maxima.
@@ -177,8 +206,14 @@ impl Session {
             SampleKind::Npy | SampleKind::Npz => self.request.tune_num,
         };
         let debug = &self.request.debug;
-        let options = TuneOptions { tune_num, rules: debug.rules, quantized_inputs: debug.quantized_inputs, threads: self.request.threads };
-        tune(&self.network, source, absmax, rows, &options, progress)
+        let network = self.network()?;
+        network.forget_idle();
+        // Samples stay in memory from op to op, whatever runs at once.
+        let (live, threads) = (live_bytes(&self.program).max(1), self.request.threads.max(1));
+        let left = Budget::new(self.request.memory).left(live.saturating_mul(tune_num + threads)) / live;
+        let threads = left.saturating_sub(tune_num).clamp(1, threads);
+        let options = TuneOptions { tune_num, rules: debug.rules, quantized_inputs: debug.quantized_inputs, threads };
+        tune(&*network, source, absmax, rows, &options, progress)
     }
 
     /// Calibrates and tunes as the request says.

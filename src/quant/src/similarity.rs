@@ -77,6 +77,8 @@ pub struct ComparedLayers(pub Vec<(String, f64)>);
 pub enum ComparedLayersError {
     #[error("'{found}' should be layer or layer:weight, with a weight of 0 to 1")]
     Entry { found: String },
+    #[error("'{found}' has an empty name; expected layer1,layer2 or layer1:0.3,layer2:0.7")]
+    NoName { found: String },
     #[error("either all layers have a weight or none")]
     SomeWeights,
     #[error("the weights add up to {sum}, expected 1")]
@@ -86,9 +88,15 @@ pub enum ComparedLayersError {
 impl FromStr for ComparedLayers {
     type Err = ComparedLayersError;
 
-    /// `layer1,layer2` or `layer1:0.3,layer2:0.7`. No layers at all: the outputs of the network.
+    /// `layer1,layer2` or `layer1:0.3,layer2:0.7`. No text at all: the outputs of the network.
     fn from_str(text: &str) -> Result<ComparedLayers, ComparedLayersError> {
-        let entries: Vec<&str> = text.split(',').map(str::trim).filter(|e| !e.is_empty()).collect();
+        if text.trim().is_empty() {
+            return Ok(ComparedLayers::default());
+        }
+        let entries: Vec<&str> = text.split(',').map(str::trim).collect();
+        if entries.iter().any(|entry| entry.is_empty() || entry.starts_with(':')) {
+            return Err(ComparedLayersError::NoName { found: text.to_owned() });
+        }
         let weighted = |entry: &&str| {
             let error = || ComparedLayersError::Entry { found: (*entry).to_owned() };
             let (name, weight) = entry.rsplit_once(':').ok_or_else(error)?;
@@ -130,5 +138,8 @@ mod tests {
         assert_eq!(parse("a:0.3,b"), Err(ComparedLayersError::SomeWeights));
         assert_eq!(parse("a:0.3,b:0.3").unwrap_err().to_string(), "the weights add up to 0.6, expected 1");
         assert_eq!(parse("a:x").unwrap_err().to_string(), "'a:x' should be layer or layer:weight, with a weight of 0 to 1");
+        for text in [",", "a,", ",b", "a,,b", ":1"] {
+            assert_eq!(parse(text).unwrap_err().to_string(), format!("'{text}' has an empty name; expected layer1,layer2 or layer1:0.3,layer2:0.7"));
+        }
     }
 }

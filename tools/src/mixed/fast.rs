@@ -32,7 +32,9 @@ pub fn run(arguments: &Arguments, request: Request) -> Result<(), Failure> {
     if let (Some(table), Some(path)) = (&job.comparison.fixed, &arguments.pre_qtable) {
         table.modes(&network.program, false).map_err(|e| cli::named(path, e))?;
     }
+    job.warn_of_memory("run_calibration", &network, if exists { 0 } else { request.tune_num });
     let shown = Shown::start(arguments.quiet);
+    let request = tpuc_quant::Request { memory: job.comparison.memory, ..request };
     let session = tpuc_passes::calibrate::open(&network.program, &network.weights, request).map_err(Failure::Work)?;
     let table = match exists {
         true => {
@@ -44,6 +46,7 @@ pub fn run(arguments: &Arguments, request: Request) -> Result<(), Failure> {
         false => {
             let calibrated = calibrate(&session, &arguments.mlir.display().to_string()).map_err(Failure::Work)?;
             calibrated.warnings.iter().for_each(|w| eprintln!("run_calibration: warning: {w}"));
+            session.release();
             calibrated.table.write(path)?;
             calibrated.table
         }

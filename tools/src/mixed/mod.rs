@@ -3,7 +3,6 @@
 
 mod arguments;
 pub mod fast;
-pub mod optimize;
 mod page;
 pub mod qtable;
 pub mod sensitive;
@@ -19,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tpuc_imageio::Loader;
 use tpuc_lowering::table::{CalibrationTable, Header, Row};
+use tpuc_passes::mixed::by_cost::CostError;
 use tpuc_passes::mixed::{Comparison, Subject};
 use tpuc_quant::search::journal::Journal;
 use tpuc_quant::search::{Outcome, Trials};
@@ -29,7 +29,7 @@ use tpuc_tensor::text::nearest;
 #[derive(clap::Args, Debug, Clone)]
 #[command(rename_all = "snake_case")]
 pub struct Means {
-    /// Memory for samples and tensors that are kept, such as 800M or 4G; half of what is free by default
+    /// Memory that the process may take, such as 800M or 4G; half of what is free by default
     #[arg(long)]
     pub memory: Option<String>,
     /// Go on where an interrupted search of the same network, samples and options ended
@@ -47,6 +47,16 @@ pub struct Means {
 impl From<QuantError> for Failure {
     fn from(error: QuantError) -> Failure {
         failure(error)
+    }
+}
+
+impl From<CostError> for Failure {
+    fn from(error: CostError) -> Failure {
+        match error {
+            CostError::Budget(_) => Failure::usage(format!("--{error}")),
+            CostError::NoEstimate(_) => Failure::work(format!("--{error}")),
+            CostError::Search(error) => failure(error),
+        }
     }
 }
 
@@ -131,6 +141,14 @@ impl Job {
             return Err(Failure::usage(format!("--global_compare_layers: layer '{layer}' is not in {}{meant}", self.mlir.display())));
         }
         Ok(network)
+    }
+
+    /// Says before the work that there is less memory than it takes, where a limit was asked for.
+    pub fn warn_of_memory(&self, command: &str, network: &Network, tuning: usize) {
+        let short = self.comparison.short_of_memory(&network.program, &network.weights, tuning);
+        if let Some(short) = short.filter(|_| self.means.memory.is_some()) {
+            eprintln!("{command}: warning: --memory: {short}");
+        }
     }
 
     /// The scores that are known. `options` is all that decides what is searched and how.

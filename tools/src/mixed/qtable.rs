@@ -1,6 +1,5 @@
 //! `run_calibration --search search_qtable`.
 
-use super::optimize::{self, Wanted};
 use super::{Job, Options, beside, failure, write_table};
 use crate::calibration::arguments::Arguments;
 use crate::cli::{self, Failure};
@@ -8,8 +7,9 @@ use crate::progress::Shown;
 use std::path::PathBuf;
 use tpuc_lowering::QuantizeTable;
 use tpuc_lowering::table::Header;
+use tpuc_passes::mixed::by_cost::{self, Wanted};
 use tpuc_quant::search::check_cos;
-use tpuc_quant::search::qtable::{QtableOptions, search_qtable};
+use tpuc_quant::search::qtable::{QtableOptions, search_qtable, start};
 use tpuc_quant::search::tables::{methods, tuned};
 use tpuc_quant::Request;
 
@@ -41,9 +41,12 @@ pub fn run(arguments: &Arguments, request: Request) -> Result<(), Failure> {
     if let (Some(table), Some(path)) = (&search.fixed, &arguments.pre_qtable) {
         table.modes(&network.program, false).map_err(|e| cli::named(path, e))?;
     }
+    job.warn_of_memory("run_calibration", &network, request.tune_num);
     let shown = Shown::start(arguments.quiet);
+    let request = Request { memory: job.comparison.memory, ..request };
     let session = tpuc_passes::calibrate::open(&network.program, &network.weights, request).map_err(Failure::Work)?;
     let (tables, statistics) = tuned(&session, &names, &|done, what| tpuc_passes::tell_progress(done * 0.2, what)).map_err(Failure::work)?;
+    session.release();
     statistics.warnings().iter().for_each(|w| eprintln!("run_calibration: warning: {w}"));
     let mlir = arguments.mlir.display().to_string();
     let header = |method: &str| Header { method: Some(method.to_owned()), ..tpuc_passes::calibrate::header(session.request(), &mlir, statistics.samples) };
@@ -51,19 +54,17 @@ pub fn run(arguments: &Arguments, request: Request) -> Result<(), Failure> {
         write_table(&file(tuned.table.method, ".1"), &header(tuned.table.method), &tuned.untuned)?;
         write_table(&file(tuned.table.method, "_tune"), &header(tuned.table.method), &tuned.table.rows)?;
     }
-    let start = tables.iter().find(|t| t.table.method == "MSE").or(tables.first());
-    if let Some(start) = start {
-        write_table(&arguments.calibration_table, &header(start.table.method), &start.table.rows)?;
-    }
     let tables: Vec<_> = tables.into_iter().map(|t| t.table).collect();
+    if let Some(start) = start(&tables) {
+        write_table(&arguments.calibration_table, &header(start.method), &start.rows)?;
+    }
     let plain = tpuc_passes::calibrate::header(session.request(), &mlir, statistics.samples);
-    let identity = format!("search_qtable {search:?} {names:?} {wanted:?} {:?}", session.request());
+    let identity = format!("search_qtable {search:?} {names:?} {wanted:?} {}", session.request().identity());
     job.run(&network, session.loader(), &identity, plain, |trials| {
-        let rows = tables.iter().find(|t| t.method == "MSE").or(tables.first()).map(|t| t.rows.as_slice()).unwrap_or_default();
-        wanted.map_or(Ok(()), |w| w.check_int8(trials, rows, search.fixed.as_ref()))?;
+        wanted.map_or(Ok(()), |w| w.check_int8(trials, start(&tables).map_or(&[], |t| &t.rows), search.fixed.as_ref()))?;
         let found = search_qtable(trials, &tables, &search).map_err(failure)?;
         match wanted {
-            Some(wanted) => optimize::better(trials, found, search.fixed.as_ref(), wanted),
+            Some(wanted) => Ok(by_cost::better(trials, found, search.fixed.as_ref(), wanted)?),
             None => Ok(found),
         }
     })?;
@@ -76,7 +77,7 @@ pub fn run(arguments: &Arguments, request: Request) -> Result<(), Failure> {
 
 /// What `--optimize` and `--budget` ask for.
 fn wanted(arguments: &Arguments, chip: &str) -> Result<Option<Wanted>, Failure> {
-    let budget = arguments.budget.as_deref().map(|text| text.parse().map_err(|e| Failure::usage(format!("--budget: '{text}': {e}")))).transpose()?;
+    let budget = arguments.budget.as_deref().map(str::parse).transpose()?;
     let wanted = Wanted { budget, expected_cos: arguments.expected_cos };
     wanted.check(chip)?;
     Ok((arguments.optimize || budget.is_some()).then_some(wanted))

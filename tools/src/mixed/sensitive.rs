@@ -60,15 +60,18 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
     let request = arguments.request()?;
 
     let (network, table) = searched.read(&job)?;
+    job.warn_of_memory("run_sensitive_layer", &network, request.tune_num);
     let shown = Shown::start(searched.quiet);
+    let request = Request { memory: job.comparison.memory, ..request };
     let session = tpuc_passes::calibrate::open(&network.program, &network.weights, request).map_err(Failure::Work)?;
     let mlir = job.mlir.display().to_string();
     let header = tpuc_passes::calibrate::header(session.request(), &mlir, session.loader().groups());
-    let identity = format!("run_sensitive_layer {:?} {} {} {:?}", table.rows(), searched.expected_cos, arguments.max_float_layers, session.request());
+    let identity = format!("run_sensitive_layer {:?} {} {} {}", table.rows(), searched.expected_cos, arguments.max_float_layers, session.request().identity());
     job.run(&network, session.loader(), &identity, header.clone(), |trials| {
         let mut written = Ok(());
         let tables = || {
             let (tables, _) = tuned_by_range(&session, &|done, what| tpuc_passes::tell_progress(done * 0.2, what))?;
+            session.release();
             let mut write = |name: &str, suffix: &str, rows: &[_]| {
                 if written.is_ok() {
                     written = write_table(&file(name, suffix), &header, rows);

@@ -35,6 +35,7 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
     let request = searched.request()?;
 
     let (network, table) = searched.read(&job)?;
+    job.warn_of_memory("run_qtable", &network, 0);
     let shown = Shown::start(searched.quiet);
     let session = tpuc_passes::calibrate::open(&network.program, &network.weights, request).map_err(Failure::Work)?;
     let walk = WalkOptions { expected_cos: searched.expected_cos, min_layer_cos: arguments.min_layer_cos };

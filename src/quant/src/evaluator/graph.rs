@@ -47,6 +47,13 @@ impl Node {
         list.iter().flatten()
     }
 
+    /// About the bytes of scratch memory that computing it takes.
+    pub fn scratch_bytes(&self) -> usize {
+        let NodeSource::Op { runner, operands } = &self.source else { return 0 };
+        let given: Vec<Option<(Layout, usize)>> = operands.iter().map(|o| o.as_ref().map(|n| (n.layout(), n.bytes()))).collect();
+        runner.scratch_bytes(&given)
+    }
+
     /// Bytes of the tensor.
     pub fn bytes(&self) -> usize {
         match &self.source {
@@ -226,7 +233,17 @@ impl Graphs {
     }
 
     fn forget(&mut self) {
-        let Some(oldest) = self.built.checked_sub(REMEMBERED) else { return };
+        if let Some(oldest) = self.built.checked_sub(REMEMBERED) {
+            self.forget_before(oldest);
+        }
+    }
+
+    /// Forgets all that the last network does not need.
+    pub fn forget_others(&mut self) {
+        self.forget_before(self.built.saturating_sub(1));
+    }
+
+    fn forget_before(&mut self, oldest: u64) {
         self.nodes.retain(|key, (_, used)| *used > oldest || matches!(key, Key::Own { .. }));
         for list in self.variants.values_mut() {
             list.retain(|v| v.used > oldest);

@@ -3,8 +3,11 @@
 //! In: a Top network, a chip, samples. An [`Evaluator`] lowers a [`Setting`] to a [`Network`], layer by layer, and scores it
 //! against the float network. It gives exactly what lowering and running the whole network gives, but does only what is new:
 //! a layer is lowered and its weights are packed once per form; networks share equal nodes ([`graph`]); tensors that
-//! [`Evaluator::keep`] names stay in memory for every sample, as far as the budget reaches, and whatever depends on nothing else
-//! is not computed again. Samples and candidates run in parallel; results do not depend on the number of threads.
+//! [`Evaluator::keep`] names stay in memory for every sample, and whatever depends on nothing else is not computed again. Samples
+//! and candidates run in parallel; results do not depend on the number of threads.
+//!
+//! All that takes memory does so within a budget for the whole process: where it is short, fewer samples run at once, fewer keep
+//! tensors, and what was lowered or computed before is forgotten and done again. No result depends on it.
 
 mod graph;
 mod run;
@@ -15,6 +18,7 @@ pub use graph::{Network, Node};
 pub use setting::Setting;
 
 use crate::error::QuantError;
+use crate::memory::{Budget, LOWERING};
 use crate::model::Target;
 use crate::post_process::PostProcess;
 use crate::similarity::{ComparedLayers, Similarity};
@@ -23,6 +27,8 @@ use graph::Graphs;
 use rayon::prelude::*;
 use run::{Kept, Schedule};
 use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tpuc_interp::{Activation, Memory, Options};
 use tpuc_ops::Program;
@@ -38,7 +44,7 @@ pub struct EvaluatorOptions<'a> {
     pub post_process: Option<&'a dyn PostProcess>,
     /// How many samples compare, from the first one.
     pub samples: usize,
-    /// Bytes for samples and kept tensors.
+    /// Bytes that the process may have in memory.
     pub memory: usize,
     pub threads: usize,
     /// Version 1.15's casts from integers to half floats, whose results are not rounded.
@@ -65,6 +71,26 @@ const TOGETHER: usize = 8;
 /// A named tensor of a network's outputs, in f32.
 pub type Named = (String, Tensor);
 
+/// Targets of networks that run together.
+struct Part<'t> {
+    targets: &'t [Vec<Arc<Node>>],
+    /// For samples that keep tensors, and for others.
+    kept: Schedule,
+    plain: Schedule,
+}
+
+impl Part<'_> {
+    /// About the bytes of a group of so many of these samples, of which the first `keeping` keep tensors.
+    fn bytes(&self, count: usize, samples: &Range<usize>, keeping: usize) -> usize {
+        let (kept, plain) = (self.kept.bytes(count), self.plain.bytes(count));
+        match (samples.start < keeping, samples.end > keeping) {
+            (true, true) => kept.max(plain),
+            (true, false) => kept,
+            (false, _) => plain,
+        }
+    }
+}
+
 /// Scores networks.
 pub struct Evaluator<'a> {
     target: Target<'a>,
@@ -84,6 +110,9 @@ pub struct Evaluator<'a> {
     keeping: usize,
     idle: Mutex<Vec<Memory>>,
     samples: usize,
+    budget: Budget,
+    /// Bytes that one sample took at most.
+    need: AtomicUsize,
 }
 
 impl<'a> Evaluator<'a> {
@@ -121,6 +150,8 @@ impl<'a> Evaluator<'a> {
             keeping: 0,
             idle: Mutex::new(Vec::new()),
             samples,
+            budget: Budget::new(options.memory),
+            need: AtomicUsize::new(0),
             options,
         };
         evaluator.load_inputs()?;
@@ -158,14 +189,63 @@ impl<'a> Evaluator<'a> {
 
     /// Lowers a setting; `given` says, for some nodes of the Top program, what stands for their results.
     pub fn network_with(&mut self, setting: &Setting, given: &HashMap<usize, Arc<Node>>) -> Result<Network, QuantError> {
-        match self.graphs.network(self.target, setting, given) {
+        self.make_room();
+        let network = match self.graphs.network(self.target, setting, given) {
             // The whole network's lowering names all layers that fail, not just the first.
             Err(QuantError::Lower(first)) => {
                 let all = self.target.mixed_program(&setting.rows, |node| setting.modes[node]);
-                Err(all.err().unwrap_or(QuantError::Lower(first)))
+                return Err(all.err().unwrap_or(QuantError::Lower(first)));
             }
-            other => other,
+            other => other?,
+        };
+        self.make_room();
+        Ok(network)
+    }
+
+    /// Whether there is memory to run a sample. A caller who lowers several networks should run some before it lowers more
+    /// where there is not.
+    pub fn has_room(&self) -> bool {
+        let need = self.need.load(Ordering::Relaxed) + self.reserve();
+        self.budget.left(need) >= need
+    }
+
+    /// Bytes that stay free for the next network's lowering while tensors are kept.
+    fn reserve(&self) -> usize {
+        let largest = self.target.weights.iter().map(|(_, tensor)| tensor.len()).max().unwrap_or(0);
+        (self.budget.bytes() / 16).max(largest * LOWERING)
+    }
+
+    /// Takes note of what a run of one sample takes from its inputs on.
+    fn note_need(&self, targets: &[Arc<Node>]) {
+        self.need.fetch_max(Schedule::new(targets, |_| false).bytes(1), Ordering::Relaxed);
+    }
+
+    /// Forgets what is only remembered, until a sample can run.
+    fn make_room(&mut self) {
+        if !self.has_room() {
+            self.forget_idle();
+            self.graphs.forget_others();
         }
+        if !self.has_room() {
+            self.kept.iter_mut().for_each(Kept::clear);
+            self.keeping = 0;
+        }
+    }
+
+    /// Does other work that needs memory: all that can be computed again is forgotten before.
+    pub fn aside<T>(&mut self, work: impl FnOnce() -> Result<T, QuantError>) -> Result<T, QuantError> {
+        self.forget_idle();
+        self.kept.iter_mut().for_each(Kept::clear);
+        (self.keeping, self.float) = (0, Network { layers: Vec::new(), outputs: Vec::new() });
+        self.graphs = Graphs::new(Options { threads: 1, ..Options::default() }, self.options.unrounded_casts);
+        let done = work()?;
+        let (program, weights) = self.target.float_program()?;
+        self.float = self.graphs.own(self.target.program, &program, &weights)?;
+        Ok(done)
+    }
+
+    fn forget_idle(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// The mean similarity of each network to the float one.
@@ -182,6 +262,7 @@ impl<'a> Evaluator<'a> {
     pub fn scores_by(&self, measure: Similarity, networks: &[&Network], samples: usize) -> Result<Vec<f64>, QuantError> {
         let samples = samples.clamp(1, self.samples);
         let targets: Vec<Vec<Arc<Node>>> = networks.iter().map(|n| self.targets(n)).collect::<Result<_, _>>()?;
+        targets.first().into_iter().for_each(|one| self.note_need(one));
         let of_sample = |sample: usize, activations: &[Activation]| {
             let own = self.named(activations)?;
             let own = self.processed(own)?;
@@ -203,6 +284,7 @@ impl<'a> Evaluator<'a> {
     /// The outputs of a network for every sample, after post-processing.
     fn outputs_of(&self, network: &Network) -> Result<Vec<Vec<Named>>, QuantError> {
         let targets = [self.targets(network)?];
+        self.note_need(&targets[0]);
         let found = self.each(&targets, |_, activations| self.processed(self.named(activations)?))?;
         Ok(found.into_iter().next().unwrap_or_default())
     }
@@ -217,17 +299,45 @@ impl<'a> Evaluator<'a> {
         let mut nodes = nodes.to_vec();
         nodes.sort_by_key(|n| n.id);
         nodes.dedup_by_key(|n| n.id);
-        let inputs: usize = self.inputs.iter().flatten().flat_map(|i| i.iter()).map(|t| t.len() * 4).sum();
-        let each: usize = nodes.iter().map(|n| n.bytes()).sum::<usize>().max(1);
-        let keeping = (self.options.memory.saturating_sub(inputs) / each).min(samples.min(self.samples));
-        let all = [nodes.clone()];
-        let found = self.each_of(0..keeping, &all, |_, activations| Ok(activations.to_vec()))?;
-        let kept = found.into_iter().flatten().map(|activations| nodes.iter().map(|n| n.id).zip(activations).collect::<Kept>());
-        let old = std::mem::replace(&mut self.kept, kept.collect());
-        self.kept.resize_with(self.samples, Kept::new);
-        self.keeping = keeping;
+        let samples = samples.min(self.samples);
+        let fresh: usize = nodes.iter().filter(|n| !self.is_kept(0, n.id)).map(|n| n.bytes()).sum();
+        let targets = [nodes];
+        let need = self.need.load(Ordering::Relaxed) + self.reserve();
+        // All at once where there is memory for old and new tensors; else some samples after the other, as many as can.
+        let together = match fresh.saturating_mul(samples).saturating_add(need) {
+            wanted if self.budget.left(wanted) >= wanted => samples,
+            _ => self.options.threads.max(1),
+        };
+        let (mut kept, mut start) = (Vec::with_capacity(samples), 0);
+        while start < samples {
+            let range = start..(start + together).min(samples);
+            let new: usize = targets[0].iter().filter(|n| !self.is_kept(start, n.id)).map(|n| n.bytes()).sum::<usize>() * range.len();
+            if together < samples && self.budget.left(new + need) < new + need {
+                break;
+            }
+            let found = self.each_of(range.clone(), &targets, |_, activations| Ok(activations.to_vec()))?;
+            kept.extend(found.into_iter().flatten().map(|activations| targets[0].iter().map(|n| n.id).zip(activations).collect::<Kept>()));
+            self.recycle(range.clone())?;
+            start = range.end;
+        }
+        self.recycle(start..self.samples)?;
+        self.keeping = kept.len();
+        kept.resize_with(self.samples, Kept::new);
+        self.kept = kept;
+        Ok(())
+    }
+
+    /// Whether a sample keeps a tensor.
+    fn is_kept(&self, sample: usize, node: u64) -> bool {
+        sample < self.keeping && self.kept[sample].contains_key(&node)
+    }
+
+    /// Forgets what samples keep.
+    fn recycle(&mut self, samples: Range<usize>) -> Result<(), QuantError> {
         let mut memory = self.memory()?;
-        old.into_iter().flatten().for_each(|(_, activation)| memory.recycle(activation));
+        for kept in &mut self.kept[samples] {
+            std::mem::take(kept).into_values().for_each(|activation| memory.recycle(activation));
+        }
         self.give_back(memory);
         Ok(())
     }
@@ -303,25 +413,23 @@ impl<'a> Evaluator<'a> {
         self.each_of(0..self.samples, targets, of_sample)
     }
 
-    fn each_of<T: Send>(&self, samples: std::ops::Range<usize>, targets: &[Vec<Arc<Node>>], of_sample: impl Fn(usize, &[Activation]) -> Result<T, QuantError> + Sync) -> Result<Vec<Vec<T>>, QuantError> {
+    fn each_of<T: Send>(&self, samples: Range<usize>, targets: &[Vec<Arc<Node>>], of_sample: impl Fn(usize, &[Activation]) -> Result<T, QuantError> + Sync) -> Result<Vec<Vec<T>>, QuantError> {
         // With more threads than samples, candidates are spread over them as well.
         let parts = self.options.threads.div_ceil(samples.len().max(1)).clamp(1, targets.len().max(1));
-        let size = targets.len().div_ceil(parts).max(1);
-        let schedules: Vec<(&[Vec<Arc<Node>>], [Schedule; 2])> = targets
-            .chunks(size)
-            .map(|part| {
-                let all: Vec<Arc<Node>> = part.iter().flatten().cloned().collect();
-                let first = self.kept.first();
-                let kept = Schedule::new(&all, |id| self.keeping > 0 && first.is_some_and(|k| k.contains_key(&id)));
-                (part, [kept, Schedule::new(&all, |_| false)])
-            })
-            .collect();
+        let mut size = targets.len().div_ceil(parts).max(1);
+        let mut schedules = self.schedules(targets, size, &samples);
+        let bytes = |schedules: &[Part], count: usize| schedules.iter().map(|part| part.bytes(count, &samples, self.keeping)).max().unwrap_or(0);
+        while size > 1 && self.budget.left(bytes(&schedules, 1)) < bytes(&schedules, 1) {
+            size = size.div_ceil(2);
+            schedules = self.schedules(targets, size, &samples);
+        }
         // Samples that run together: as many as the threads leave, and only such as keep the same.
-        let groups = self.groups(samples.clone());
-        let tasks: Vec<(std::ops::Range<usize>, usize)> = groups.iter().flat_map(|group| (0..schedules.len()).map(move |part| (group.clone(), part))).collect();
-        let one = |(group, part): &(std::ops::Range<usize>, usize)| -> Result<Vec<Vec<T>>, QuantError> {
-            let (targets, both) = &schedules[*part];
-            let schedule = &both[usize::from(group.start >= self.keeping)];
+        let (workers, together) = self.at_once(samples.len(), |count| bytes(&schedules, count));
+        let groups = self.groups(samples.clone(), together);
+        let tasks: Vec<(Range<usize>, usize)> = groups.iter().flat_map(|group| (0..schedules.len()).map(move |part| (group.clone(), part))).collect();
+        let one = |(group, part): &(Range<usize>, usize)| -> Result<Vec<Vec<T>>, QuantError> {
+            let Part { targets, kept, plain } = &schedules[*part];
+            let schedule = if group.start < self.keeping { kept } else { plain };
             let mut memory = self.memory()?;
             let load = |sample| if schedule.needs_inputs { self.load(sample) } else { Ok(Arc::new(Vec::new())) };
             let inputs = group.clone().map(load).collect::<Result<Vec<_>, _>>()?;
@@ -343,7 +451,11 @@ impl<'a> Evaluator<'a> {
             self.give_back(memory);
             Ok(results)
         };
-        let found: Vec<Vec<Vec<T>>> = self.pool.install(|| tasks.par_iter().map(one).collect::<Result<_, QuantError>>())?;
+        let run = |tasks: &[_]| self.pool.install(|| tasks.par_iter().map(one).collect::<Result<Vec<Vec<Vec<T>>>, QuantError>>());
+        let found = match workers < self.options.threads {
+            false => run(&tasks)?,
+            true => tasks.chunks(workers).map(run).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect(),
+        };
         let mut by_network: Vec<Vec<T>> = targets.iter().map(|_| Vec::with_capacity(samples.len())).collect();
         for ((_, part), group) in tasks.iter().zip(found) {
             for results in group {
@@ -353,20 +465,46 @@ impl<'a> Evaluator<'a> {
         Ok(by_network)
     }
 
-    /// Samples in groups of equal size, a whole number of groups for every thread; none has samples that keep tensors beside others.
-    fn groups(&self, samples: std::ops::Range<usize>) -> Vec<std::ops::Range<usize>> {
+    /// The networks in parts of a size.
+    fn schedules<'t>(&self, targets: &'t [Vec<Arc<Node>>], size: usize, samples: &Range<usize>) -> Vec<Part<'t>> {
+        let part = |targets: &'t [Vec<Arc<Node>>]| {
+            let all: Vec<Arc<Node>> = targets.iter().flatten().cloned().collect();
+            Part { targets, kept: Schedule::new(&all, |id| self.is_kept(samples.start, id)), plain: Schedule::new(&all, |_| false) }
+        };
+        targets.chunks(size).map(part).collect()
+    }
+
+    /// How many groups may run at once, and how many samples a group may have. `bytes` says what a group of so many takes.
+    fn at_once(&self, samples: usize, bytes: impl Fn(usize) -> usize) -> (usize, usize) {
         let threads = self.options.threads.max(1);
-        let rounds = samples.len().div_ceil(threads * TOGETHER).max(1);
+        let most = samples.div_ceil(threads).clamp(1, TOGETHER);
+        let wanted = bytes(most).saturating_mul(threads);
+        let mut left = self.budget.left(wanted);
+        if left >= wanted {
+            return (threads, most);
+        }
+        self.forget_idle();
+        left = self.budget.left(wanted);
+        let workers = (left / bytes(1).max(1)).clamp(1, threads);
+        let together = (1..=most).rev().find(|&count| bytes(count).saturating_mul(workers) <= left);
+        (workers, together.unwrap_or(1))
+    }
+
+    /// Samples in groups of equal size, a whole number of groups for every thread; none has samples that keep tensors beside others.
+    fn groups(&self, samples: Range<usize>, together: usize) -> Vec<Range<usize>> {
+        let threads = self.options.threads.max(1);
+        let rounds = samples.len().div_ceil(threads * together).max(1);
         let size = samples.len().div_ceil(threads * rounds).max(1);
         let middle = self.keeping.clamp(samples.start, samples.end);
-        let split = |range: std::ops::Range<usize>| range.clone().step_by(size).map(move |start| start..(start + size).min(range.end));
+        let split = |range: Range<usize>| range.clone().step_by(size).map(move |start| start..(start + size).min(range.end));
         split(samples.start..middle).chain(split(middle..samples.end)).collect()
     }
 
-    /// Keeps the samples in memory, if that takes no more than a quarter of it.
+    /// Keeps the samples in memory, if that takes no more than a quarter of what is left.
     fn load_inputs(&mut self) -> Result<(), QuantError> {
         let each: usize = self.target.program.inputs.iter().filter_map(|&i| self.target.program.tensor_type(i)).map(|t| t.count().max(0) as usize * 4).sum();
-        if each.saturating_mul(self.samples) <= self.options.memory / 4 {
+        let all = each.saturating_mul(self.samples);
+        if all <= self.budget.left(all.saturating_mul(4)) / 4 {
             let loaded = self.pool.install(|| (0..self.samples).into_par_iter().map(|sample| self.load(sample)).collect::<Result<Vec<_>, QuantError>>())?;
             self.inputs = loaded.into_iter().map(Some).collect();
         }
@@ -384,7 +522,7 @@ impl<'a> Evaluator<'a> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         Ok(match idle {
             Some(memory) => memory,
-            None => Memory::new()?,
+            None => Memory::with_idle(self.budget.bytes() / (8 * self.options.threads.max(1)))?,
         })
     }
 

@@ -18,6 +18,17 @@ pub struct Schedule {
     uses: HashMap<u64, usize>,
     targets: Vec<u64>,
     pub needs_inputs: bool,
+    bytes: Bytes,
+}
+
+/// About the memory that a schedule takes for a sample.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Bytes {
+    /// At most, in the first part and in the second.
+    alone: usize,
+    together: usize,
+    /// Between the two.
+    carried: usize,
 }
 
 impl Schedule {
@@ -43,7 +54,13 @@ impl Schedule {
         }
         let needs_inputs = order.iter().any(|n| matches!(n.source, NodeSource::Input(_)));
         let (order, together) = ordered(order);
-        Schedule { order, together, uses, targets: targets.iter().map(|t| t.id).collect(), needs_inputs }
+        let bytes = bytes(&order, together, uses.clone());
+        Schedule { order, together, uses, targets: targets.iter().map(|t| t.id).collect(), needs_inputs, bytes }
+    }
+
+    /// About the bytes that so many samples take at once, without what is kept.
+    pub fn bytes(&self, samples: usize) -> usize {
+        (self.bytes.alone + samples.saturating_sub(1) * self.bytes.carried).max(samples * self.bytes.together)
     }
 
     /// Runs it for some samples and gives the targets of each, in their order. By sample: its inputs, and what is kept of it.
@@ -95,6 +112,35 @@ fn ordered(mut nodes: Vec<Arc<Node>>) -> (Vec<Arc<Node>>, usize) {
     nodes.sort_by_cached_key(|n| (levels.get(&n.id).map(|&level| (level, address(n))), n.id));
     let alone = nodes.len() - levels.len();
     (nodes, alone)
+}
+
+/// Follows what is alive.
+fn bytes(order: &[Arc<Node>], together: usize, mut uses: HashMap<u64, usize>) -> Bytes {
+    let mut alive: HashMap<u64, usize> = HashMap::new();
+    let (mut now, mut found) = (0, Bytes::default());
+    for (at, node) in order.iter().enumerate() {
+        if at == together {
+            found.carried = now;
+        }
+        let size = node.bytes();
+        let most = now + size + node.scratch_bytes();
+        let part = if at < together { &mut found.alone } else { &mut found.together };
+        *part = (*part).max(most);
+        // A view of an operand counts once more: what is counted is never too little.
+        alive.insert(node.id, size);
+        now += size;
+        for operand in node.operands() {
+            let left = uses.entry(operand.id).or_insert(1);
+            *left -= 1;
+            if *left == 0 {
+                now -= alive.remove(&operand.id).unwrap_or(0);
+            }
+        }
+    }
+    if together == order.len() {
+        found.carried = now;
+    }
+    found
 }
 
 /// One sample while it runs.

@@ -73,10 +73,10 @@ impl Runners {
         Ok(runner)
     }
 
-    /// Drops what was not asked for after `oldest`.
+    /// Drops what was not asked for after `oldest`. What some network still has costs nothing more, and may be asked for again.
     pub fn forget(&mut self, oldest: u64) {
         self.entries.retain(|_, list| {
-            list.retain(|e| e.used > oldest);
+            list.retain(|e| e.used > oldest || Arc::strong_count(&e.runner) > 1);
             !list.is_empty()
         });
     }

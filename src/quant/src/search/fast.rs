@@ -7,7 +7,7 @@
 //!    when a fifth of the layers is found, or after as many rounds as there are samples.
 //!
 //! The reference goes on where the network is good enough already, and writes the last list even if a shorter one is better: here the
-//! first list that is good enough is the result, or else the best one.
+//! first list that is good enough is the result, or else the best one, which is INT8 alone where all are worse.
 
 use super::qtable::{good_enough, initial, sensitive_types};
 use super::trials::Trials;
@@ -70,7 +70,7 @@ pub fn search(trials: &mut Trials, rows: &[Row], options: &FastOptions) -> Resul
         trials.say(format!("float layer number: {}, mix model outputs_cos: {}", found.len(), python::float(score)));
         (trials.progress)(found.len() as f64 / (all.len() as f64 / 5.0).max(1.0), "rounds");
         curve.push((found.len(), score));
-        if score > best.1 || best.0.is_empty() {
+        if score > best.1 {
             best = (found.clone(), score);
         }
         let gain = score - before;

@@ -4,12 +4,13 @@
 //! 2. Every candidate's loss, with the thresholds of the methods ([`losses`]).
 //! 3. The worst `max_float_layers` become float. Where that is not enough, an eighth of the candidates, and if that suffices the
 //!    fewest that do.
-//! 4. Of as many layers a better set is looked for among the neighbours of this one ([`refine`]); the documents end with 3.
+//! 4. Of as many layers a better set is looked for among the neighbours of this one ([`refine`]); the documents end with 3. Where that is less similar
+//!    than INT8 alone, a smaller set that is not is taken, which may be no layer at all.
 //!
 //! Beyond the documents' rules, and on request only: the screening by op types of version 1.30.2.
 
 use super::layers::{LayerLoss, Table, losses, say_layers, say_ranking, selected, written};
-use super::refine::{Choice, refine};
+use super::refine::{Choice, not_below, refine};
 use super::trials::Trials;
 use super::{Outcome, python};
 use crate::error::QuantError;
@@ -53,10 +54,15 @@ pub fn good_enough(trials: &Trials, setting: Setting, int8: f64, expected_cos: f
     Outcome { layers, rows: setting.rows, int8, mixed: None, losses: Vec::new(), curve: Vec::new(), front: None }
 }
 
-/// Searches. The tables are tuned ones; the thresholds to begin with are those of MSE, or else of the first.
+/// The table with whose thresholds a search begins: that of MSE, or else the first.
+pub fn start(tables: &[Table]) -> Option<&Table> {
+    tables.iter().find(|t| t.method == "MSE").or(tables.first())
+}
+
+/// Searches. The tables are tuned ones; [`start`] says with which it begins.
 pub fn search_qtable(trials: &mut Trials, tables: &[Table], options: &QtableOptions) -> Result<Outcome, QuantError> {
     let program = trials.program();
-    let start = tables.iter().find(|t| t.method == "MSE").or(tables.first()).map(|t| written(&t.rows)).unwrap_or_default();
+    let start = start(tables).map(|t| written(&t.rows)).unwrap_or_default();
     trials.say(format!("quantize_method_list={}", python::list(tables.iter().map(|t| t.method))));
     trials.say(format!("run float mode: {}", trials.mlir));
     let mut setting = initial(program, start, options.fixed.as_ref())?;
@@ -83,11 +89,13 @@ pub fn search_qtable(trials: &mut Trials, tables: &[Table], options: &QtableOpti
     trials.say(format!("transformer model: {}, all search layer number: {}", if options.transformer { "True" } else { "False" }, candidates.len()));
     trials.say(format!("Global metrics layer is : {}", trials.compared()));
 
+    let plain = Choice { layers: Vec::new(), setting: setting.clone(), score: int8 };
     let losses = losses(trials, &mut setting, &candidates, tables)?;
     say_ranking(trials, &losses);
     let (layers, score, mut curve) = choose(trials, &setting, &losses, quantized.len() / 8, options)?;
     let fixed: Vec<usize> = setting.floats().collect();
     let choice = refine(trials, Choice { layers, setting, score }, &losses)?;
+    let choice = not_below(trials, plain, choice, &losses)?;
     curve.push((choice.layers.len(), choice.score));
     let layers = fixed.into_iter().chain(choice.layers).collect();
     Ok(Outcome { layers, rows: choice.setting.rows, int8, mixed: Some(choice.score), losses, curve, front: None })

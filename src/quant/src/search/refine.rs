@@ -5,7 +5,7 @@
 //! layers of the set exchanged for ones that rank just below it, then the other thresholds that were tried for layers that stay
 //! INT8. Only what raises the similarity is kept, so the result is never worse than the ranking's.
 
-use super::layers::{LayerLoss, partners, ranked};
+use super::layers::{LayerLoss, partners, ranked, selected};
 use super::python;
 use super::trials::Trials;
 use crate::candidates::as_written;
@@ -45,6 +45,25 @@ pub fn refine(trials: &mut Trials, choice: Choice, losses: &[LayerLoss]) -> Resu
     // What thresholds bring to the ranking's set may be more than the exchange.
     let (exchanged, plain) = (thresholds(trials, exchanged, losses)?, thresholds(trials, choice, losses)?);
     Ok(if plain.score > exchanged.score { plain } else { exchanged })
+}
+
+/// The choice, unless INT8 alone (`int8`) is more similar: then the best of the ranking's smaller sets, or INT8 where that is better
+/// than all of them.
+pub fn not_below(trials: &mut Trials, int8: Choice, choice: Choice, losses: &[LayerLoss]) -> Result<Choice, QuantError> {
+    if choice.score >= int8.score {
+        return Ok(choice);
+    }
+    let sets: Vec<Vec<usize>> = (0..choice.layers.len()).map(|count| selected(trials.program(), losses, count)).collect();
+    let settings: Vec<Setting> = sets.iter().map(|set| choice.setting.with(set.iter().copied(), trials.float)).collect();
+    let best = match highest(scores(trials, &choice, &settings)?, int8.score) {
+        Some((best, score)) => Choice { layers: sets[best].clone(), setting: choice.setting, score },
+        None => int8.clone(),
+    };
+    trials.say(format!(
+        "fall back: {} float layers give outputs_cos {}, less than INT8 ({}); {} are taken, which give {}",
+        choice.layers.len(), python::float(choice.score), python::float(int8.score), best.layers.len(), python::float(best.score)
+    ));
+    Ok(best)
 }
 
 /// Exchanges one layer at a time, as long as that helps and at most twice.

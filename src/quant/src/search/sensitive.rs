@@ -1,9 +1,9 @@
 //! `run_sensitive_layer`: the loss of every layer with the thresholds of MAX, Percentile9999 and KL; the worst ones become float,
-//! or a better set of as many ([`refine`]).
+//! or a better set of as many ([`refine`]), or a smaller one where these are less similar than INT8 alone.
 
 use super::layers::{Table, losses, say_layers, say_ranking, selected, written};
 use super::qtable::{good_enough, initial};
-use super::refine::{Choice, refine};
+use super::refine::{Choice, not_below, refine};
 use super::trials::Trials;
 use super::{Outcome, python};
 use crate::error::QuantError;
@@ -21,11 +21,12 @@ pub fn search(trials: &mut Trials, rows: &[Row], expected_cos: f64, max_float_la
         return Ok(good_enough(trials, setting, int8, expected_cos));
     }
     trials.say(format!("all_int8_cos={}", python::float(int8)));
-    let tables = tables()?;
+    let tables = trials.evaluator.aside(tables)?;
     let network = trials.evaluator.network(&setting)?;
     let candidates: Vec<usize> = (0..program.nodes.len()).filter(|&n| trials.is_known_by_name(&network, n) && setting.rows.iter().any(|r| r.name == trials.name(n))).collect();
     trials.say("layer name check pass !");
     trials.say(format!("Global metrics layer is : {}", trials.compared()));
+    let plain = Choice { layers: Vec::new(), setting: setting.clone(), score: int8 };
     let losses = losses(trials, &mut setting, &candidates, &tables)?;
     say_ranking(trials, &losses);
     let layers = selected(program, &losses, max_float_layers);
@@ -34,6 +35,7 @@ pub fn search(trials: &mut Trials, rows: &[Row], expected_cos: f64, max_float_la
     let score = trials.score(&setting.with(layers.iter().copied(), trials.float))?;
     let ranking = (layers.len(), score);
     let choice = refine(trials, Choice { layers, setting, score }, &losses)?;
+    let choice = not_below(trials, plain, choice, &losses)?;
     let curve = vec![ranking, (choice.layers.len(), choice.score)];
     Ok(Outcome { curve, layers: choice.layers, rows: choice.setting.rows, int8, mixed: Some(choice.score), losses, front: None })
 }

@@ -87,7 +87,7 @@ pub fn tuned_by_range(session: &Session, progress: Progress) -> Result<(Vec<Tune
 
 /// KL thresholds from histograms over `0..=maximum` of all samples. Counts add up in any order.
 fn divergence_within(session: &Session, max: &[Row], progress: Progress) -> Result<Vec<Row>, QuantError> {
-    let (network, loader, bins) = (session.network(), session.loader(), session.request().histogram_bins);
+    let (network, loader, bins) = (session.network()?, session.loader(), session.request().histogram_bins);
     let program = network.program();
     let numbers: HashMap<&str, usize> = max.iter().enumerate().map(|(i, row)| (row.name.as_str(), i)).collect();
     let histograms: Vec<Mutex<Histogram>> = max.iter().map(|_| Mutex::new(Histogram::new(bins))).collect();
@@ -106,7 +106,7 @@ fn divergence_within(session: &Session, max: &[Row], progress: Progress) -> Resu
         progress(done as f64 / loader.groups() as f64, "histograms");
         Ok(())
     };
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(session.request().threads.max(1)).build().map_err(|e| QuantError::Threads(e.to_string()))?;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(session.threads()?).build().map_err(|e| QuantError::Threads(e.to_string()))?;
     pool.install(|| (0..loader.groups()).into_par_iter().try_for_each(one))?;
     let row = |(row, histogram): (&Row, &Mutex<Histogram>)| {
         let histogram = histogram.lock().unwrap_or_else(PoisonError::into_inner);

@@ -63,13 +63,19 @@ impl<'a> Trials<'a> {
         let keys: Vec<String> = settings.iter().map(|s| key(measure, s, samples)).collect();
         let mut found: Vec<Option<f64>> = keys.iter().map(|key| self.journal.get(key)).collect();
         let missing: Vec<usize> = (0..settings.len()).filter(|&i| found[i].is_none()).collect();
-        let networks = missing.iter().map(|&i| self.evaluator.network(&settings[i])).collect::<Result<Vec<Network>, _>>()?;
-        if !networks.is_empty() {
+        let mut missing = &missing[..];
+        while let Some(&first) = missing.first() {
+            let mut networks = vec![self.evaluator.network(&settings[first])?];
+            while networks.len() < missing.len() && self.evaluator.has_room() {
+                networks.push(self.evaluator.network(&settings[missing[networks.len()]])?);
+            }
             let scores = self.evaluator.scores_by(measure, &networks.iter().collect::<Vec<_>>(), samples)?;
-            for (&i, score) in missing.iter().zip(scores) {
+            let (scored, rest) = missing.split_at(networks.len());
+            for (&i, score) in scored.iter().zip(scores) {
                 self.journal.put(&keys[i], score)?;
                 found[i] = Some(score);
             }
+            missing = rest;
         }
         Ok(found.into_iter().flatten().collect())
     }

@@ -38,8 +38,8 @@ fn from_scratch(target: Target, samples: &[Vec<Tensor>], float: &[Vec<Vec<f32>>]
     samples.iter().zip(float).map(score).fold(0.0, |sum, s| sum + s) / samples.len() as f64
 }
 
-/// 100 random trials a network: single layers, many layers, thresholds; kept tensors at random places, with and without
-/// enough memory for them.
+/// 100 random trials a network: single layers, many layers, thresholds; kept tensors at random places, with more
+/// memory than is needed, hardly any and none.
 fn random_trials(name: &str, modes: &[Mode]) {
     let Some(case) = Case::open(name) else { return };
     let target = Target { program: &case.network.program, weights: &case.network.weights, chip: Chip::find("bm1684x").unwrap() };
@@ -49,7 +49,7 @@ fn random_trials(name: &str, modes: &[Mode]) {
     let float: Vec<Vec<Vec<f32>>> = samples.iter().map(|inputs| float.tensors(inputs, &outputs).unwrap()).collect();
     let source = &samples[..];
     let mut random = Random(name.len() as u64);
-    let mut evaluators: Vec<Evaluator> = [(1, 1 << 30), (3, 100_000), (5, 0)]
+    let mut evaluators: Vec<Evaluator> = [(1, 1 << 40), (3, tpuc_quant::memory::resident() + (4 << 20)), (5, 0)]
         .into_iter()
         .map(|(threads, memory)| Evaluator::new(target, &source, EvaluatorOptions { samples: 3, memory, threads, ..EvaluatorOptions::default() }).unwrap())
         .collect();

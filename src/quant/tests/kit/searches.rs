@@ -11,7 +11,8 @@ use tpuc_quant::model::Target;
 use tpuc_quant::search::journal::Journal;
 use tpuc_quant::search::optimize::{Costs, Goal, optimize};
 use tpuc_quant::search::qtable::{QtableOptions, search_qtable};
-use tpuc_quant::search::refine::Choice;
+use tpuc_quant::memory::resident;
+use tpuc_quant::search::refine::{Choice, not_below};
 use tpuc_quant::search::tables::{methods, tuned, tuned_by_range};
 use tpuc_quant::search::walk::{WalkOptions, run_qtable};
 use tpuc_quant::search::{Outcome, Table, Trials, ranked, selected, sensitive};
@@ -156,6 +157,48 @@ fn optimized_sets_are_smaller_or_better() {
         assert!(front.steps.windows(2).all(|pair| pair[0].cost < pair[1].cost && pair[0].score < pair[1].score));
         println!("{goal:?}: {} layers, {:.7}; the ranking's {}, {score:.7}", best.layers.len(), best.score, plain.len());
     }
+}
+
+/// A search chooses the same with the same scores, whatever memory it has.
+#[test]
+fn memory_does_not_change_a_bit() {
+    let Some(case) = Case::open("cnn_res") else { return };
+    let tables = tables(&case);
+    let target = Target { program: &case.network.program, weights: &case.network.weights, chip: Chip::find("bm1684x").unwrap() };
+    let found: Vec<Outcome> = [(2, 1 << 40), (3, resident() + (2 << 20)), (1, 0)]
+        .into_iter()
+        .map(|(threads, memory)| {
+            let evaluator = Evaluator::new(target, &case.loader, EvaluatorOptions { samples: 5, threads, memory, ..EvaluatorOptions::default() }).unwrap();
+            let mut trials = Trials { evaluator, journal: Journal::in_memory(), log: &|_| {}, progress: &|_, _| {}, mlir: String::new(), float: Mode::F16 };
+            let options = QtableOptions { expected_cos: EXPECTED_COS, max_float_layers: MAX_FLOAT_LAYERS, transformer: false, screening: false, fixed: None };
+            search_qtable(&mut trials, &tables.qtable, &options).unwrap()
+        })
+        .collect();
+    let all = |outcome: &Outcome| format!("{outcome:?}");
+    assert!(found.iter().all(|o| all(o) == all(&found[0])));
+}
+
+/// A set that is less similar than INT8 alone gives way to it, or to a smaller set that is better.
+#[test]
+fn sets_are_not_below_int8() {
+    let Some(case) = Case::open("cnn_res") else { return };
+    let tables = tables(&case);
+    let (mut trials, found) = search(&case, &tables, &runs()[0], false);
+    let int8 = Setting::all(trials.program(), found.rows.clone(), Mode::Int8);
+    let plain = Choice { layers: Vec::new(), score: trials.score(&int8).unwrap(), setting: int8 };
+    // Thresholds that cut most of a tensor off: no float layer behind it makes up for that.
+    let mut bad = plain.setting.clone();
+    bad.rows.iter_mut().for_each(|row| row.threshold /= 16.0);
+    let layers = found.layers.clone();
+    let score = trials.score(&bad.with(layers.iter().copied(), trials.float)).unwrap();
+    assert!(score < plain.score);
+    let given_up = not_below(&mut trials, plain.clone(), Choice { layers: layers.clone(), setting: bad, score }, &found.losses).unwrap();
+    assert_eq!((given_up.layers, given_up.setting, given_up.score), (Vec::new(), plain.setting.clone(), plain.score));
+    // A good set stays; a smaller one is taken where that is good enough.
+    let good = Choice { layers: layers.clone(), setting: plain.setting.clone(), score: found.mixed.unwrap() };
+    assert_eq!(not_below(&mut trials, plain.clone(), good.clone(), &found.losses).unwrap().layers, layers);
+    let fewer = not_below(&mut trials, plain.clone(), Choice { score: 0.0, ..good }, &found.losses).unwrap();
+    assert!(fewer.layers.len() < layers.len() && fewer.score >= plain.score);
 }
 
 /// Whatever the walk finds by its own rule, what it hands over is not worse than INT8, and scores what is said of it.

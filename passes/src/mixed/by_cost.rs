@@ -1,7 +1,5 @@
-//! `--optimize` and `--budget`: a set of float layers by what it costs.
+//! A set of float layers by what it costs: the options `--optimize` and `--budget` of `search_qtable`.
 
-use super::failure;
-use crate::cli::Failure;
 use tpuc_lowering::table::Row;
 use tpuc_lowering::{Mode, QuantizeTable};
 use tpuc_quant::QuantError;
@@ -12,7 +10,19 @@ use tpuc_quant::search::qtable::initial;
 use tpuc_quant::search::refine::Choice;
 use tpuc_quant::search::{Outcome, Trials};
 
-/// A limit that the command line gives.
+/// Why there is no set.
+#[derive(Debug, thiserror::Error)]
+pub enum CostError {
+    /// What was asked for cannot be.
+    #[error("budget: {0}")]
+    Budget(String),
+    #[error("budget: no estimate of cycles: {0}")]
+    NoEstimate(QuantError),
+    #[error(transparent)]
+    Search(#[from] QuantError),
+}
+
+/// A limit on what float layers cost: `900000` cycles of the whole network, `8layers`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Budget {
     Layers(usize),
@@ -20,15 +30,15 @@ pub enum Budget {
 }
 
 impl std::str::FromStr for Budget {
-    type Err = String;
+    type Err = CostError;
 
-    fn from_str(text: &str) -> Result<Budget, String> {
+    fn from_str(text: &str) -> Result<Budget, CostError> {
         let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
         let number = digits.parse::<u64>().map_err(|_| ());
         match (number, text[digits.len()..].trim()) {
             (Ok(number), "" | "cycles") => Ok(Budget::Cycles(number)),
             (Ok(number), "layer" | "layers") => Ok(Budget::Layers(usize::try_from(number).unwrap_or(usize::MAX))),
-            _ => Err("expected a number of estimated cycles (900000) or of layers (8layers)".into()),
+            _ => Err(CostError::Budget(format!("'{text}': expected a number of estimated cycles (900000) or of layers (8layers)"))),
         }
     }
 }
@@ -42,36 +52,32 @@ pub struct Wanted {
 
 impl Wanted {
     /// Checks that the budget is one of this chip's.
-    pub fn check(&self, chip: &str) -> Result<(), Failure> {
+    pub fn check(&self, chip: &str) -> Result<(), CostError> {
         match self.budget {
             Some(Budget::Cycles(_)) if !tpuc_codegen::CHIPS.contains(&chip) => {
-                Err(Failure::usage(format!("--budget: cycles are estimated for {} only, not for {chip}; give a number of layers (8layers)", tpuc_codegen::CHIPS.join(", "))))
+                Err(CostError::Budget(format!("cycles are estimated for {} only, not for {chip}; give a number of layers (8layers)", tpuc_codegen::CHIPS.join(", "))))
             }
             _ => Ok(()),
         }
     }
 
     /// Checks that the network without float layers fits the budget.
-    pub fn check_int8(&self, trials: &Trials, rows: &[Row], fixed: Option<&QuantizeTable>) -> Result<(), Failure> {
+    pub fn check_int8(&self, trials: &Trials, rows: &[Row], fixed: Option<&QuantizeTable>) -> Result<(), CostError> {
         let Some(Budget::Cycles(most)) = self.budget else { return Ok(()) };
-        let base = initial(trials.program(), rows.to_vec(), fixed).map_err(failure)?;
-        let least = network_cycles(trials.evaluator.target(), &base).map_err(no_estimate)?.0;
+        let base = initial(trials.program(), rows.to_vec(), fixed)?;
+        let least = network_cycles(trials.evaluator.target(), &base).map_err(CostError::NoEstimate)?.0;
         match least > most as f64 {
-            true => Err(Failure::usage(format!("--budget: {most} cycles, but without any float layer the network takes {least}"))),
+            true => Err(CostError::Budget(format!("{most} cycles, but without any float layer the network takes {least}"))),
             false => Ok(()),
         }
     }
 }
 
-fn no_estimate(error: QuantError) -> Failure {
-    Failure::work(format!("--budget: no estimate of cycles: {error}"))
-}
-
 /// Looks for a better set than the one that was found. The Pareto table goes to the log and the screen.
-pub fn better(trials: &mut Trials, found: Outcome, fixed: Option<&QuantizeTable>, wanted: Wanted) -> Result<Outcome, Failure> {
+pub fn better(trials: &mut Trials, found: Outcome, fixed: Option<&QuantizeTable>, wanted: Wanted) -> Result<Outcome, CostError> {
     let Some(score) = found.mixed else { return Ok(found) };
     let program = trials.program();
-    let base = initial(program, found.rows.clone(), fixed).map_err(failure)?;
+    let base = initial(program, found.rows.clone(), fixed)?;
     let fixed: Vec<usize> = base.floats().collect();
     let layers = found.layers.iter().copied().filter(|l| !fixed.contains(l)).collect();
     let target = trials.evaluator.target();
@@ -80,7 +86,7 @@ pub fn better(trials: &mut Trials, found: Outcome, fixed: Option<&QuantizeTable>
     let by_cycles = match (wanted.budget, layer_cycles(target, &base, trials.float)) {
         (Some(Budget::Layers(_)), _) => None,
         (_, Ok(costs)) => Some(costs),
-        (Some(Budget::Cycles(_)), Err(error)) => return Err(no_estimate(error)),
+        (Some(Budget::Cycles(_)), Err(error)) => return Err(CostError::NoEstimate(error)),
         (None, Err(error)) => {
             trials.say(format!("pareto: no estimate of cycles, layers are counted: {error}"));
             None
@@ -95,7 +101,7 @@ pub fn better(trials: &mut Trials, found: Outcome, fixed: Option<&QuantizeTable>
         Some(Budget::Cycles(most)) => Goal::Budget(most as f64),
         None => Goal::Similarity(wanted.expected_cos),
     };
-    let (choice, front) = optimize(trials, Choice { layers, setting: base, score }, &found.losses, &costs, goal).map_err(failure)?;
+    let (choice, front) = optimize(trials, Choice { layers, setting: base, score }, &found.losses, &costs, goal)?;
     say_front(trials, &front);
     let curve = found.curve.iter().copied().chain(front.steps.iter().map(|s| (s.layers.len(), s.score))).collect();
     let layers = fixed.into_iter().chain(choice.layers).collect();
@@ -141,7 +147,7 @@ mod tests {
     fn budgets() {
         let cases = [("900000", Some(Budget::Cycles(900_000))), ("9 cycles", Some(Budget::Cycles(9))), ("8layers", Some(Budget::Layers(8))), ("1 layer", Some(Budget::Layers(1))), ("", None), ("x", None), ("-3", None), ("8 leyers", None)];
         for (text, expected) in cases {
-            assert_eq!(text.parse().ok(), expected, "{text}");
+            assert_eq!(text.parse::<Budget>().ok(), expected, "{text}");
         }
     }
 }
