@@ -65,9 +65,9 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// A sixteenth is left for what nobody counts: generated code, lists, what the allocator has not put together yet.
+    /// A twelfth is left for what nobody counts: generated code, lists, what the allocator has not put together yet.
     pub fn new(bytes: usize) -> Budget {
-        Budget { bytes: bytes - bytes / 16 }
+        Budget { bytes: bytes - bytes / 12 }
     }
 
     pub fn bytes(self) -> usize {
@@ -101,7 +101,7 @@ pub fn needed(program: &Program, weights: &WeightStore, tuning: usize) -> usize 
 pub(crate) const LOWERING: usize = 10;
 
 /// Code that is read from files and generated, threads.
-const UNCOUNTED: usize = 16 << 20;
+const UNCOUNTED: usize = 24 << 20;
 
 /// Bytes of the f32 activations of a sample that are alive at once, at most: operands and results of a node, and what later nodes
 /// read.
