@@ -203,7 +203,7 @@ impl Builder {
             }
             3 if shape[2] * shape[3] < 1000 => {
                 let scale_w = self.random.pick(&[1, 2, 3]);
-                self.push(top::Upsample { scale_h: 2, scale_w, ..Default::default() }, &[input])
+                self.push(top::Upsample { scale_h: 2, scale_w, do_relu: scale_w == 2, ..Default::default() }, &[input])
             }
             // Channels in turn from the two halves.
             4 if shape[1] % 2 == 0 => {

@@ -4,10 +4,11 @@
 use crate::Context;
 use crate::copies::{self, Copy, Dim, Sides};
 use crate::elementwise::flat_steps;
-use crate::emit::Ddr;
-use crate::local::half;
+use crate::emit::{Ddr, Emitter};
+use crate::local::{Local, half};
 use crate::place::Place;
 use tpuc_ops::{Op, Program, TensorType, ValueId, top};
+use tpuc_tensor::DType;
 
 /// Negative steps and repetitions by index are a copy each; a network that asks for more is refused.
 const MOST_COPIES: usize = 1 << 14;
@@ -237,20 +238,24 @@ pub fn generate(context: &mut Context, node: usize) -> Result<(), String> {
         Op::TpuUpsample(op) if op.do_relu => Some(op.relu_limit),
         _ => None,
     };
-    // Integers are saturated by their type: an unsigned one has nothing to cut off.
+    // Integers are saturated by their type, which is their limit: an unsigned one has nothing to cut off.
     match relu {
-        Some(limit) if crate::is_float(&y_type) => rectify(context, &y, y_type.count() as u64, limit),
+        Some(limit) if crate::is_float(&y_type) => rectify(context, &y, y_type.count() as u64, |emit, x| emit.relu_float(x, limit)),
+        Some(_) if dtype == DType::I8 => {
+            let zero_point = y_type.elem.zero_point().clamp(-128, 127) as i8;
+            rectify(context, &y, y_type.count() as u64, |emit, x| emit.max_constant(x, x, zero_point))
+        }
         _ => Ok(()),
     }
 }
 
-/// max(x, 0), and at most the limit, of a result that is in its place already.
-fn rectify(context: &mut Context, y: &Place, count: u64, limit: f64) -> Result<(), String> {
+/// A Relu of a result that is in its place already.
+fn rectify(context: &mut Context, y: &Place, count: u64, relu: impl Fn(&mut Emitter, Local)) -> Result<(), String> {
     for (turn, step) in flat_steps(count, 16 << 10).into_iter().enumerate() {
         let x = half(turn).tensor(step.shape(), y.dtype)?;
         let ddr = Ddr { offset: y.base.offset + step.first * y.size(), strides: [0, step.run, step.run, 1], ..y.base };
         context.emit.load(x, ddr);
-        context.emit.relu_float(x, limit);
+        relu(&mut context.emit, x);
         context.emit.store(x, ddr);
     }
     Ok(())

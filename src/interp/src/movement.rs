@@ -122,17 +122,27 @@ pub(crate) fn prepare_upsample(op: &top::Upsample, request: &Request<'_>) -> Res
     if activation == Activation::None {
         return Ok(prepared);
     }
-    if !request.is_float(&[0])? {
-        return Err(request.unsupported("with a Relu runs in f32 only"));
-    }
-    let copy = prepared.kernel;
+    let (copy, zero_point) = (prepared.kernel, request.result_zero_point());
     let kernel = boxed(move |operands, y, workspace| {
-        let y = y.floats()?;
-        copy.run(operands, SliceMut::F32(y), workspace)?;
-        y.iter_mut().for_each(|v| *v = activation.apply(*v));
+        let mut y = y;
+        copy.run(operands, y.again(), workspace)?;
+        rectify(y, activation, zero_point);
         Ok(())
     });
     Ok(Prepared { kernel, ..prepared })
+}
+
+/// The Relu at the end of an op that moves elements. Of integers it has no limit but their type's.
+fn rectify(y: SliceMut<'_>, activation: Activation, zero_point: i32) {
+    if activation == Activation::None {
+        return;
+    }
+    match y {
+        SliceMut::F32(y) => y.iter_mut().for_each(|v| *v = activation.apply(*v)),
+        SliceMut::I8(y) => y.iter_mut().for_each(|v| *v = (*v).max(zero_point.clamp(-128, 127) as i8)),
+        SliceMut::U8(y) => y.iter_mut().for_each(|v| *v = (*v).max(zero_point.clamp(0, 255) as u8)),
+        SliceMut::I32(y) => y.iter_mut().for_each(|v| *v = (*v).max(zero_point)),
+    }
 }
 
 /// The channels of the deeper side are taken apart into block row, block column and channel; where each of them goes or comes
@@ -193,7 +203,7 @@ pub(crate) fn prepare_concat(op: &top::Concat, request: &Request<'_>) -> Result<
     };
     let physical = layout.physical(&result);
     let rows: usize = physical.get(..position).ok_or_else(|| request.unsupported(format!("has axis {} of {rank}", op.axis)))?.iter().product();
-    let activation = Activation::relu(op.do_relu, op.relu_limit);
+    let (activation, zero_point) = (Activation::relu(op.do_relu, op.relu_limit), request.result_zero_point());
     let kernel = boxed(move |operands, y, _| {
         fn join_all<'a, T: Element>(parts: impl Iterator<Item = Result<&'a [T], KernelError>>, rows: usize, y: &mut [T]) -> Result<(), KernelError> {
             let row = y.len() / rows.max(1);
@@ -211,18 +221,15 @@ pub(crate) fn prepare_concat(op: &top::Concat, request: &Request<'_>) -> Result<
                 join_all(operands.iter().map(|o| if let Some(Slice::$variant(x)) = o { Ok(*x) } else { Err(wrong()) }), rows, $y)
             };
         }
-        match y {
-            SliceMut::F32(y) => {
-                each!(F32, y)?;
-                if activation != Activation::None {
-                    y.iter_mut().for_each(|v| *v = activation.apply(*v));
-                }
-                Ok(())
-            }
+        let mut y = y;
+        match &mut y {
+            SliceMut::F32(y) => each!(F32, y),
             SliceMut::I8(y) => each!(I8, y),
             SliceMut::U8(y) => each!(U8, y),
             SliceMut::I32(y) => each!(I32, y),
-        }
+        }?;
+        rectify(y, activation, zero_point);
+        Ok(())
     });
     Ok(Prepared { kernel, operands: vec![Some(layout); count], result: layout })
 }

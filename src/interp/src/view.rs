@@ -142,6 +142,16 @@ impl<'a> Slice<'a> {
 }
 
 impl<'a> SliceMut<'a> {
+    /// The same elements, for a part of the work.
+    pub fn again(&mut self) -> SliceMut<'_> {
+        match self {
+            SliceMut::F32(v) => SliceMut::F32(v),
+            SliceMut::I8(v) => SliceMut::I8(v),
+            SliceMut::U8(v) => SliceMut::U8(v),
+            SliceMut::I32(v) => SliceMut::I32(v),
+        }
+    }
+
     pub fn floats(self) -> Result<&'a mut [f32], KernelError> {
         match self {
             SliceMut::F32(v) => Ok(v),

@@ -12,8 +12,9 @@ use tpuc_tensor::round::fit_any;
 /// `y = saturate(sum * multiplier >> rshift)` with `multiplier / 2^rshift = s_in / (s_out kh kw)` in 8 bits. Where taps
 /// fall on padding that does not count, the sum is the rounded mean of the others times `kh kw`.
 pub(crate) fn average_int8(context: &OpContext, op: &top::AvgPool) -> Result<Lowered, LowerError> {
+    // As in the reference.
     if op.is_adaptive {
-        return Err(context.unsupported("adaptive pooling needs float arithmetic"));
+        return float::lower(context, DType::F32);
     }
     one_or_two_dimensions(context, &op.kernel_shape)?;
     let (input, output) = (context.operand_elem(0)?, context.result_elem()?);

@@ -295,13 +295,13 @@ fn all_unsupported_ops_and_all_missing_thresholds_are_named() {
     let x = program.add_input("x", ty.clone());
     let input = program.push(top::Input::default(), &[x], "in", ty.clone());
     let power = program.push(top::Pow2 { const_val: -2.0, quantize_mode: None }, &[input], "power", ty.clone());
-    let soft = program.push(top::AvgPool { kernel_shape: vec![2; 2], strides: vec![2; 2], pads: vec![0; 4], is_adaptive: true, ..Default::default() }, &[power], "pool", TensorType::f32(&[1, 3, 2, 2]));
+    let soft = program.push(top::MaxPool { kernel_shape: vec![1; 3], strides: vec![1; 3], pads: vec![0; 6], ..Default::default() }, &[power], "pool", ty.clone());
     program.outputs = vec![soft];
     let message = |p: &Program| lower_program(p, &WeightStore::new(), &Chip::BM1684X, Mode::Int8).unwrap_err().to_string();
     assert_eq!(
         message(&program),
         "bm1684x INT8: 2 ops are unsupported: 'power' (top.Pow2: is a power of -2, expected a positive base), \
-         'pool' (top.AvgPool: adaptive pooling needs float arithmetic)"
+         'pool' (top.MaxPool: has 3 spatial dimensions, expected 1 or 2)"
     );
     let pads = |p: &mut Program, from, name: &str| p.push(top::Relu::default(), &[from], name, TensorType::f32(&[1, 3, 4, 4]));
     let mut program = Program::new("net");

@@ -202,6 +202,10 @@ impl Network {
                 let output_padding = Some(strides.iter().map(|s| s - 1).collect());
                 self.push(top::Deconv { kernel_shape: kernel, strides, pads, group, dilations: Some(dilations), output_padding, do_relu, relu_limit, ..Default::default() }, &[x, filter, bias])
             }
+            4 if random.next(0, 3) == 0 && shape[2..].iter().all(|d| d % 2 == 0) => {
+                let two = vec![2; spatial];
+                self.push(top::AvgPool { kernel_shape: two.clone(), strides: two, pads: vec![0; 2 * spatial], is_adaptive: true, keepdims: true, ..Default::default() }, &[x])
+            }
             4 => self.push(top::AvgPool { kernel_shape: kernel, strides, pads: half_pads, count_include_pad: random.flag(), do_relu, relu_limit, keepdims: true, ..Default::default() }, &[x]),
             _ => self.push(top::MaxPool { kernel_shape: kernel, strides, pads: half_pads, do_relu, keepdims: true, ..Default::default() }, &[x]),
         }
@@ -234,7 +238,7 @@ impl Network {
             }
             3 => self.push(top::Tile { tile: Some((0..rank).map(|_| random.next(1, 2)).collect()), quantize_mode: None }, &[x]),
             4 => self.push(top::Reverse { axis: random.next(0, rank as i64 - 1), quantize_mode: None }, &[x]),
-            5 if rank == 4 => self.push(top::Upsample { scale_h: 2, scale_w: random.next(1, 3), do_relu: false, relu_limit: -1.0, quantize_mode: None }, &[x]),
+            5 if rank == 4 => self.push(top::Upsample { scale_h: 2, scale_w: random.next(1, 3), do_relu: random.flag(), relu_limit: -1.0, quantize_mode: None }, &[x]),
             6 if rank == 4 => {
                 let (block_h, block_w) = (random.next(1, 2), random.next(1, 2));
                 let is_inversed = random.flag();
@@ -315,7 +319,7 @@ impl Network {
             5 => {
                 let axis = random.next(1.min(shape.len() as i64 - 1), shape.len() as i64 - 1) as i32;
                 let second = if same { other } else { x };
-                self.push(top::Concat { axis, ..Default::default() }, &[x, second, x])
+                self.push(top::Concat { axis, do_relu, ..Default::default() }, &[x, second, x])
             }
             6 => {
                 let none = self.program.none();

@@ -143,7 +143,10 @@ impl Case<'_> {
             Op::TpuSlice(op) => plain(&|at| at.iter().enumerate().map(|(d, &i)| (op.offset[d] + op.steps[d] * i as i64) as usize).collect()),
             Op::TpuTile(_) => plain(&|at| at.iter().zip(&x().shape).map(|(&i, &size)| i % size).collect()),
             Op::TpuReverse(op) => plain(&|at| at.iter().enumerate().map(|(d, &i)| if d as i64 == op.axis { x().shape[d] - 1 - i } else { i }).collect()),
-            Op::TpuUpsample(op) => plain(&|at| vec![at[0], at[1], at[2] / op.scale_h as usize, at[3] / op.scale_w as usize]),
+            Op::TpuUpsample(op) => {
+                let stretched = plain(&|at| vec![at[0], at[1], at[2] / op.scale_h as usize, at[3] / op.scale_w as usize])?;
+                Some(self.above_zero(stretched, op.do_relu))
+            }
             Op::TpuPad(op) => {
                 let rank = dims.len();
                 Some(Values::of(&dims, |at| {
@@ -186,8 +189,8 @@ impl Case<'_> {
                 }
             }
             Op::TpuConcat(op) => {
-                assert!(op.multipliers.is_none() && !op.do_relu);
-                Some(Values::of(&dims, |at| {
+                assert!(op.multipliers.is_none());
+                let joined = Values::of(&dims, |at| {
                     let mut at = at.to_vec();
                     for x in self.operands.iter().flatten() {
                         let size = x.shape[op.axis as usize];
@@ -197,10 +200,16 @@ impl Case<'_> {
                         at[op.axis as usize] -= size;
                     }
                     panic!("beyond the end")
-                }))
+                });
+                Some(self.above_zero(joined, op.do_relu))
             }
             _ => None,
         }
+    }
+
+    fn above_zero(&self, values: Values, do_relu: bool) -> Values {
+        let zero = self.result.elem.zero_point() as f64;
+        if do_relu { values.map(|v| v.max(zero)) } else { values }
     }
 
     /// Ops of an element, or of elements that stand at one place.
