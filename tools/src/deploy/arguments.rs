@@ -256,13 +256,14 @@ fn frames(arguments: &Arguments) -> Result<Option<Option<FrameFormat>>, Failure>
 
 /// The mode of `--quantize` that the chip has rules for.
 fn mode(word: &str, chip: &Chip) -> Result<Mode, Failure> {
-    let Ok(mode) = word.parse::<Mode>() else {
-        let known = QUANTIZATIONS.contains(&word.to_ascii_uppercase().as_str());
-        let names = chip.modes.iter().map(|m| m.name()).collect::<Vec<_>>().join(", ");
-        return Err(if known { Failure::usage(format!("--quantize {} is not supported yet; {} does {names}", word.to_ascii_uppercase(), chip.name)) } else { Failure::usage(format!("--quantize: unknown quantization '{word}', {} does {names}", chip.name)) });
+    let names = chip.modes.iter().map(|m| m.name()).collect::<Vec<_>>().join(", ");
+    let wrong = match word.parse::<Mode>() {
+        Ok(mode) if chip.modes.contains(&mode) => return Ok(mode),
+        Ok(mode) => format!("--quantize: {} cannot do {mode}; it does {names}", chip.name),
+        Err(_) if QUANTIZATIONS.contains(&word.to_ascii_uppercase().as_str()) => format!("--quantize {} is not supported yet; {} does {names}", word.to_ascii_uppercase(), chip.name),
+        Err(_) => format!("--quantize: unknown quantization '{word}', {} does {names}", chip.name),
     };
-    let names = || chip.modes.iter().map(|m| m.name()).collect::<Vec<_>>().join(", ");
-    if chip.modes.contains(&mode) { Ok(mode) } else { Err(Failure::usage(format!("--quantize: {} cannot do {mode}; it does {}", chip.name, names()))) }
+    Err(Failure::usage(wrong))
 }
 
 /// A quantize table. Modes that the chip does not have mean its own float type (`Chip::layer_mode`).
