@@ -2,10 +2,16 @@
 
 use crate::cpu::vectorized;
 use crate::{Int8, threads};
-use std::sync::atomic::{AtomicI32, Ordering};
+use rayon::prelude::*;
 
-/// Number of elements that are worth a second thread.
-const WORTH: usize = 1 << 16;
+/// Elements that one thread takes at a time. Pieces go to whoever is free: a team that waits for each other loses more than it wins
+/// where one of its processors has something else to do.
+const PIECE: usize = 1 << 15;
+
+/// Whether one thread is enough.
+fn is_small(values: &[f32]) -> bool {
+    values.len() < 2 * PIECE || threads::threads() == 1
+}
 
 /// Whether no element is infinite or NaN.
 pub fn all_finite(values: &[f32]) -> bool {
@@ -19,14 +25,10 @@ pub fn max_abs(values: &[f32]) -> f32 {
 
 /// Of the bits without the sign, which order finite floats as their magnitudes.
 fn largest_bits(values: &[f32]) -> i32 {
-    if values.len() < WORTH || threads::threads() == 1 {
+    if is_small(values) {
         return largest_of(values);
     }
-    let most = AtomicI32::new(0);
-    threads::parallel(&|index, count| {
-        most.fetch_max(largest_of(&values[threads::share(values.len(), 1024, index, count)]), Ordering::Relaxed);
-    });
-    most.into_inner()
+    values.par_chunks(PIECE).map(largest_of).max().unwrap_or(0)
 }
 
 vectorized! {
@@ -37,14 +39,12 @@ vectorized! {
 
 /// Largest absolute value of each row of `length` finite elements.
 pub fn max_abs_by_rows(values: &[f32], length: usize) -> Vec<f32> {
-    let mut out = vec![0.0; values.len() / length.max(1)];
-    let rows = |start: usize, part: &mut [f32]| {
-        for (largest, row) in part.iter_mut().zip(values[start * length..].chunks_exact(length)) {
-            *largest = f32::from_bits(largest_of(row) as u32);
-        }
-    };
-    if values.len() < WORTH { rows(0, &mut out) } else { threads::for_shares(&mut out, rows) }
-    out
+    let length = length.max(1);
+    let rows = |rows: &[f32]| rows.chunks_exact(length).map(|row| f32::from_bits(largest_of(row) as u32)).collect::<Vec<f32>>();
+    if is_small(values) {
+        return rows(values);
+    }
+    values.par_chunks(PIECE.div_ceil(length) * length).flat_map_iter(rows).collect()
 }
 
 /// `round(value / scale)` in f64, halves away from zero, saturated; 0 of what is no number.
@@ -64,7 +64,11 @@ pub fn by_rows<T: Int8 + Send>(values: &[f32], length: usize, scale: impl Fn(usi
             at = next;
         }
     };
-    if values.len() < WORTH { rows(0, &mut out) } else { threads::for_parts(&mut out, 1, rows) }
+    if is_small(values) {
+        rows(0, &mut out);
+    } else {
+        out.par_chunks_mut(PIECE).enumerate().for_each(|(index, part)| rows(index * PIECE, part));
+    }
     out
 }
 

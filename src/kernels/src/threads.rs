@@ -91,15 +91,6 @@ pub fn for_parts<T: Send>(out: &mut [T], grain: usize, body: impl Fn(usize, &mut
         return body(0, out);
     }
     let count = threads().min(out.len() / WORTH);
-    split(out, grain, count, body);
-}
-
-/// As [`for_parts`], for elements that each are much work.
-pub fn for_shares<T: Send>(out: &mut [T], body: impl Fn(usize, &mut [T]) + Sync) {
-    split(out, 1, threads(), body);
-}
-
-fn split<T: Send>(out: &mut [T], grain: usize, count: usize, body: impl Fn(usize, &mut [T]) + Sync) {
     let mut parts = Vec::with_capacity(count);
     let (mut rest, mut start) = (out, 0);
     for index in 0..count {
