@@ -30,7 +30,9 @@ pub fn run(module: &PassModule, options: &ConvertTopToTpuOptions) -> Result<(), 
     let weights = module.weights().map_err(crate::text)?;
     let (chip, mode) = assigned(&program)?;
     let modes = modes(&program, mode)?;
-    let (mut lowered, weights) = tpuc_lowering::lower_mixed(&program, &weights, chip, mode, |node| modes[node]).map_err(crate::text)?;
+    // Among the threads that help with large weights: from outside, each call for help would wait until they are awake.
+    let lowered = rayon::scope(|_| tpuc_lowering::lower_mixed(&program, &weights, chip, mode, |node| modes[node]));
+    let (mut lowered, weights) = lowered.map_err(crate::text)?;
     if !options.weight_file_name.is_empty() {
         lowered.attrs.insert("module.weight_file".into(), Attr::Str(options.weight_file_name.clone()));
     }
