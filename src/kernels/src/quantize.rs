@@ -18,7 +18,7 @@ pub fn all_finite(values: &[f32]) -> bool {
     largest_bits(values) < f32::INFINITY.to_bits() as i32
 }
 
-/// Largest absolute value of finite elements; 0 of nothing.
+/// Largest absolute value, or no finite number where an element is none; 0 of nothing.
 pub fn max_abs(values: &[f32]) -> f32 {
     f32::from_bits(largest_bits(values) as u32)
 }
@@ -40,7 +40,7 @@ vectorized! {
 /// Largest absolute value of each row of `length` finite elements.
 pub fn max_abs_by_rows(values: &[f32], length: usize) -> Vec<f32> {
     let length = length.max(1);
-    let rows = |rows: &[f32]| rows.chunks_exact(length).map(|row| f32::from_bits(largest_of(row) as u32)).collect::<Vec<f32>>();
+    let rows = |rows: &[f32]| rows.chunks(length).map(|row| f32::from_bits(largest_of(row) as u32)).collect::<Vec<f32>>();
     if is_small(values) {
         return rows(values);
     }
@@ -49,27 +49,35 @@ pub fn max_abs_by_rows(values: &[f32], length: usize) -> Vec<f32> {
 
 /// `round(value / scale)` in f64, halves away from zero, saturated; 0 of what is no number.
 pub fn to_8_bits<T: Int8 + Send>(values: &[f32], scale: f64) -> Vec<T> {
-    by_rows(values, values.len().max(1), |_| scale)
+    let mut out = vec![T::default(); values.len()];
+    if is_small(values) {
+        divide(values, scale, &mut out);
+    } else {
+        out.par_chunks_mut(PIECE).zip(values.par_chunks(PIECE)).for_each(|(out, values)| divide(values, scale, out));
+    }
+    out
 }
 
-/// As [`to_8_bits`], with a scale for each row of `length` elements.
-pub fn by_rows<T: Int8 + Send>(values: &[f32], length: usize, scale: impl Fn(usize) -> f64 + Sync) -> Vec<T> {
+/// As [`to_8_bits`], each row of `length` elements with the scale that `scale` gives for its largest absolute value; and these values. Of a row that
+/// is not finite, that value is not finite. A row is read once from memory: what one pass over it has seen, the other finds in the cache.
+pub fn by_rows<T: Int8 + Send>(values: &[f32], length: usize, scale: impl Fn(f32) -> f64 + Sync) -> (Vec<T>, Vec<f32>) {
+    let length = length.max(1);
     let mut out = vec![T::default(); values.len()];
-    let rows = |start: usize, part: &mut [T]| {
-        let mut at = start;
-        let end = start + part.len();
-        while at < end {
-            let next = ((at / length + 1) * length).min(end);
-            divide(&values[at..next], scale(at / length), &mut part[at - start..next - start]);
-            at = next;
+    let mut largest = vec![0.0; values.len().div_ceil(length)];
+    let rows = |values: &[f32], out: &mut [T], largest: &mut [f32]| {
+        for ((values, out), largest) in values.chunks(length).zip(out.chunks_mut(length)).zip(largest) {
+            *largest = f32::from_bits(largest_of(values) as u32);
+            divide(values, scale(*largest), out);
         }
     };
     if is_small(values) {
-        rows(0, &mut out);
+        rows(values, &mut out, &mut largest);
     } else {
-        out.par_chunks_mut(PIECE).enumerate().for_each(|(index, part)| rows(index * PIECE, part));
+        let count = PIECE.div_ceil(length);
+        let pieces = values.par_chunks(count * length).zip(out.par_chunks_mut(count * length)).zip(largest.par_chunks_mut(count));
+        pieces.for_each(|((values, out), largest)| rows(values, out, largest));
     }
-    out
+    (out, largest)
 }
 
 /// Elements whose quotients are looked at together.
@@ -82,29 +90,31 @@ const NEAR: f32 = 1e-4;
 /// Quotients in f32 where those round as the exact ones.
 fn divide<T: Int8>(values: &[f32], scale: f64, out: &mut [T]) {
     let reciprocal = (1.0 / scale) as f32;
-    let is_normal = (1e-30..1e30).contains(&reciprocal.abs());
-    for (values, out) in values.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
-        if !(is_normal && multiply(values, reciprocal, out)) {
-            divide_all(values, scale, out);
-        }
+    if (1e-30..1e30).contains(&reciprocal.abs()) {
+        multiply(values, reciprocal, scale, out);
+    } else {
+        divide_all(values, scale, out);
     }
 }
 
 vectorized! {
-    /// Whether all quotients are far from halves; else `out` may be wrong.
-    fn multiply<T: Int8>(values: &[f32], reciprocal: f32, out: &mut [T]) -> bool {
+    fn multiply<T: Int8>(values: &[f32], reciprocal: f32, scale: f64, out: &mut [T]) {
         let (low, high) = (T::MIN as f32, T::MAX as f32);
-        // A sum of bits: of floats no maximum is vectorized.
-        let mut doubts = 0u32;
-        for (v, out) in values.iter().zip(out) {
-            let quotient = (v * reciprocal).max(low).min(high);
-            // SAFETY: a number within the type's range, or a half beyond it.
-            let rounded = unsafe { (quotient + 0.5f32.copysign(quotient)).to_int_unchecked::<i32>() };
-            let distance = (quotient - rounded as f32).abs();
-            doubts |= u32::from(distance > 0.5 - NEAR) | u32::from(v.is_nan());
-            *out = T::narrow(rounded);
+        for (values, out) in values.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
+            // A sum of bits: of floats no maximum is vectorized.
+            let mut doubts = 0u32;
+            for (v, out) in values.iter().zip(&mut *out) {
+                let quotient = (v * reciprocal).max(low).min(high);
+                // SAFETY: a number within the type's range, or a half beyond it.
+                let rounded = unsafe { (quotient + 0.5f32.copysign(quotient)).to_int_unchecked::<i32>() };
+                let distance = (quotient - rounded as f32).abs();
+                doubts |= u32::from(distance > 0.5 - NEAR) | u32::from(v.is_nan());
+                *out = T::narrow(rounded);
+            }
+            if doubts != 0 {
+                divide_all(values, scale, out);
+            }
         }
-        doubts == 0
     }
 }
 
@@ -140,8 +150,12 @@ mod tests {
         let many = values.repeat(4);
         assert_eq!(max_abs(&many[..many.len() - 7]), 1e30);
         assert!(max_abs_by_rows(&many, 50).iter().zip(many.chunks(50)).all(|(most, row)| *most == row.iter().fold(0f32, |most, v| most.max(v.abs()))));
-        let scales = |row: usize| row as f64 * 0.01 + 0.1;
-        assert!(by_rows::<i8>(&many, 50, scales).chunks(50).zip(many.chunks(50)).enumerate().all(|(row, (out, values))| out == to_8_bits(values, scales(row))));
+        for (values, length) in [(&many[..], 50), (&many[..70], 1), (&many[..1 << 17], 1 << 16), (&[][..], 3)] {
+            let (out, largest) = by_rows::<i8>(values, length, |most| f64::from(most / 99.0) + 0.1);
+            assert_eq!(largest, max_abs_by_rows(values, length));
+            assert!(out.chunks(length).zip(values.chunks(length)).zip(&largest).all(|((out, values), most)| out == to_8_bits(values, f64::from(most / 99.0) + 0.1)));
+        }
+        assert!([f32::NAN, f32::NEG_INFINITY].iter().all(|&bad| !by_rows::<u8>(&[1.0, bad, 2.0], 3, f64::from).1[0].is_finite()));
         // Halves, and their neighbours.
         values.extend((-300..300).flat_map(|i| [0.37f32, 0.0123].map(|scale| (i as f32 + 0.5) * scale)).flat_map(|v| [v.next_down(), v, v.next_up()]));
         values.extend([f32::NAN, f32::INFINITY, f32::MIN_POSITIVE]);

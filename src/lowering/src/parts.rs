@@ -16,12 +16,11 @@ pub(crate) struct ConvWeights<'a> {
     pub bias: Option<Cow<'a, [f32]>>,
     /// Output channels, at least 1; they divide the filter evenly.
     pub channels: usize,
-    /// By output channel: the largest magnitude in its filter.
-    pub largest: Vec<f32>,
 }
 
 impl<'a> ConvWeights<'a> {
-    /// The weights of an op whose operands are input, filter and bias. An error where they are computed or do not fit.
+    /// The weights of an op whose operands are input, filter and bias. An error where they are computed or do not fit. Whether the filter
+    /// is finite is found by [`ConvWeights::largest`], or by who looks at all of it anyway.
     pub fn of(context: &'a OpContext) -> Result<ConvWeights<'a>, LowerError> {
         let filter = context.floats(1).ok_or_else(|| context.unsupported("the filter is not a weight"))?;
         let bias = bias(context)?;
@@ -30,11 +29,17 @@ impl<'a> ConvWeights<'a> {
         if channels == 0 || filter.is_empty() || filter.len() % channels != 0 || bias.as_ref().is_some_and(|b| b.len() != channels) {
             return Err(context.unsupported(format!("filter {filter_shape:?} does not fit its bias")));
         }
-        let largest = max_abs_by_rows(&filter, filter.len() / channels);
-        if !largest.iter().all(|v| v.is_finite()) {
-            return Err(context.not_finite(1, &filter));
-        }
-        Ok(ConvWeights { filter, filter_shape, bias, channels, largest })
+        Ok(ConvWeights { filter, filter_shape, bias, channels })
+    }
+
+    /// By output channel: the largest magnitude in its filter.
+    pub fn largest(&self, context: &OpContext) -> Result<Vec<f32>, LowerError> {
+        self.checked(context, max_abs_by_rows(&self.filter, self.filter.len() / self.channels))
+    }
+
+    /// Largest magnitudes by output channel, or the error for a filter that is not finite.
+    pub fn checked(&self, context: &OpContext, largest: Vec<f32>) -> Result<Vec<f32>, LowerError> {
+        if largest.iter().all(|v| v.is_finite()) { Ok(largest) } else { Err(context.not_finite(1, &self.filter)) }
     }
 
     /// The filter, an output channel at a time.

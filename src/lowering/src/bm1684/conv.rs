@@ -18,7 +18,7 @@ pub(super) fn int8(context: &OpContext, op: &top::Conv) -> Result<Lowered, Lower
     let parts = ConvWeights::of(context)?;
     let (input, output) = (context.operand_elem(0)?, context.result_elem()?);
     let (input_scale, output_scale) = (input.scale().unwrap_or(1.0), output.scale().unwrap_or(1.0));
-    let rshift = right_shift(max_abs(&parts.largest), input_scale, output_scale);
+    let rshift = right_shift(max_abs(&parts.largest(context)?), input_scale, output_scale);
     if rshift < 0 {
         return float::lower(context, context.chip.fallback);
     }

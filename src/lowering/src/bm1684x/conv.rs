@@ -20,7 +20,7 @@ pub(super) fn int8(context: &OpContext, op: &top::Conv) -> Result<Lowered, Lower
         return Err(context.unsupported(format!("has {} spatial dimensions, at most 2 are supported", op.kernel_shape.len())));
     }
     let parts = ConvWeights::of(context)?;
-    let ConvWeights { filter, filter_shape, bias, channels, largest: magnitudes } = &parts;
+    let ConvWeights { filter, filter_shape, bias, channels } = &parts;
     let channels = *channels;
     let (input, output) = (context.operand_elem(0)?, context.result_elem()?);
 
@@ -28,25 +28,25 @@ pub(super) fn int8(context: &OpContext, op: &top::Conv) -> Result<Lowered, Lower
     let input_scale = input_scale(input.scale().unwrap_or(1.0), filter, bias.as_deref());
     let output_scale = output.scale().unwrap_or(1.0);
     let exact = integer_times(filter, signed);
-    let largest: f32 = if signed { 127.0 } else { 255.0 };
-
-    let mut scales = Vec::with_capacity(channels);
-    let mut requant = (Vec::with_capacity(channels), Vec::with_capacity(channels));
-    let row = filter.len() / channels;
-    for &most in magnitudes {
-        let scale = match exact {
-            Some(times) => 1.0 / f64::from(times),
-            None => f64::from((most / largest).max(SMALLEST_SCALE)),
-        };
-        scales.push(scale);
-        let fitted = fit_any((scale * input_scale / output_scale) as f32, 32);
-        requant.0.push(i64::from(fitted.multiplier));
-        requant.1.push(i64::from(fitted.shift));
-    }
-    let (data, suffix) = match signed {
-        true => (Data::I8(by_rows(filter, row, |channel| scales[channel])), "i8"),
-        false => (Data::U8(by_rows(filter, row, |channel| scales[channel])), "u8"),
+    let end: f32 = if signed { 127.0 } else { 255.0 };
+    let scale = |most: f32| match exact {
+        Some(times) => 1.0 / f64::from(times),
+        None => f64::from((most / end).max(SMALLEST_SCALE)),
     };
+    let row = filter.len() / channels;
+    let (data, suffix, largest) = match signed {
+        true => {
+            let (data, largest) = by_rows(filter, row, scale);
+            (Data::I8(data), "i8", largest)
+        }
+        false => {
+            let (data, largest) = by_rows(filter, row, scale);
+            (Data::U8(data), "u8", largest)
+        }
+    };
+    let scales: Vec<f64> = parts.checked(context, largest)?.into_iter().map(scale).collect();
+    let fitted = scales.iter().map(|scale| fit_any((scale * input_scale / output_scale) as f32, 32));
+    let requant: (Vec<i64>, Vec<i64>) = fitted.map(|f| (i64::from(f.multiplier), i64::from(f.shift))).unzip();
     let zero_point = input.zero_point();
     let with_bias = bias.is_some() || zero_point != 0;
     let sums = (zero_point != 0).then(|| integer_sums(&data, row));

@@ -24,12 +24,13 @@ pub(super) fn int8(context: &OpContext, op: &top::MatMul) -> Result<Lowered, Low
         return float::lower(context, DType::F32);
     }
     let mut folded = None;
-    let (right, right_scale) = match context.weight(1).transpose()? {
+    let (right, right_scale) = match context.floats(1) {
         Some(values) => {
-            let scale = match f64::from(max_abs(&values)) {
+            let scale = match max_abs(&values) {
                 // All zero: any scale will do that leaves the bias in range.
                 0.0 => 1e-5,
-                largest => largest / 127.0,
+                largest if largest.is_finite() => f64::from(largest) / 127.0,
+                _ => return Err(context.not_finite(1, &values)),
             };
             let data = to_8_bits(&values, scale);
             let shape = &context.tensor(1)?.shape;

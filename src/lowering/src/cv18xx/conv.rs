@@ -15,13 +15,14 @@ pub(super) fn int8(context: &OpContext, op: &top::Conv) -> Result<Lowered, Lower
         return float::lower(context, context.chip.fallback);
     }
     let parts = ConvWeights::of(context)?;
+    let largest = parts.largest(context)?;
     let (input, output) = (context.operand_elem(0)?, context.result_elem()?);
     let thresholds = Thresholds::of(input.scale().unwrap_or(1.0), output.scale().unwrap_or(1.0));
     let (mut multiplier, mut rshift) = (Vec::new(), Vec::new());
     let (mut filter, mut bias) = (Vec::new(), Vec::new());
     for (channel, values) in parts.by_channel().enumerate() {
         let of_channel = parts.bias.as_ref().map(|b| b[channel]);
-        let scale = thresholds.scale(parts.largest[channel], of_channel.map(f32::abs));
+        let scale = thresholds.scale(largest[channel], of_channel.map(f32::abs));
         multiplier.push(scale.multiplier);
         rshift.push(scale.rshift);
         filter.extend(thresholds.weights(values, scale));
