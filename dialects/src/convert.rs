@@ -343,14 +343,14 @@ pub fn emit_error(op: MlirOperation, message: &str) {
 }
 
 /// Builds an operation that belongs to nobody yet.
-pub fn create(context: MlirContext, name: &str, attributes: &[(&str, Attr)], operands: &[MlirValue], results: &[MlirType], location: MlirLocation) -> MlirOperation {
+pub fn create(context: MlirContext, name: &str, attributes: &[(&str, MlirAttribute)], operands: &[MlirValue], results: &[MlirType], location: MlirLocation) -> MlirOperation {
     unsafe {
         let mut state = mlirOperationStateGet(string_ref(name), location);
         mlirOperationStateAddOperands(&mut state, operands.len() as isize, operands.as_ptr());
         mlirOperationStateAddResults(&mut state, results.len() as isize, results.as_ptr());
         let named: Vec<MlirNamedAttribute> = attributes
             .iter()
-            .map(|(n, a)| mlirNamedAttributeGet(mlirIdentifierGet(context, string_ref(n)), to_attribute(context, a)))
+            .map(|(n, a)| mlirNamedAttributeGet(mlirIdentifierGet(context, string_ref(n)), *a))
             .collect();
         mlirOperationStateAddAttributes(&mut state, named.len() as isize, named.as_ptr());
         mlirOperationCreate(&mut state)

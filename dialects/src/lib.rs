@@ -4,6 +4,7 @@
 //!
 //! All raw handles of MLIR that the rest of the house would otherwise touch are in `ffi` and `convert`.
 
+pub mod arrays;
 mod context;
 mod convert;
 pub mod driver;

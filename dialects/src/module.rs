@@ -1,5 +1,6 @@
 //! Modules: from text and bytecode, to text, to and from [`Program`].
 
+use crate::arrays::Arrays;
 use crate::context::Diagnostics;
 use crate::convert;
 use crate::ffi::{self, string_ref};
@@ -74,7 +75,7 @@ impl<'c> Module<'c> {
     pub fn from_program(context: &'c Context, program: &Program, weights: WeightStore) -> Result<Module<'c>, ModuleError> {
         let inner = melior::ir::Module::new(melior::ir::Location::unknown(context));
         let module = Module { context, inner };
-        write_program(module.raw(), program)?;
+        write_program(module.raw(), program, &Arrays::default())?;
         let file = match program.attrs.get("module.weight_file") {
             Some(Attr::Str(file)) => file.clone(),
             _ => return Err(ModuleError::Structure("the program names no weight file".into())),
@@ -273,8 +274,8 @@ pub(crate) fn read_program(module: MlirOperation) -> Result<Program, ModuleError
     Ok(program)
 }
 
-/// Replaces what a module holds by a program: attributes and function @main.
-pub(crate) fn write_program(module: MlirOperation, program: &Program) -> Result<(), ModuleError> {
+/// Replaces what a module holds by a program: attributes and function @main. `arrays` has attributes that are made already.
+pub(crate) fn write_program(module: MlirOperation, program: &Program, arrays: &Arrays) -> Result<(), ModuleError> {
     for old in operations(module) {
         unsafe { mlirOperationDestroy(old) };
     }
@@ -292,7 +293,7 @@ pub(crate) fn write_program(module: MlirOperation, program: &Program) -> Result<
     let outputs = program.outputs.iter().map(|&o| typed(o)).collect::<Result<Vec<_>, _>>()?;
     unsafe {
         let block = mlirBlockCreate(inputs.len() as isize, inputs.as_ptr(), vec![unknown; inputs.len()].as_ptr());
-        let mut writer = Writer { context, block, program, values: vec![None; program.values.len()] };
+        let mut writer = Writer { context, block, program, arrays, values: vec![None; program.values.len()] };
         for (index, &id) in program.inputs.iter().enumerate() {
             writer.values[id.index()] = Some(mlirBlockGetArgument(block, index as isize));
         }
@@ -330,6 +331,7 @@ struct Writer<'a> {
     context: MlirContext,
     block: MlirBlock,
     program: &'a Program,
+    arrays: &'a Arrays,
     values: Vec<Option<MlirValue>>,
 }
 
@@ -339,7 +341,7 @@ impl Writer<'_> {
             .iter()
             .map(|&r| convert::to_type(self.context, &self.program.value(r).ty).map_err(|reason| ModuleError::Structure(format!("layer '{}': {reason}", names.join(", ")))))
             .collect::<Result<Vec<_>, _>>()?;
-        let attributes = op.to_attrs();
+        let attributes: Vec<_> = op.to_attrs().into_iter().map(|(name, value)| (name, self.arrays.attribute(self.context, &value))).collect();
         let location = convert::to_location(self.context, names);
         let operation = convert::create(self.context, op.name(), &attributes, operands, &types, location);
         if operation.ptr.is_null() {

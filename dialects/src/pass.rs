@@ -1,5 +1,6 @@
 //! Passes whose bodies are Rust functions: registration, pipelines, the driver.
 
+use crate::arrays::{Arrays, Maker};
 use crate::context::Diagnostics;
 use crate::ffi::{self, string_ref};
 use crate::module::{self, Module, ModuleError};
@@ -43,7 +44,20 @@ impl PassModule {
 
     /// Replaces the module's content.
     pub fn set_program(&self, program: &Program) -> Result<(), ModuleError> {
-        module::write_program(self.raw, program)
+        self.set_program_with(program, &Arrays::default())
+    }
+
+    /// As [`PassModule::set_program`], with arrays that [`PassModule::make_arrays`] made.
+    pub fn set_program_with(&self, program: &Program, arrays: &Arrays) -> Result<(), ModuleError> {
+        module::write_program(self.raw, program, arrays)
+    }
+
+    /// Runs `body`, which may have attributes of long arrays made by any thread beside its own work.
+    pub fn make_arrays<R>(&self, body: impl FnOnce(&Maker) -> R + Send) -> (R, Arrays) {
+        // What could use the context meanwhile cannot get into `body`: a reference to this module must not go to other threads.
+        let maker = Maker::new(unsafe { mlir_sys::mlirOperationGetContext(self.raw) });
+        let result = body(&maker);
+        (result, maker.finish())
     }
 
     pub fn weights(&self) -> Result<WeightStore, ModuleError> {

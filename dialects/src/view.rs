@@ -100,7 +100,8 @@ pub fn build_op<'c>(context: &'c Context, op: &Op, operands: &[Value<'c, '_>], r
     let types = results.iter().map(|t| convert::to_type(raw, t)).collect::<Result<Vec<_>, _>>().map_err(ModuleError::Structure)?;
     let operands: Vec<_> = operands.iter().map(|v| v.to_raw()).collect();
     let layers: Vec<String> = layers.iter().map(|&l| l.to_owned()).collect();
-    let operation = convert::create(raw, op.name(), &op.to_attrs(), &operands, &types, convert::to_location(raw, &layers));
+    let attributes: Vec<_> = op.to_attrs().into_iter().map(|(name, value)| (name, convert::to_attribute(raw, &value))).collect();
+    let operation = convert::create(raw, op.name(), &attributes, &operands, &types, convert::to_location(raw, &layers));
     if operation.ptr.is_null() {
         return Err(ModuleError::Structure(format!("layer '{}': {} cannot be built", layers.join(", "), op.name())));
     }

@@ -31,12 +31,20 @@ pub fn run(module: &PassModule, options: &ConvertTopToTpuOptions) -> Result<(), 
     let (chip, mode) = assigned(&program)?;
     let modes = modes(&program, mode)?;
     // Among the threads that help with large weights: from outside, each call for help would wait until they are awake.
-    let lowered = rayon::scope(|_| tpuc_lowering::lower_mixed(&program, &weights, chip, mode, |node| modes[node]));
+    let (lowered, arrays) = module.make_arrays(|maker| {
+        rayon::scope(|scope| {
+            tpuc_lowering::lower_watched(&program, &weights, chip, mode, |node| modes[node], |op| {
+                if maker.note(op) {
+                    scope.spawn(|_| maker.work());
+                }
+            })
+        })
+    });
     let (mut lowered, weights) = lowered.map_err(crate::text)?;
     if !options.weight_file_name.is_empty() {
         lowered.attrs.insert("module.weight_file".into(), Attr::Str(options.weight_file_name.clone()));
     }
-    module.set_program(&lowered).map_err(crate::text)?;
+    module.set_program_with(&lowered, &arrays).map_err(crate::text)?;
     if let Some(Attr::Str(file)) = lowered.attrs.get("module.weight_file") {
         module.set_weights(file, weights);
     }

@@ -31,10 +31,27 @@ fn largest_bits(values: &[f32]) -> i32 {
     values.par_chunks(PIECE).map(largest_of).max().unwrap_or(0)
 }
 
+/// Elements that the loops below take at a time: a vector. What is left over at the end is taken together with some of those before it.
+const LANES: usize = 16;
+
 vectorized! {
     fn largest_of(values: &[f32]) -> i32 {
-        values.iter().fold(0, |most, v| most.max((v.to_bits() & 0x7fff_ffff) as i32))
+        let Some(last) = values.last_chunk::<LANES>() else {
+            return values.iter().map(magnitude).fold(0, i32::max);
+        };
+        let mut most = [0; LANES];
+        for lanes in values.as_chunks::<LANES>().0.iter().chain([last]) {
+            for i in 0..LANES {
+                most[i] = most[i].max(magnitude(&lanes[i]));
+            }
+        }
+        most.into_iter().fold(0, i32::max)
     }
+}
+
+#[inline(always)]
+fn magnitude(v: &f32) -> i32 {
+    (v.to_bits() & 0x7fff_ffff) as i32
 }
 
 /// Largest absolute value of each row of `length` finite elements.
@@ -86,6 +103,7 @@ const BLOCK: usize = 128;
 /// How far a quotient in f32 must be from a half to round as the exact one does. Two roundings of numbers below 257 make an error
 /// below 4e-5.
 const NEAR: f32 = 1e-4;
+const DOUBT: i32 = (0.5 - NEAR).to_bits() as i32;
 
 /// Quotients in f32 where those round as the exact ones.
 fn divide<T: Int8>(values: &[f32], scale: f64, out: &mut [T]) {
@@ -99,23 +117,44 @@ fn divide<T: Int8>(values: &[f32], scale: f64, out: &mut [T]) {
 
 vectorized! {
     fn multiply<T: Int8>(values: &[f32], reciprocal: f32, scale: f64, out: &mut [T]) {
-        let (low, high) = (T::MIN as f32, T::MAX as f32);
         for (values, out) in values.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
-            // A sum of bits: of floats no maximum is vectorized.
-            let mut doubts = 0u32;
-            for (v, out) in values.iter().zip(&mut *out) {
-                let quotient = (v * reciprocal).max(low).min(high);
-                // SAFETY: a number within the type's range, or a half beyond it.
-                let rounded = unsafe { (quotient + 0.5f32.copysign(quotient)).to_int_unchecked::<i32>() };
-                let distance = (quotient - rounded as f32).abs();
-                doubts |= u32::from(distance > 0.5 - NEAR) | u32::from(v.is_nan());
-                *out = T::narrow(rounded);
+            let mut doubt = [0; LANES];
+            if let (Some(last), Some(last_out)) = (values.last_chunk::<LANES>(), out.last_chunk_mut::<LANES>()) {
+                products(last, reciprocal, last_out, &mut doubt);
+                for (lanes, out) in values.as_chunks().0.iter().zip(out.as_chunks_mut().0) {
+                    products(lanes, reciprocal, out, &mut doubt);
+                }
+            } else {
+                for (v, out) in values.iter().zip(&mut *out) {
+                    let (product, far) = product(*v, reciprocal);
+                    *out = product;
+                    doubt[0] = far.max(doubt[0]);
+                }
             }
-            if doubts != 0 {
+            if doubt.into_iter().fold(0, i32::max) > DOUBT {
                 divide_all(values, scale, out);
             }
         }
     }
+}
+
+/// Products, and how far the farthest of each lane is from its integer.
+#[inline(always)]
+fn products<T: Int8>(values: &[f32; LANES], reciprocal: f32, out: &mut [T; LANES], far: &mut [i32; LANES]) {
+    for i in 0..LANES {
+        let (product, distance) = product(values[i], reciprocal);
+        out[i] = product;
+        far[i] = far[i].max(distance);
+    }
+}
+
+/// A product rounded and saturated, and its distance from that integer (the bits of an f32): beyond [`DOUBT`] the quotient may round to another.
+#[inline(always)]
+fn product<T: Int8>(value: f32, reciprocal: f32) -> (T, i32) {
+    let product = value * reciprocal;
+    let rounded = product.max(T::MIN as f32).min(T::MAX as f32).round_ties_even();
+    // SAFETY: a number within the type's range; the lower end for what is no number, whose distance is none either.
+    (T::narrow(unsafe { rounded.to_int_unchecked::<i32>() }), magnitude(&(product - rounded)))
 }
 
 vectorized! {

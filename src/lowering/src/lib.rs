@@ -40,7 +40,7 @@ pub use error::{LowerError, UnsupportedOp};
 pub use fuse_preprocess::{FuseError, fuse_preprocess};
 pub use lowered::{is_asymmetric, Lowered, NewNode, NewWeight, OpContext, Operand, OperandRef, WeightGroups};
 pub use optimize::top_optimize;
-pub use program::{lower_mixed, lower_op, lower_program, same_elem, weight_file_name};
+pub use program::{lower_mixed, lower_watched, lower_op, lower_program, same_elem, weight_file_name};
 pub use qtable::{QuantizeRow, QuantizeTable};
 pub use quantize::{asymmetric_elem, cast_suffix, quantized_elem};
 pub use ranges::{Range, Ranges};

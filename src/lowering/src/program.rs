@@ -5,7 +5,7 @@ use crate::error::LowerError;
 use crate::lowered::{Lowered, NewNode, NewWeight, OpContext, OperandRef, WeightGroups, is_asymmetric};
 use crate::quantize::cast_suffix;
 use std::collections::{HashMap, HashSet};
-use tpuc_ops::{Attr, Elem, Program, Source, TensorType, ValueId, ValueType, tpu};
+use tpuc_ops::{Attr, Elem, Op, Program, Source, TensorType, ValueId, ValueType, tpu};
 use tpuc_tensor::WeightStore;
 
 /// What one op becomes. Pure: equal contexts give equal answers.
@@ -30,6 +30,18 @@ pub fn lower_program(program: &Program, weights: &WeightStore, chip: &Chip, mode
 /// As [`lower_program`], each node in a mode of its own ([`Chip::layer_mode`] of what `of_node` says); `mode` is that of the
 /// module.
 pub fn lower_mixed(program: &Program, weights: &WeightStore, chip: &Chip, mode: Mode, of_node: impl Fn(usize) -> Mode) -> Result<(Program, WeightStore), LowerError> {
+    lower_watched(program, weights, chip, mode, of_node, |_| ())
+}
+
+/// As [`lower_mixed`]; `watch` gets each new op as soon as it is known, before the rest is lowered.
+pub fn lower_watched(
+    program: &Program,
+    weights: &WeightStore,
+    chip: &Chip,
+    mode: Mode,
+    of_node: impl Fn(usize) -> Mode,
+    watch: impl Fn(&Op),
+) -> Result<(Program, WeightStore), LowerError> {
     program.check()?;
     if !chip.modes.contains(&mode) {
         return Err(LowerError::Mode { chip: chip.name, mode, modes: chip.modes });
@@ -37,7 +49,7 @@ pub fn lower_mixed(program: &Program, weights: &WeightStore, chip: &Chip, mode: 
     if is_asymmetric(program) && !chip.has_zero_points() {
         return Err(LowerError::ZeroPoints { chip: chip.name });
     }
-    let lowered = lower_all(program, weights, chip, mode, of_node)?;
+    let lowered = lower_all(program, weights, chip, mode, of_node, watch)?;
     let casts = Casts::wanted(program, &lowered);
     let mut out = Emitter::new(program, &lowered);
     out.emit(program, lowered, &casts);
@@ -57,7 +69,7 @@ pub fn lower_mixed(program: &Program, weights: &WeightStore, chip: &Chip, mode: 
 }
 
 /// Every op lowered, or one error for all that cannot be.
-fn lower_all(program: &Program, weights: &WeightStore, chip: &Chip, mode: Mode, of_node: impl Fn(usize) -> Mode) -> Result<Vec<Lowered>, LowerError> {
+fn lower_all(program: &Program, weights: &WeightStore, chip: &Chip, mode: Mode, of_node: impl Fn(usize) -> Mode, watch: impl Fn(&Op)) -> Result<Vec<Lowered>, LowerError> {
     let mut all: Vec<Lowered> = Vec::with_capacity(program.nodes.len());
     // By value: the element type in which it is computed.
     let mut elems: Vec<Option<Elem>> = vec![None; program.values.len()];
@@ -75,6 +87,7 @@ fn lower_all(program: &Program, weights: &WeightStore, chip: &Chip, mode: Mode, 
                 for (&result, &new) in program.nodes[node].results.iter().zip(&lowered.results) {
                     elems[result.index()] = Some(lowered.nodes[new].ty.elem);
                 }
+                lowered.nodes.iter().for_each(|node| watch(&node.op));
                 all.push(lowered);
             }
             Err(LowerError::Unsupported { ops, .. }) => unsupported.extend(ops),
