@@ -13,8 +13,22 @@ pub fn has_exact_int8() -> bool {
     }
 }
 
+/// Asks for what lies a page behind `here`. Processors fetch ahead by themselves, but not from one page into the next.
+#[inline(always)]
+pub(crate) fn prefetch_page<T>(here: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint, which may name any address.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(here.cast::<i8>().wrapping_add(4096));
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = here;
+}
+
 /// Whether loops of [`vectorized`] may use AVX-512.
 #[cfg(target_arch = "x86_64")]
+#[inline]
 pub(crate) fn has_avx512() -> bool {
     is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512dq") && is_x86_feature_detected!("avx512vl")
 }

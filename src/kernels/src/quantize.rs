@@ -1,6 +1,6 @@
 //! Constants to 8-bit integers, as lowering makes them: many at a time.
 
-use crate::cpu::vectorized;
+use crate::cpu::{prefetch_page, vectorized};
 use crate::{Int8, threads};
 use rayon::prelude::*;
 
@@ -41,6 +41,7 @@ vectorized! {
         };
         let mut most = [0; LANES];
         for lanes in values.as_chunks::<LANES>().0.iter().chain([last]) {
+            prefetch_page(lanes);
             for i in 0..LANES {
                 most[i] = most[i].max(magnitude(&lanes[i]));
             }
