@@ -108,17 +108,12 @@ fn stored_npy(archive: &(impl Places + ?Sized), start: u64, length: u64, checksu
     if start.checked_add(length).is_none_or(|end| end > archive.length()) {
         return Err("is cut off".into());
     }
-    let mut head = vec![0; length.min(256) as usize];
+    let mut head = vec![0; length.min(MOST_OF_A_PREAMBLE as u64) as usize];
     read(start, &mut head)?;
-    let header = match header(&head)? {
-        Ok(header) => header,
-        // A header that is longer than usual.
-        Err(needed) => {
-            head.resize(length.min(needed as u64) as usize, 0);
-            read(start, &mut head)?;
-            header(&head)?.map_err(|_| "npy header is cut off")?
-        }
-    };
+    let (text, end) = header_text(&head)?;
+    head.resize(length.min(end as u64) as usize, 0);
+    read(start, &mut head)?;
+    let header = header(&head, text..end)?;
     let direct = !header.swap && (!header.fortran || header.shape.len() < 2);
     let elements = start + header.length as u64;
     let found = (length - (header.length as u64).min(length)) as usize;
@@ -132,11 +127,17 @@ fn stored_npy(archive: &(impl Places + ?Sized), start: u64, length: u64, checksu
     crc.update(&head[..header.length]);
     let data = Data::filled(header.dtype, found / header.dtype.size(), |bytes| {
         // In pieces that stay in the cache until they are summed up.
-        for (index, piece) in bytes.chunks_mut(PIECE).enumerate() {
+        let sum = |(index, piece): (usize, &mut [u8])| {
             read(elements + (index * PIECE) as u64, piece)?;
+            let mut crc = crc32fast::Hasher::new();
             crc.update(piece);
-        }
-        Ok::<(), String>(())
+            Ok(crc)
+        };
+        let sums: Vec<Result<_, String>> = match bytes.len() <= PIECE {
+            true => bytes.chunks_mut(PIECE).enumerate().map(sum).collect(),
+            false => bytes.par_chunks_mut(PIECE).enumerate().map(sum).collect(),
+        };
+        sums.into_iter().try_for_each(|sum| sum.map(|sum| crc.combine(&sum)))
     })?;
     check(crc.finalize(), checksum)?;
     Tensor::new(&header.shape, data).map_err(|e| e.to_string())
@@ -263,29 +264,35 @@ impl Header {
     }
 }
 
-/// The header at the beginning of an array, or how many bytes are needed to read it.
-fn header(bytes: &[u8]) -> Result<Result<Header, usize>, String> {
+/// Bytes in front of a header's text, in the version that has most.
+const MOST_OF_A_PREAMBLE: usize = 12;
+
+/// Where the text of the header at the beginning of an array begins and ends.
+fn header_text(bytes: &[u8]) -> Result<(usize, usize), String> {
     if bytes.len() < 10 || &bytes[..6] != MAGIC {
         return Err("not a npy array (bad magic)".into());
     }
-    let (start, length) = match bytes[6] {
-        1 => (10, usize::from(u16::from_le_bytes([bytes[8], bytes[9]]))),
-        2 | 3 => match bytes.get(8..12) {
-            Some(b) => (12, u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize),
-            None => return Err("npy header is cut off".into()),
-        },
-        v => return Err(format!("npy format version {v} is unknown")),
-    };
-    let Some(text) = bytes.get(start..start + length) else { return Ok(Err(start + length)) };
-    let text = std::str::from_utf8(text).map_err(|_| "npy header is not text")?;
+    match (bytes[6], bytes.get(8..MOST_OF_A_PREAMBLE)) {
+        (1, _) => Ok((10, 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]])))),
+        (2 | 3, Some(b)) => Ok((12, 12usize.saturating_add(u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize))),
+        (2 | 3, None) => Err("npy header is cut off".into()),
+        (v, _) => Err(format!("npy format version {v} is unknown")),
+    }
+}
+
+/// The header whose text is at a place of an array's bytes.
+fn header(bytes: &[u8], text: std::ops::Range<usize>) -> Result<Header, String> {
+    let length = text.end;
+    let text = std::str::from_utf8(bytes.get(text).ok_or("npy header is cut off")?).map_err(|_| "npy header is not text")?;
     let (descr, fortran, shape) = parse_header(text)?;
     let (dtype, swap) = parse_descr(&descr)?;
-    Ok(Ok(Header { shape, dtype, swap, fortran, length: start + length }))
+    Ok(Header { shape, dtype, swap, fortran, length })
 }
 
 /// One array in `.npy` form.
 pub fn parse_npy(bytes: &[u8]) -> Result<Tensor, String> {
-    let header = header(bytes)?.map_err(|_| "npy header is cut off")?;
+    let (text, end) = header_text(bytes)?;
+    let header = header(bytes, text..end)?;
     let (Header { shape, dtype, swap, fortran, length }, needed) = (&header, header.bytes()?);
     let payload = &bytes[*length..];
     if payload.len() < needed {
