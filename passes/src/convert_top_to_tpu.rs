@@ -3,7 +3,7 @@
 use crate::{ConvertTopToTpuOptions, ImportQuantizeTableOptions};
 use crate::processor_assign::assigned;
 use tpuc_dialects::pass::PassModule;
-use tpuc_lowering::Mode;
+use tpuc_lowering::{Ahead, Mode};
 use tpuc_ops::{Attr, Program};
 
 pub fn run(module: &PassModule, options: &ConvertTopToTpuOptions) -> Result<(), String> {
@@ -30,10 +30,15 @@ pub fn run(module: &PassModule, options: &ConvertTopToTpuOptions) -> Result<(), 
     let weights = module.weights().map_err(crate::text)?;
     let (chip, mode) = assigned(&program)?;
     let modes = modes(&program, mode)?;
-    // Among the threads that help with large weights: from outside, each call for help would wait until they are awake.
+    // Other threads make integers and attributes meanwhile.
+    let of_node = |node: usize| modes[node];
+    let ahead = Ahead::new(&program, &weights, chip, &of_node);
     let (lowered, arrays) = module.make_arrays(|maker| {
         rayon::scope(|scope| {
-            tpuc_lowering::lower_watched(&program, &weights, chip, mode, |node| modes[node], |op| {
+            for _ in 1..rayon::current_num_threads() {
+                scope.spawn(|_| ahead.work(|| maker.work()));
+            }
+            tpuc_lowering::lower_watched(&program, &weights, chip, mode, of_node, Some(&ahead), |op| {
                 if maker.note(op) {
                     scope.spawn(|_| maker.work());
                 }

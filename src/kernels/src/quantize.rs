@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 /// Elements that one thread takes at a time. Pieces go to whoever is free: a team that waits for each other loses more than it wins
 /// where one of its processors has something else to do.
-const PIECE: usize = 1 << 15;
+const PIECE: usize = 1 << 17;
 
 /// Whether one thread is enough.
 fn is_small(values: &[f32]) -> bool {

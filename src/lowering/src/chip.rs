@@ -1,5 +1,6 @@
 //! Chips as lowering sees them: a name, the modes they have rules for, and those rules.
 
+use crate::ahead::Quantized;
 use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext};
 use crate::{bm1684, bm1684x, cv18xx, preprocess, weight_only};
@@ -227,6 +228,14 @@ impl Chip {
             Family::Bm1684x => bm1684x::lower(context),
             Family::Bm1684 => bm1684::lower(context),
             Family::Cv18xx => cv18xx::lower(context),
+        }
+    }
+
+    /// What an op's constants become, as far as nothing else decides on it.
+    pub(crate) fn prepare(&self, context: &OpContext) -> Option<Quantized> {
+        match self.family {
+            Family::Bm1684x => bm1684x::prepare(context),
+            Family::Bm1684 | Family::Cv18xx => None,
         }
     }
 

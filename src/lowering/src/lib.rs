@@ -12,6 +12,7 @@
 //! what the pass would have made. A [`Chip`] is a description; chips of a [`Family`] share
 //! their rules, a module with one file an op.
 
+mod ahead;
 mod bm1684;
 mod bm1684x;
 pub mod chip;
@@ -35,6 +36,7 @@ pub mod strip;
 pub mod table;
 mod weight_only;
 
+pub use ahead::{Ahead, Prepared};
 pub use chip::{Chip, Family, Mode, UnknownChip, UnknownMode};
 pub use error::{LowerError, UnsupportedOp};
 pub use fuse_preprocess::{FuseError, fuse_preprocess};

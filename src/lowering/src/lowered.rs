@@ -1,5 +1,6 @@
 //! The question to [`lower_op`](crate::lower_op) and its answer.
 
+use crate::ahead::Prepared;
 use crate::chip::{Chip, Mode};
 use crate::error::{LowerError, UnsupportedOp};
 use crate::quantize::{asymmetric_elem, quantized_elem};
@@ -40,6 +41,7 @@ pub struct OpContext<'a> {
     pub groups: WeightGroups,
     /// Whether integers have zero points, so that they cover ranges which are not the same on both sides of zero.
     pub asymmetric: bool,
+    pub prepared: Prepared,
 }
 
 /// Whether a module is quantized with zero points (`module.asymmetric`).
@@ -132,7 +134,7 @@ impl<'a> OpContext<'a> {
         let operands = program.nodes[node].operands.iter().map(operand).collect::<Result<_, LowerError>>()?;
         let result = program.nodes[node].results.first().and_then(|&r| program.tensor_type(r));
         let result = result.cloned().unwrap_or_else(|| TensorType::f32(&[]));
-        Ok(OpContext { op: &program.nodes[node].op, name, operands, result, chip, mode, groups: WeightGroups::of(program), asymmetric: is_asymmetric(program) })
+        Ok(OpContext { op: &program.nodes[node].op, name, operands, result, chip, mode, groups: WeightGroups::of(program), asymmetric: is_asymmetric(program), prepared: Prepared::default() })
     }
 
     /// An error value that says why this op is not supported.

@@ -1,5 +1,6 @@
 //! The driver: lowers every op of a program and puts casts between them.
 
+use crate::ahead::Ahead;
 use crate::chip::{Chip, Mode};
 use crate::error::LowerError;
 use crate::lowered::{Lowered, NewNode, NewWeight, OpContext, OperandRef, WeightGroups, is_asymmetric};
@@ -30,18 +31,21 @@ pub fn lower_program(program: &Program, weights: &WeightStore, chip: &Chip, mode
 /// As [`lower_program`], each node in a mode of its own ([`Chip::layer_mode`] of what `of_node` says); `mode` is that of the
 /// module.
 pub fn lower_mixed(program: &Program, weights: &WeightStore, chip: &Chip, mode: Mode, of_node: impl Fn(usize) -> Mode) -> Result<(Program, WeightStore), LowerError> {
-    lower_watched(program, weights, chip, mode, of_node, |_| ())
+    lower_watched(program, weights, chip, mode, of_node, None, |_| ())
 }
 
-/// As [`lower_mixed`]; `watch` gets each new op as soon as it is known, before the rest is lowered.
+/// As [`lower_mixed`]. Other threads may do the work of `ahead`, which is of the same program, weights, chip and modes, until this is over. `watch` gets
+/// each new op as soon as it is known, before the rest is lowered.
 pub fn lower_watched(
     program: &Program,
     weights: &WeightStore,
     chip: &Chip,
     mode: Mode,
     of_node: impl Fn(usize) -> Mode,
+    ahead: Option<&Ahead>,
     watch: impl Fn(&Op),
 ) -> Result<(Program, WeightStore), LowerError> {
+    let _stop = ahead.map(Ahead::stop_at_end);
     program.check()?;
     if !chip.modes.contains(&mode) {
         return Err(LowerError::Mode { chip: chip.name, mode, modes: chip.modes });
@@ -49,7 +53,7 @@ pub fn lower_watched(
     if is_asymmetric(program) && !chip.has_zero_points() {
         return Err(LowerError::ZeroPoints { chip: chip.name });
     }
-    let lowered = lower_all(program, weights, chip, mode, of_node, watch)?;
+    let lowered = lower_all(program, weights, chip, mode, of_node, ahead, watch)?;
     let casts = Casts::wanted(program, &lowered);
     let mut out = Emitter::new(program, &lowered);
     out.emit(program, lowered, &casts);
@@ -69,7 +73,7 @@ pub fn lower_watched(
 }
 
 /// Every op lowered, or one error for all that cannot be.
-fn lower_all(program: &Program, weights: &WeightStore, chip: &Chip, mode: Mode, of_node: impl Fn(usize) -> Mode, watch: impl Fn(&Op)) -> Result<Vec<Lowered>, LowerError> {
+fn lower_all(program: &Program, weights: &WeightStore, chip: &Chip, mode: Mode, of_node: impl Fn(usize) -> Mode, ahead: Option<&Ahead>, watch: impl Fn(&Op)) -> Result<Vec<Lowered>, LowerError> {
     let mut all: Vec<Lowered> = Vec::with_capacity(program.nodes.len());
     // By value: the element type in which it is computed.
     let mut elems: Vec<Option<Elem>> = vec![None; program.values.len()];
@@ -80,6 +84,7 @@ fn lower_all(program: &Program, weights: &WeightStore, chip: &Chip, mode: Mode, 
             for (operand, id) in context.operands.iter_mut().zip(&program.nodes[node].operands) {
                 operand.computed = elems[id.index()].unwrap_or(operand.computed);
             }
+            context.prepared = ahead.map(|ahead| ahead.take(node)).unwrap_or_default();
             context
         });
         match context.and_then(|context| lower_op(&context)) {

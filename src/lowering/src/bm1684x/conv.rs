@@ -1,11 +1,12 @@
 //! Convolution: weights and requantization per output channel.
 
+use crate::ahead::Quantized;
 use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext, OperandRef};
 use crate::parts::{ConvWeights, conv2d};
 use crate::quantize::{by_rows, integer_sums, integer_times, max_abs, weight};
 use tpuc_ops::{top, tpu};
-use tpuc_tensor::Data;
+use tpuc_tensor::{DType, Data};
 use tpuc_tensor::round::fit_any;
 
 /// Weight scales and input scales are not allowed below this: their inverse would overflow the bias.
@@ -24,26 +25,11 @@ pub(super) fn int8(context: &OpContext, op: &top::Conv) -> Result<Lowered, Lower
     let channels = *channels;
     let (input, output) = (context.operand_elem(0)?, context.result_elem()?);
 
-    let signed = bias.is_some() || filter.iter().any(|&w| w < 0.0);
     let input_scale = input_scale(input.scale().unwrap_or(1.0), filter, bias.as_deref());
     let output_scale = output.scale().unwrap_or(1.0);
-    let exact = integer_times(filter, signed);
-    let end: f32 = if signed { 127.0 } else { 255.0 };
-    let scale = |most: f32| match exact {
-        Some(times) => 1.0 / f64::from(times),
-        None => f64::from((most / end).max(SMALLEST_SCALE)),
-    };
+    let Quantized { data, largest } = context.prepared.take().unwrap_or_else(|| quantized(&parts));
+    let (scale, suffix) = (scale(&parts), if data.dtype() == DType::U8 { "u8" } else { "i8" });
     let row = filter.len() / channels;
-    let (data, suffix, largest) = match signed {
-        true => {
-            let (data, largest) = by_rows(filter, row, scale);
-            (Data::I8(data), "i8", largest)
-        }
-        false => {
-            let (data, largest) = by_rows(filter, row, scale);
-            (Data::U8(data), "u8", largest)
-        }
-    };
     let scales: Vec<f64> = parts.checked(context, largest)?.into_iter().map(scale).collect();
     let fitted = scales.iter().map(|scale| fit_any((scale * input_scale / output_scale) as f32, 32));
     let requant: (Vec<i64>, Vec<i64>) = fitted.map(|f| (i64::from(f.multiplier), i64::from(f.shift))).unzip();
@@ -75,6 +61,34 @@ pub(super) fn int8(context: &OpContext, op: &top::Conv) -> Result<Lowered, Lower
     Ok(lowered.finish())
 }
 
+/// Whether the filter needs a sign. One with a bias has it always.
+fn is_signed(parts: &ConvWeights) -> bool {
+    parts.bias.is_some() || parts.filter.iter().any(|&w| w < 0.0)
+}
+
+/// The scale of an output channel's weights whose largest magnitude is given.
+fn scale(parts: &ConvWeights) -> impl Fn(f32) -> f64 + Sync {
+    let signed = is_signed(parts);
+    let exact = integer_times(&parts.filter, signed);
+    let end: f32 = if signed { 127.0 } else { 255.0 };
+    move |most| match exact {
+        Some(times) => 1.0 / f64::from(times),
+        None => f64::from((most / end).max(SMALLEST_SCALE)),
+    }
+}
+
+/// The filter in 8 bits, and the largest magnitude of each output channel.
+pub(super) fn quantized(parts: &ConvWeights) -> Quantized {
+    let row = parts.filter.len() / parts.channels;
+    if is_signed(parts) {
+        let (data, largest) = by_rows(&parts.filter, row, scale(parts));
+        Quantized { data: Data::I8(data), largest }
+    } else {
+        let (data, largest) = by_rows(&parts.filter, row, scale(parts));
+        Quantized { data: Data::U8(data), largest }
+    }
+}
+
 /// The scale of the input, or one that keeps the bias in range where the input is all zero in calibration.
 fn input_scale(scale: f64, filter: &[f32], bias: Option<&[f32]>) -> f64 {
     if scale > f64::from(SMALLEST_SCALE) {
@@ -94,7 +108,7 @@ mod tests {
     use proptest::prelude::*;
     use std::sync::Arc;
     use tpuc_ops::{Elem, Op, TensorType, ValueType};
-    use tpuc_tensor::{DType, Tensor};
+    use tpuc_tensor::Tensor;
 
     fn calibrated(shape: &[i64], min: f64, max: f64) -> TensorType {
         TensorType::new(shape, Elem::Calibrated { expressed: DType::F32, min, max })
@@ -117,7 +131,7 @@ mod tests {
             bias,
         ];
         let result = calibrated(&[1, channels, 4, 4], -output, output);
-        lower_op(&OpContext { op: &op, name: "c", operands, result, chip: &Chip::BM1684X, mode: Mode::Int8, groups: Default::default(), asymmetric: false }).unwrap()
+        lower_op(&OpContext { op: &op, name: "c", operands, result, chip: &Chip::BM1684X, mode: Mode::Int8, groups: Default::default(), asymmetric: false, prepared: Default::default() }).unwrap()
     }
 
     fn conv(lowered: &Lowered) -> &tpu::Conv2D {

@@ -1,5 +1,6 @@
 //! Matrix product: one weight scale and one requantization for the whole tensor.
 
+use crate::ahead::Quantized;
 use crate::error::LowerError;
 use crate::lowered::{Lowered, OpContext, OperandRef};
 use crate::parts::{bias, matmul};
@@ -26,18 +27,14 @@ pub(super) fn int8(context: &OpContext, op: &top::MatMul) -> Result<Lowered, Low
     let mut folded = None;
     let (right, right_scale) = match context.floats(1) {
         Some(values) => {
-            let scale = match max_abs(&values) {
-                // All zero: any scale will do that leaves the bias in range.
-                0.0 => 1e-5,
-                largest if largest.is_finite() => f64::from(largest) / 127.0,
-                _ => return Err(context.not_finite(1, &values)),
-            };
-            let data = to_8_bits(&values, scale);
+            let Quantized { data, largest } = context.prepared.take().unwrap_or_else(|| quantized(&values));
+            let scale = scale(max_abs(&largest)).ok_or_else(|| context.not_finite(1, &values))?;
             let shape = &context.tensor(1)?.shape;
             if input.zero_point() != 0 {
-                folded = Some(column_sums(&data, shape, op.right_transpose).ok_or_else(|| context.unsupported(format!("has a zero point and a weight of shape {shape:?}, expected two dimensions")))?);
+                let sums = if let Data::I8(data) = &data { column_sums(data, shape, op.right_transpose) } else { None };
+                folded = Some(sums.ok_or_else(|| context.unsupported(format!("has a zero point and a weight of shape {shape:?}, expected two dimensions")))?);
             }
-            let quantized = weight(format!("{}_filter_int8", context.name), shape, Data::I8(data));
+            let quantized = weight(format!("{}_filter_int8", context.name), shape, data);
             (lowered.weight(quantized), scale)
         }
         None => {
@@ -72,6 +69,21 @@ pub(super) fn int8(context: &OpContext, op: &top::MatMul) -> Result<Lowered, Low
     let operands = vec![OperandRef::Operand { index: 0, elem: input }, right, bias, OperandRef::None, OperandRef::None];
     lowered.push(matmul, operands, context.name, context.result_type(output));
     Ok(lowered.finish())
+}
+
+/// The scale of a weight with this largest magnitude; `None` if that is not finite.
+fn scale(largest: f32) -> Option<f64> {
+    match largest {
+        // All zero: any scale will do that leaves the bias in range.
+        0.0 => Some(1e-5),
+        largest => largest.is_finite().then_some(f64::from(largest) / 127.0),
+    }
+}
+
+/// A right operand in 8 bits, and its largest magnitude.
+pub(super) fn quantized(values: &[f32]) -> Quantized {
+    let largest = max_abs(values);
+    Quantized { data: Data::I8(to_8_bits(values, scale(largest).unwrap_or(1.0))), largest: vec![largest] }
 }
 
 /// Sums of a weight's columns; `None` if it is no matrix.

@@ -17,12 +17,14 @@ pub(crate) mod rescale;
 mod softmax;
 pub(crate) mod unary;
 
+use crate::ahead::Quantized;
 use crate::chip::Mode;
 use crate::error::LowerError;
 use crate::float;
 use crate::integer;
 use crate::lowered::{Lowered, OpContext};
 use crate::lut;
+use crate::parts::ConvWeights;
 use tpuc_ops::{Op, top_unary};
 use tpuc_tensor::DType;
 
@@ -34,6 +36,15 @@ pub(crate) fn lower(context: &OpContext) -> Result<Lowered, LowerError> {
             Op::TopAttention(op) => attention::float(context, op, if mode == Mode::BF16 { DType::BF16 } else { DType::F16 }),
             op => float::lower(context, float_type(op, mode)),
         },
+    }
+}
+
+/// The weights of products in 8 bits.
+pub(crate) fn prepare(context: &OpContext) -> Option<Quantized> {
+    match (context.mode, context.op) {
+        (Mode::Int8, Op::TopConv(_)) => ConvWeights::of(context).ok().map(|weights| conv::quantized(&weights)),
+        (Mode::Int8, Op::TopMatMul(_)) => context.floats(1).map(|values| matmul::quantized(&values)),
+        _ => None,
     }
 }
 
