@@ -30,6 +30,16 @@ bool tpucGetFLOPs(MlirOperation op, int64_t *flops) {
   return true;
 }
 
+bool tpucIntegerArrayGetValues(MlirAttribute array, int64_t *values) {
+  for (mlir::Attribute element : llvm::cast<mlir::ArrayAttr>(unwrap(array)).getValue()) {
+    auto integer = llvm::dyn_cast<mlir::IntegerAttr>(element);
+    if (!integer || integer.getValue().getSignificantBits() > 64)
+      return false;
+    *values++ = integer.getValue().getSExtValue();
+  }
+  return true;
+}
+
 int tpucOptMain(int argc, char **argv, MlirDialectRegistry registry, TpucOptHooks hooks) {
   llvm::InitLLVM init(argc, argv);
   auto [input, output] = mlir::registerAndParseCLIOptions(argc, argv, "tpuc-opt: compiler passes for Sophgo TPUs\n", *unwrap(registry));

@@ -44,6 +44,9 @@ typedef struct TpucPass {
 // Registers a pass under its argument. The description must stay alive for ever.
 void tpucRegisterPass(const TpucPass *pass);
 
+// The values of an array of integers, as many as it has elements. False if it has others.
+bool tpucIntegerArrayGetValues(MlirAttribute array, int64_t *values);
+
 // What the driver asks the other side. begin sees the input before it is parsed, write gets the output; both return 1 for success
 // and have said why otherwise. "-" stands for the standard streams.
 typedef struct TpucOptHooks {

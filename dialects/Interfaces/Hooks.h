@@ -10,6 +10,9 @@ namespace tpuc {
 llvm::LogicalResult rustVerify(mlir::Operation *op);
 llvm::LogicalResult rustInferShapes(mlir::Operation *op);
 int64_t rustGetFLOPs(mlir::Operation *op);
+
+// Whether an attribute is an array of signless 64-bit integers.
+bool isI64Array(mlir::Attribute attribute);
 } // namespace tpuc
 
 #include "Interfaces/InferenceInterface.h.inc"

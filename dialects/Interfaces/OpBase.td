@@ -10,6 +10,11 @@ include "Interfaces/InferenceInterface.td"
 // Element types are checked by the Rust verifier: quantized element types, floats and integers all occur.
 def AnyTensorOrNone : AnyTypeOf<[AnyRankedTensor, NoneType], "tensor or none">;
 
+// As I64ArrayAttr, for arrays that may have an element for each channel: elements are checked without a call for each of them.
+def ChannelI64ArrayAttr : ArrayAttrBase<CPred<"::tpuc::isI64Array($_self)">, "64-bit integer array attribute"> {
+  let constBuilderCall = "$_builder.getI64ArrayAttr($0)";
+}
+
 // An op of one of our dialects: the verifier calls Rust (crate tpuc-ops through tpuc-dialects).
 class Tpuc_Op<Dialect dialect, string mnemonic, list<Trait> traits = []>
     : Op<dialect, mnemonic, traits> {

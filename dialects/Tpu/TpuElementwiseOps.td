@@ -127,8 +127,8 @@ def Tpu_SubOp : Tpu_Op<"Sub"> {
     DefaultValuedAttr<BoolAttr, "false">:$do_relu,
     DefaultValuedAttr<F64Attr, "-1.0">:$relu_limit,
     OptionalAttr<F64ArrayAttr>:$coeff,
-    OptionalAttr<I64ArrayAttr>:$multipliers,
-    OptionalAttr<I64ArrayAttr>:$rshifts,
+    OptionalAttr<ChannelI64ArrayAttr>:$multipliers,
+    OptionalAttr<ChannelI64ArrayAttr>:$rshifts,
     OptionalAttr<BoolAttr>:$is_scalar
   );
   let results = (outs AnyRankedTensor:$output);
@@ -168,8 +168,8 @@ class Tpu_ExtremumOp<string mnemonic> : Tpu_Op<mnemonic> {
     DefaultValuedAttr<BoolAttr, "false">:$do_relu,
     DefaultValuedAttr<F64Attr, "-1.0">:$relu_limit,
     OptionalAttr<F64ArrayAttr>:$coeff,
-    OptionalAttr<I64ArrayAttr>:$multipliers,
-    OptionalAttr<I64ArrayAttr>:$rshifts
+    OptionalAttr<ChannelI64ArrayAttr>:$multipliers,
+    OptionalAttr<ChannelI64ArrayAttr>:$rshifts
   );
   let results = (outs AnyRankedTensor:$output);
 }

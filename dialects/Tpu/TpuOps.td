@@ -47,8 +47,8 @@ def Tpu_Conv2DOp : Tpu_Op<"Conv2D"> {
     DefaultValuedAttr<BoolAttr, "false">:$dynweight_reorderd,
     DefaultValuedAttr<I64Attr, "1">:$weight_is_coeff,
     DefaultValuedAttr<BoolAttr, "true">:$support_compress,
-    OptionalAttr<I64ArrayAttr>:$multiplier,
-    OptionalAttr<I64ArrayAttr>:$rshift,
+    OptionalAttr<ChannelI64ArrayAttr>:$multiplier,
+    OptionalAttr<ChannelI64ArrayAttr>:$rshift,
     DefaultValuedAttr<Tpu_RequantModeAttr, "::tpuc::tpu::RequantMode::MultiplierShift">:$quant_mode,
     DefaultValuedAttr<Tpu_RoundModeAttr, "::tpuc::tpu::RoundMode::HalfAwayFromZero">:$round_mode
   );
@@ -78,8 +78,8 @@ def Tpu_MatMulOp : Tpu_Op<"MatMul"> {
     DefaultValuedAttr<I64Attr, "0">:$left_reuse,
     DefaultValuedAttr<StrAttr, "\"NONE\"">:$dq_type,
     DefaultValuedAttr<I64Attr, "0">:$q_group_size,
-    DefaultValuedAttr<I64ArrayAttr, "{1}">:$multipliers,
-    DefaultValuedAttr<I64ArrayAttr, "{0}">:$rshifts,
+    DefaultValuedAttr<ChannelI64ArrayAttr, "{1}">:$multipliers,
+    DefaultValuedAttr<ChannelI64ArrayAttr, "{0}">:$rshifts,
     DefaultValuedAttr<Tpu_RequantModeAttr, "::tpuc::tpu::RequantMode::MultiplierShift">:$quant_mode,
     DefaultValuedAttr<Tpu_RoundModeAttr, "::tpuc::tpu::RoundMode::HalfAwayFromZero">:$round_mode
   );
@@ -111,8 +111,8 @@ def Tpu_AddOp : Tpu_Op<"Add"> {
     DefaultValuedAttr<F64Attr, "-1.0">:$relu_limit,
     OptionalAttr<BoolAttr>:$is_scalar,
     OptionalAttr<F64ArrayAttr>:$coeff,
-    OptionalAttr<I64ArrayAttr>:$multipliers,
-    OptionalAttr<I64ArrayAttr>:$rshifts
+    OptionalAttr<ChannelI64ArrayAttr>:$multipliers,
+    OptionalAttr<ChannelI64ArrayAttr>:$rshifts
   );
   let results = (outs AnyRankedTensor:$output);
 }

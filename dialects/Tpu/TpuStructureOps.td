@@ -41,8 +41,8 @@ def Tpu_ConcatOp : Tpu_Op<"Concat"> {
     Variadic<AnyRankedTensor>:$inputs,
     DefaultValuedAttr<SI32Attr, "1">:$axis,
     DefaultValuedAttr<BoolAttr, "false">:$only_merge,
-    OptionalAttr<I64ArrayAttr>:$multipliers,
-    OptionalAttr<I64ArrayAttr>:$rshifts,
+    OptionalAttr<ChannelI64ArrayAttr>:$multipliers,
+    OptionalAttr<ChannelI64ArrayAttr>:$rshifts,
     DefaultValuedAttr<BoolAttr, "false">:$do_relu,
     DefaultValuedAttr<F64Attr, "-1.0">:$relu_limit,
     OptionalAttr<StrAttr>:$round_mode
@@ -218,8 +218,8 @@ def Tpu_ReduceOp : Tpu_Op<"Reduce"> {
     BoolAttr:$keepdims,
     StrAttr:$mode,
     OptionalAttr<BoolAttr>:$is_scalar,
-    OptionalAttr<I64ArrayAttr>:$multiplier,
-    OptionalAttr<I64ArrayAttr>:$rshift
+    OptionalAttr<ChannelI64ArrayAttr>:$multiplier,
+    OptionalAttr<ChannelI64ArrayAttr>:$rshift
   );
   let results = (outs AnyRankedTensor:$output);
 }
@@ -272,8 +272,8 @@ class Tpu_TransposedConvOp<string mnemonic> : Tpu_Op<mnemonic> {
     DefaultValuedAttr<BoolAttr, "false">:$do_relu,
     DefaultValuedAttr<F64Attr, "-1.0">:$relu_limit,
     BoolAttr:$with_bias,
-    OptionalAttr<I64ArrayAttr>:$multiplier,
-    OptionalAttr<I64ArrayAttr>:$rshift,
+    OptionalAttr<ChannelI64ArrayAttr>:$multiplier,
+    OptionalAttr<ChannelI64ArrayAttr>:$rshift,
     DefaultValuedAttr<Tpu_RequantModeAttr, "::tpuc::tpu::RequantMode::MultiplierShift">:$quant_mode
   );
   let results = (outs AnyRankedTensor:$output);
@@ -304,8 +304,8 @@ def Tpu_Conv3DOp : Tpu_Op<"Conv3D"> {
     OptionalAttr<I64Attr>:$weight_is_coeff,
     BoolAttr:$with_bias,
     DefaultValuedAttr<I64Attr, "0">:$kernel_zp,
-    OptionalAttr<I64ArrayAttr>:$multiplier,
-    OptionalAttr<I64ArrayAttr>:$rshift,
+    OptionalAttr<ChannelI64ArrayAttr>:$multiplier,
+    OptionalAttr<ChannelI64ArrayAttr>:$rshift,
     DefaultValuedAttr<Tpu_RequantModeAttr, "::tpuc::tpu::RequantMode::MultiplierShift">:$quant_mode,
     DefaultValuedAttr<Tpu_RoundModeAttr, "::tpuc::tpu::RoundMode::HalfUp">:$round_mode
   );

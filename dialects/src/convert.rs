@@ -75,13 +75,15 @@ fn attribute(a: MlirAttribute, expected: Option<AttrKind>) -> Option<Attr> {
 
 unsafe fn array(a: MlirAttribute, expected: Option<AttrKind>) -> Option<Attr> {
     unsafe {
-        let items: Vec<MlirAttribute> = (0..mlirArrayAttrGetNumElements(a)).map(|i| mlirArrayAttrGetElement(a, i)).collect();
-        let float = items.first().map_or(expected == Some(AttrKind::F64Array), |&i| mlirAttributeIsAFloat(i));
+        let count = mlirArrayAttrGetNumElements(a);
+        let float = if count == 0 { expected == Some(AttrKind::F64Array) } else { mlirAttributeIsAFloat(mlirArrayAttrGetElement(a, 0)) };
         if float {
-            items.iter().map(|&i| mlirAttributeIsAFloat(i).then(|| mlirFloatAttrGetValueDouble(i))).collect::<Option<_>>().map(Attr::F64Array)
-        } else {
-            items.iter().map(|&i| mlirAttributeIsAInteger(i).then(|| mlirIntegerAttrGetValueInt(i))).collect::<Option<_>>().map(Attr::I64Array)
+            let items = (0..count).map(|i| mlirArrayAttrGetElement(a, i));
+            return items.map(|i| mlirAttributeIsAFloat(i).then(|| mlirFloatAttrGetValueDouble(i))).collect::<Option<_>>().map(Attr::F64Array);
         }
+        let mut values = vec![0; count as usize];
+        // There is room for as many values as the array has elements.
+        ffi::tpucIntegerArrayGetValues(a, values.as_mut_ptr()).then_some(Attr::I64Array(values))
     }
 }
 

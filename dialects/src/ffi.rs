@@ -1,6 +1,6 @@
 //! The C functions of our own shim (`CAPI/Tpuc.h`) and strings across the border.
 
-use mlir_sys::{MlirDialectHandle, MlirDialectRegistry, MlirOperation, MlirStringRef};
+use mlir_sys::{MlirAttribute, MlirDialectHandle, MlirDialectRegistry, MlirOperation, MlirStringRef};
 use std::ffi::c_void;
 use std::os::raw::{c_char, c_int};
 
@@ -41,6 +41,7 @@ unsafe extern "C" {
     pub fn mlirGetDialectHandle__tpu__() -> MlirDialectHandle;
     pub fn tpucSetOpHooks(hooks: OpHooks);
     pub fn tpucInferShapes(op: MlirOperation, succeeded: *mut bool) -> bool;
+    pub fn tpucIntegerArrayGetValues(array: MlirAttribute, values: *mut i64) -> bool;
     pub fn tpucGetFLOPs(op: MlirOperation, flops: *mut i64) -> bool;
     pub fn tpucRegisterPass(pass: *const Pass);
     pub fn tpucOptMain(argc: c_int, argv: *const *const c_char, registry: MlirDialectRegistry, hooks: OptHooks) -> c_int;

@@ -153,7 +153,7 @@ fn attribute(op: &str, name: &str, constraint: Record) -> Attribute {
         "UI32Attr" => Kind::Plain { variant: "Ui32", rust: "u32" },
         "F64Attr" => Kind::Plain { variant: "F64", rust: "f64" },
         "StrAttr" => Kind::Plain { variant: "Str", rust: "String" },
-        "I64ArrayAttr" => Kind::Plain { variant: "I64Array", rust: "Vec<i64>" },
+        "I64ArrayAttr" | "ChannelI64ArrayAttr" => Kind::Plain { variant: "I64Array", rust: "Vec<i64>" },
         "F64ArrayAttr" => Kind::Plain { variant: "F64Array", rust: "Vec<f64>" },
         other if base.subclass_of("EnumAttr") => {
             let info = base.def_value("enum").expect("an EnumAttr has an enum");
