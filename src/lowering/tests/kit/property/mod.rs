@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tensor::Values;
 use tpuc_interp::{Options, Plan};
-use tpuc_lowering::{Chip, Mode, Range, Ranges, lower_program, top_optimize};
+use tpuc_lowering::{Ahead, Chip, LowerError, Mode, Range, Ranges, lower_program, lower_watched, top_optimize};
 use tpuc_ops::{Attr, Family, Op, Program, Source, ValueId};
 use tpuc_tensor::{Tensor, WeightStore};
 
@@ -204,7 +204,23 @@ fn lowered(net: &Network, floats: &BTreeMap<String, Tensor>, way: Way, random: &
         top = ranges.annotate(&top);
     }
     let (program, weights) = top_optimize(&top, &net.weights, way.chip).map_err(|e| e.to_string())?;
-    lower_program(&program, &weights, way.chip, way.mode).map_err(|e| e.to_string())
+    let alone = lower_program(&program, &weights, way.chip, way.mode);
+    if net.weights.len() % 4 == 0 {
+        let helped = with_helpers(&program, &weights, way);
+        let same = |a: &(Program, WeightStore), b: &(Program, WeightStore)| a.0 == b.0 && a.1.iter().eq(b.1.iter());
+        assert!(matches!((&alone, &helped), (Ok(a), Ok(b)) if same(a, b)) || alone.as_ref().err() == helped.as_ref().err(), "helpers change what becomes of it");
+    }
+    alone.map_err(|e| e.to_string())
+}
+
+/// As `lower_program`, with two threads that work ahead.
+fn with_helpers(program: &Program, weights: &WeightStore, way: Way) -> Result<(Program, WeightStore), LowerError> {
+    let of_node = |_| way.mode;
+    let ahead = Ahead::new(program, weights, way.chip, &of_node);
+    std::thread::scope(|scope| {
+        (0..2).for_each(|_| drop(scope.spawn(|| ahead.work(|| ()))));
+        lower_watched(program, weights, way.chip, way.mode, of_node, Some(&ahead), |_| ())
+    })
 }
 
 /// A value as the run had it; `None` where it is absent.
