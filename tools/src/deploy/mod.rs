@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use tpuc_codegen::Compiled;
 use tpuc_dialects::{Module, pass};
+use tpuc_kernels::quantize::all_finite;
 use tpuc_lowering::Mode;
 use tpuc_ops::preprocess::FrameFormat;
 use tpuc_ops::{Attr, Program};
@@ -41,7 +42,7 @@ pub fn run(arguments: Vec<String>) -> Result<(), Failure> {
     };
     let given = if arguments.test_input.is_empty() { None } else { Some(inputs::load(&top.inputs()?, &arguments.test_input)?) };
     for (name, tensor) in given.iter().flatten() {
-        if tensor.to_f32().iter().any(|v| !v.is_finite()) {
+        if !tensor.as_f32().map_or_else(|| all_finite(&tensor.to_f32()), all_finite) {
             return Err(Failure::work(format!("--test_input: tensor '{name}' has an element that is infinite or not a number: nothing can be compared")));
         }
     }
