@@ -9,6 +9,7 @@ use tpuc_kernels::requant::Requant;
 use tpuc_kernels::pad::{Border, pad};
 use tpuc_kernels::{Activation, Ints, KernelError, Layout, Workspace};
 use tpuc_ops::{top, tpu};
+use tpuc_tensor::DType;
 
 pub(crate) fn prepare_top(op: &top::Conv, request: &Request<'_>) -> Result<Prepared, InterpError> {
     check_inserts(op.inserts.as_deref(), request)?;
@@ -77,8 +78,11 @@ fn prepare_float(shape: ConvShape, activation: Activation, request: &Request<'_>
     }
     check_result(&shape, request)?;
     let bias = request.bias(2, request.floats(2)?)?;
+    // A filter that is computed is prepared anew for each run: not worth tiles.
+    let halves = request.constant(1).is_some() && matches!(request.tensor_type(0)?.elem.storage(), DType::F16 | DType::BF16);
     let order = request.options.order;
     let prepared = move |shape: &ConvShape, weights: &[f32], bias: Option<&[f32]>| match order {
+        FloatOrder::Fast if halves => FloatConv::of_halves(shape, weights, bias, activation),
         FloatOrder::Fast => FloatConv::new(shape, weights, bias, activation, Layout::ChannelsLast),
         FloatOrder::Reference => FloatConv::in_reference_order(shape, weights, bias, activation),
     };

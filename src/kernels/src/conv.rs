@@ -1,5 +1,6 @@
 //! Convolutions over one to three spatial dimensions, float and 8-bit.
 
+use crate::amx::TileConv;
 use crate::buffer::{Buffer, bytes, bytes_mut};
 use crate::layout::Layout;
 use crate::pointwise::{BLOCK, Pointwise};
@@ -7,6 +8,7 @@ use crate::onednn::{Activation, BIAS, DST, Desc, Primitive, SRC, Type, WEIGHTS, 
 use crate::requant::Requant;
 use crate::unfold::Unfolded;
 use crate::{Int8, Ints, IntsMut, KernelError, cpu, expect_length, threads};
+use std::sync::OnceLock;
 
 /// Shapes of a convolution: input `[N, C, spatial..]`, filter `[O, C / group, kernel..]`, output `[N, O, spatial..]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -127,6 +129,7 @@ enum Product {
     Direct { primitive: Primitive, weights: Buffer },
     Unfolded(Box<Unfolded>),
     Pointwise(Box<Pointwise>),
+    Tiles { tiles: Box<TileConv>, activation: Activation, others: OnceLock<Result<Box<FloatConv>, KernelError>> },
 }
 
 impl FloatConv {
@@ -167,6 +170,23 @@ impl FloatConv {
         Ok(FloatConv { shape: shape.clone(), layout: Layout::ChannelsLast, product, bias: bias.map(<[f32]>::to_vec) })
     }
 
+    /// As [`FloatConv::new`] of half floats (f16 or bf16, held in f32): on tiles where the processor has them. Sums are rounded to half
+    /// floats afterwards, so their order hardly matters, and is whatever is fastest. Other elements are computed as well, more slowly.
+    pub fn of_halves(shape: &ConvShape, weights: &[f32], bias: Option<&[f32]>, activation: Activation) -> Result<FloatConv, KernelError> {
+        expect_length("filter elements", count(&shape.filter), weights.len())?;
+        if let Some(bias) = bias {
+            expect_length("biases", shape.filter[0], bias.len())?;
+        }
+        if let Some(tiles) = TileConv::halves(shape, weights) {
+            let product = Product::Tiles { tiles: Box::new(tiles), activation, others: OnceLock::new() };
+            return Ok(FloatConv { shape: shape.clone(), layout: Layout::ChannelsLast, product, bias: bias.map(<[f32]>::to_vec) });
+        }
+        match shape.is_pointwise() && shape.is_mostly_weights() {
+            true => Self::in_reference_order(shape, weights, bias, activation),
+            false => Self::new(shape, weights, bias, activation, Layout::ChannelsLast),
+        }
+    }
+
     /// The layout of input and output.
     pub fn layout(&self) -> Layout {
         self.layout
@@ -184,6 +204,13 @@ impl FloatConv {
             }
             Product::Unfolded(product) => product.run(x, bias, y, workspace),
             Product::Pointwise(product) => product.run(&[x], &mut [y], workspace),
+            Product::Tiles { tiles, activation, others } => {
+                if tiles.run_floats(x, bias, *activation, y, workspace)? {
+                    return Ok(());
+                }
+                let other = || Self::new(&self.shape, &tiles.weights(), self.bias.as_deref(), *activation, self.layout).map(Box::new);
+                others.get_or_init(other).as_ref().map_err(Clone::clone)?.run(x, y, workspace)
+            }
         }
     }
 
@@ -193,6 +220,7 @@ impl FloatConv {
             Product::Direct { primitive, .. } => primitive.scratch_bytes(),
             Product::Unfolded(product) => product.scratch_bytes(),
             Product::Pointwise(_) => 0,
+            Product::Tiles { tiles, .. } => tiles.scratch_bytes(),
         }
     }
 
@@ -209,13 +237,14 @@ impl FloatConv {
                 xs.iter().try_for_each(|x| expect_length("input elements", pixels * self.shape.input[1], x.len()))?;
                 product.run(xs, ys, workspace)
             }
-            Product::Direct { .. } | Product::Unfolded(_) => xs.iter().zip(ys).try_for_each(|(x, y)| self.run(x, y, workspace)),
+            Product::Direct { .. } | Product::Unfolded(_) | Product::Tiles { .. } => xs.iter().zip(ys).try_for_each(|(x, y)| self.run(x, y, workspace)),
         }
     }
 }
 
 /// How the exact 32-bit sums of an 8-bit convolution are computed.
 enum Way {
+    Tiles(Box<TileConv>),
     /// oneDNN's integer convolution, where the processor sums exactly.
     Integer { primitive: Primitive, weights: Buffer },
     /// A float convolution: exact while no partial sum can reach 2^24.
@@ -237,12 +266,22 @@ impl IntConv {
     pub fn new(shape: &ConvShape, signed_input: bool, weights: &[i16], requant: Requant) -> Result<IntConv, KernelError> {
         expect_length("filter elements", count(&shape.filter), weights.len())?;
         expect_length("channels of the requantization", shape.filter[0], requant.channels())?;
-        let way = if cpu::has_exact_int8() && weights.iter().all(|w| (-128..=127).contains(w)) {
+        let way = if let Some(tiles) = TileConv::integer(shape, signed_input, weights) {
+            Way::Tiles(Box::new(tiles))
+        } else if cpu::has_exact_int8() && weights.iter().all(|w| (-128..=127).contains(w)) {
             Self::integer(shape, signed_input, weights)?
         } else {
             Self::portable(shape, signed_input, weights)?
         };
         Ok(IntConv { shape: shape.clone(), signed_input, way, requant })
+    }
+
+    /// The sums of oneDNN alone, to be measured.
+    #[cfg(test)]
+    pub(crate) fn direct_sums(shape: &ConvShape, signed_input: bool, weights: &[i16]) -> Result<impl Fn(Ints, &mut [i32], &mut Workspace), KernelError> {
+        let requant = Requant::new(shape.filter[0], None, &[1], &[0], false)?;
+        let conv = IntConv { shape: shape.clone(), signed_input, way: Self::integer(shape, signed_input, weights)?, requant };
+        Ok(move |x: Ints, sums: &mut [i32], workspace: &mut Workspace| conv.sums(x, sums, workspace).expect("runs"))
     }
 
     fn integer(shape: &ConvShape, signed_input: bool, weights: &[i16]) -> Result<Way, KernelError> {
@@ -287,6 +326,7 @@ impl IntConv {
 
     fn sums(&self, x: Ints<'_>, sums: &mut [i32], workspace: &mut Workspace) -> Result<(), KernelError> {
         match &self.way {
+            Way::Tiles(tiles) => tiles.run_integers(x, sums, workspace),
             Way::Integer { primitive, weights } => {
                 let weights = weights.slice::<u8>(weights.byte_count());
                 primitive.execute(&[(SRC, x.bytes()), (WEIGHTS, weights)], (DST, bytes_mut(sums)), workspace)

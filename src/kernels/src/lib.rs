@@ -7,6 +7,7 @@
 //! A kernel is *prepared* once (weights brought into oneDNN's order) and then runs any number of times, on several threads at
 //! once, each with its own [`Workspace`]. [`threads`] says how many threads one run uses.
 
+mod amx;
 pub mod attention;
 pub mod binary;
 pub mod buffer;

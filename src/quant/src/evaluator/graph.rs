@@ -9,7 +9,7 @@ use crate::evaluator::Setting;
 use crate::evaluator::runners::{Recipe, Runners};
 use crate::model::Target;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use tpuc_interp::{Layout, Options, Runner};
 use tpuc_lowering::table::{CalibrationTable, Row};
 use tpuc_lowering::{LowerError, Lowered, Mode, OpContext, OperandRef, Ranges, lower_op, same_elem, top_optimize};
@@ -18,6 +18,7 @@ use tpuc_tensor::{DType, Tensor, WeightStore};
 
 /// A value of one or more lowered networks. Operands have smaller numbers than what is computed from them.
 pub struct Node {
+    /// Of what is computed: the same op over the same tensors has the same number, also where ranges are expected that differ.
     pub id: u64,
     /// As the lowered network calls it. A layer that is lowered to several ops may bear another name than in the Top network.
     pub name: String,
@@ -130,6 +131,8 @@ pub struct Graphs {
     /// Casts from integers to half floats leave their results in f32.
     unrounded_casts: bool,
     nodes: HashMap<Key, (Arc<Node>, u64)>,
+    /// Numbers of results, by runner and operands. A runner's address is not another one's as long as it is looked at from here.
+    results: HashMap<(usize, Vec<Option<u64>>), (u64, Weak<Runner>)>,
     variants: HashMap<String, Vec<Variant>>,
     next: u64,
     /// Counts the networks that were built.
@@ -141,7 +144,7 @@ const REMEMBERED: u64 = 12;
 
 impl Graphs {
     pub fn new(options: Options, unrounded_casts: bool) -> Graphs {
-        Graphs { runners: Runners::new(options), unrounded_casts, nodes: HashMap::new(), variants: HashMap::new(), next: 0, built: 0 }
+        Graphs { runners: Runners::new(options), unrounded_casts, nodes: HashMap::new(), results: HashMap::new(), variants: HashMap::new(), next: 0, built: 0 }
     }
 
     fn number(&mut self) -> u64 {
@@ -227,7 +230,15 @@ impl Graphs {
             return Ok(Arc::clone(node));
         }
         let (ty, source) = make(&mut self.runners, built)?;
-        let node = Arc::new(Node { id: self.number(), name: name.to_owned(), ty, source });
+        let next = self.number();
+        let id = match &source {
+            NodeSource::Input(_) => next,
+            NodeSource::Op { runner, operands } => {
+                let of = (Arc::as_ptr(runner) as usize, operands.iter().map(|o| o.as_ref().map(|n| n.id)).collect());
+                self.results.entry(of).or_insert_with(|| (next, Arc::downgrade(runner))).0
+            }
+        };
+        let node = Arc::new(Node { id, name: name.to_owned(), ty, source });
         self.nodes.insert(key, (Arc::clone(&node), built));
         Ok(node)
     }
@@ -249,6 +260,7 @@ impl Graphs {
             list.retain(|v| v.used > oldest);
         }
         self.runners.forget(oldest);
+        self.results.retain(|_, (_, runner)| runner.strong_count() > 0);
     }
 }
 

@@ -30,7 +30,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use tpuc_interp::{Activation, Memory, Options};
+use tpuc_interp::{Activation, Family, FloatOrder, Memory, Options};
 use tpuc_ops::Program;
 use tpuc_tensor::Tensor;
 use tpuc_tensor::text::nearest;
@@ -67,6 +67,9 @@ impl Default for EvaluatorOptions<'_> {
 
 /// So many samples at most run together in a thread.
 const TOGETHER: usize = 8;
+
+/// How layers run: each in one thread, sums in whatever order is fastest.
+const RUNNERS: Options = Options { threads: 1, order: FloatOrder::Fast, family: Family::Bm1684x };
 
 /// A named tensor of a network's outputs, in f32.
 pub type Named = (String, Tensor);
@@ -133,7 +136,7 @@ impl<'a> Evaluator<'a> {
             false => options.layers.0.iter().map(|l| l.0.clone()).collect(),
         };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads.max(1)).build().map_err(|e| QuantError::Threads(e.to_string()))?;
-        let mut graphs = Graphs::new(Options { threads: 1, ..Options::default() }, options.unrounded_casts);
+        let mut graphs = Graphs::new(RUNNERS, options.unrounded_casts);
         let (program, weights) = target.float_program()?;
         let float = graphs.own(target.program, &program, &weights)?;
         let mut evaluator = Evaluator {
@@ -237,7 +240,7 @@ impl<'a> Evaluator<'a> {
         self.forget_idle();
         self.kept.iter_mut().for_each(Kept::clear);
         (self.keeping, self.float) = (0, Network { layers: Vec::new(), outputs: Vec::new() });
-        self.graphs = Graphs::new(Options { threads: 1, ..Options::default() }, self.options.unrounded_casts);
+        self.graphs = Graphs::new(RUNNERS, self.options.unrounded_casts);
         let done = work()?;
         let (program, weights) = self.target.float_program()?;
         self.float = self.graphs.own(self.target.program, &program, &weights)?;
