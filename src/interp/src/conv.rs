@@ -3,7 +3,7 @@
 use crate::error::InterpError;
 use crate::kernel::{Kernel, Prepared, Request, boxed, operand};
 use crate::view::{ElementType, Slice, SliceMut};
-use crate::FloatOrder;
+use crate::{FloatOrder, LARGE};
 use tpuc_kernels::conv::{ConvShape, FloatConv, IntConv};
 use tpuc_kernels::requant::Requant;
 use tpuc_kernels::pad::{Border, pad};
@@ -80,11 +80,15 @@ fn prepare_float(shape: ConvShape, activation: Activation, request: &Request<'_>
     let bias = request.bias(2, request.floats(2)?)?;
     // A filter that is computed is prepared anew for each run: not worth tiles.
     let halves = request.constant(1).is_some() && matches!(request.tensor_type(0)?.elem.storage(), DType::F16 | DType::BF16);
-    let order = request.options.order;
-    let prepared = move |shape: &ConvShape, weights: &[f32], bias: Option<&[f32]>| match order {
-        FloatOrder::Fast if halves => FloatConv::of_halves(shape, weights, bias, activation),
-        FloatOrder::Fast => FloatConv::new(shape, weights, bias, activation, Layout::ChannelsLast),
-        FloatOrder::Reference => FloatConv::in_reference_order(shape, weights, bias, activation),
+    let is_fast = match request.options.order {
+        FloatOrder::Fast => true,
+        FloatOrder::FastWhereLarge => shape.products() >= LARGE,
+        FloatOrder::Reference => false,
+    };
+    let prepared = move |shape: &ConvShape, weights: &[f32], bias: Option<&[f32]>| match is_fast {
+        true if halves => FloatConv::of_halves(shape, weights, bias, activation),
+        true => FloatConv::new(shape, weights, bias, activation, Layout::ChannelsLast),
+        false => FloatConv::in_reference_order(shape, weights, bias, activation),
     };
     if let Some(weights) = request.floats(1)? {
         let conv = prepared(&shape, weights, bias)?;

@@ -54,12 +54,17 @@ pub use view::{Scaling, Slice, TensorView};
 pub enum FloatOrder {
     /// Whatever is fastest. Results differ from the reference's in the last bits.
     Fast,
+    /// The fastest one for convolutions of many products ([`LARGE`]), the reference's for others.
+    FastWhereLarge,
     /// The reference's: a matrix product over unfolded windows. Where the reference's tensors were made with the same
     /// instructions, they are equal to the bit, and so are thresholds found from them. Somewhat slower where dense kernels
     /// larger than 1 take most of the time.
     #[default]
     Reference,
 }
+
+/// So many products take longer than everything else that a layer needs.
+pub const LARGE: usize = 1 << 26;
 
 /// How a plan is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -63,6 +63,11 @@ impl ConvShape {
         Ok(ConvShape { input: input.to_vec(), filter: filter.to_vec(), output, strides, before, after, dilations, group })
     }
 
+    /// How many products it takes.
+    pub fn products(&self) -> usize {
+        self.output[2..].iter().product::<usize>().saturating_mul(self.output[0]).saturating_mul(count(&self.filter))
+    }
+
     fn weights_shape(&self) -> Vec<i64> {
         let mut shape = integers(&self.filter);
         if self.group > 1 {

@@ -68,8 +68,11 @@ impl Default for EvaluatorOptions<'_> {
 /// So many samples at most run together in a thread.
 const TOGETHER: usize = 8;
 
-/// How layers run: each in one thread, sums in whatever order is fastest.
-const RUNNERS: Options = Options { threads: 1, order: FloatOrder::Fast, family: Family::Bm1684x };
+/// How layers run, each in one thread. Large convolutions, which take most of the time, add up in whatever order is fastest; what
+/// this changes in half floats is lost among the many outputs of networks that have such. The others keep to the reference's order.
+fn runners(chip: &tpuc_lowering::Chip) -> Options {
+    Options { threads: 1, order: FloatOrder::FastWhereLarge, family: Family::of_chip(chip.name) }
+}
 
 /// A named tensor of a network's outputs, in f32.
 pub type Named = (String, Tensor);
@@ -136,7 +139,7 @@ impl<'a> Evaluator<'a> {
             false => options.layers.0.iter().map(|l| l.0.clone()).collect(),
         };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads.max(1)).build().map_err(|e| QuantError::Threads(e.to_string()))?;
-        let mut graphs = Graphs::new(RUNNERS, options.unrounded_casts);
+        let mut graphs = Graphs::new(runners(target.chip), options.unrounded_casts);
         let (program, weights) = target.float_program()?;
         let float = graphs.own(target.program, &program, &weights)?;
         let mut evaluator = Evaluator {
@@ -240,7 +243,7 @@ impl<'a> Evaluator<'a> {
         self.forget_idle();
         self.kept.iter_mut().for_each(Kept::clear);
         (self.keeping, self.float) = (0, Network { layers: Vec::new(), outputs: Vec::new() });
-        self.graphs = Graphs::new(RUNNERS, self.options.unrounded_casts);
+        self.graphs = Graphs::new(runners(self.target.chip), self.options.unrounded_casts);
         let done = work()?;
         let (program, weights) = self.target.float_program()?;
         self.float = self.graphs.own(self.target.program, &program, &weights)?;
