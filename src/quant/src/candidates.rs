@@ -88,11 +88,6 @@ impl Search {
     }
 }
 
-/// The mean over the samples: `distances[candidate * samples + sample]`.
-pub fn means(distances: &[f64], samples: usize) -> Vec<f64> {
-    distances.chunks(samples).map(|of_one| of_one.iter().fold(0.0, |sum, d| sum + d) / samples as f64).collect()
-}
-
 /// A threshold as it is written in a table; the tuner starts from these.
 pub fn as_written(threshold: f64) -> f64 {
     format!("{threshold:.7}").parse().unwrap_or(threshold)
@@ -143,7 +138,6 @@ mod tests {
         assert_eq!(of([5.0, 1.5, 1.5, 4.5]), Some(1.0));
         assert_eq!(of([f64::NAN, 1.0, 1.0, 1.0]), Some(0.0));
         assert_eq!(of([5.0, f64::NAN, 1.0, 9.0]), Some(2.0));
-        assert_eq!(means(&[5.0, 5.0, 1.0, 2.0], 2), [5.0, 1.5]);
     }
 
     #[test]

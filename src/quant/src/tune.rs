@@ -10,13 +10,14 @@
 //! one op, not whole networks.
 
 use crate::calibrate::load;
-use crate::candidates::{Reference, Rules, Search, as_written, means};
+use crate::candidates::{Reference, Rules, Search, as_written};
 use crate::error::QuantError;
 use crate::network::{Network, NetworkError, PreparedOp};
 use crate::simd;
 use crate::source::{Progress, SampleSource};
 use rayon::prelude::*;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tpuc_lowering::table::Row;
 use tpuc_ops::{Op, Program, ValueId};
@@ -239,33 +240,59 @@ impl<N: Network> Tuner<'_, N> {
         let op = self.network.prepare(node).map_err(self.at(node))?;
         let float_results = |live| self.program.nodes[node].results.iter().filter_map(move |id| activation(live, *id)).collect();
         let references: Vec<Reference> = self.live.iter().map(|live| Reference::new(float_results(live))).collect();
-        let samples = self.live.len();
         let from = if self.quantized.is_empty() { &self.live } else { &self.quantized };
         let is_input: Vec<bool> = self.program.nodes[node].operands.iter().map(|id| inputs.contains(id)).collect();
         let picked = self.picked(node, &is_input, &*op)?;
+        let distance = |candidate: f64, sample: usize| {
+            let mut scratch = self.idle().pop().unwrap_or_default();
+            let fail = |source| QuantError::Run { sample, what: self.what[sample].clone(), source };
+            let results = if let Some(picked) = &picked {
+                scratch.quantize(&picked[sample], candidate).map_err(fail)?
+            } else {
+                let thresholds: Vec<Option<f64>> = is_input.iter().map(|is_input| is_input.then_some(candidate)).collect();
+                scratch.run(&*op, &self.operands(node, &from[sample]), &thresholds).map_err(fail)?
+            };
+            let distance = references[sample].distance(results.iter().filter_map(Tensor::as_f32));
+            self.idle().push(scratch);
+            Ok(distance)
+        };
         loop {
             let candidates: Vec<f64> = search.grid().iter().collect();
-            let distance = |task: usize| {
-                let mut scratch = self.idle().pop().unwrap_or_default();
-                let (candidate, sample) = (candidates[task / samples], task % samples);
-                let fail = |source| QuantError::Run { sample, what: self.what[sample].clone(), source };
-                let results = if let Some(picked) = &picked {
-                    scratch.quantize(&picked[sample], candidate).map_err(fail)?
-                } else {
-                    let thresholds: Vec<Option<f64>> = is_input.iter().map(|is_input| is_input.then_some(candidate)).collect();
-                    scratch.run(&*op, &self.operands(node, &from[sample]), &thresholds).map_err(fail)?
-                };
-                let distance = references[sample].distance(results.iter().filter_map(Tensor::as_f32));
-                self.idle().push(scratch);
-                Ok(distance)
-            };
-            let tasks = (0..candidates.len() * samples).into_par_iter();
-            let distances = tasks.map(distance).collect::<Result<Vec<f64>, QuantError>>()?;
-            if !search.take(&means(&distances, samples)) {
+            if !search.take(&least_means(&candidates, self.live.len(), &distance)?) {
                 return Ok(search.best());
             }
         }
     }
+}
+
+/// The mean distance of each candidate over the samples; of those that are certainly not the smallest, some larger number than that.
+/// Sums only grow with further samples: a candidate is given up once those so far make more than another's mean.
+fn least_means(candidates: &[f64], samples: usize, distance: &(impl Fn(f64, usize) -> Result<f64, QuantError> + Sync)) -> Result<Vec<f64>, QuantError> {
+    let sums = candidates.par_iter().map(|&candidate| distance(candidate, 0)).collect::<Result<Vec<f64>, QuantError>>()?;
+    let mut order: Vec<usize> = (0..candidates.len()).collect();
+    order.sort_by(|&a, &b| sums[a].total_cmp(&sums[b]));
+    // Positive floats are ordered as their bits are.
+    let least = AtomicU64::new(f64::INFINITY.to_bits());
+    let total = |candidate: usize| {
+        let mut sum = sums[candidate];
+        for sample in 1..samples {
+            // The first one is what the others are held against, even if it is no number.
+            if candidate > 0 && sum / samples as f64 > f64::from_bits(least.load(Ordering::Relaxed)) {
+                break;
+            }
+            sum += distance(candidates[candidate], sample)?;
+        }
+        let mean = sum / samples as f64;
+        if mean >= 0.0 {
+            least.fetch_min(mean.to_bits(), Ordering::Relaxed);
+        }
+        Ok((candidate, mean))
+    };
+    // Those that seem best come first.
+    let found = order.into_iter().par_bridge().map(total).collect::<Result<Vec<(usize, f64)>, QuantError>>()?;
+    let mut means = vec![f64::INFINITY; candidates.len()];
+    found.into_iter().for_each(|(candidate, mean)| means[candidate] = mean);
+    Ok(means)
 }
 
 /// Whether an op only picks elements of its operands, by their order at most. Rounding to 8 bits never changes an order, so
@@ -383,6 +410,30 @@ mod tests {
     fn threads_do_not_change_a_bit() {
         let run = |threads| tuned(0.3, &TuneOptions { threads, ..TuneOptions::default() }).0;
         assert_eq!(run(1), run(2));
+    }
+
+    #[test]
+    fn candidates_that_are_given_up_would_not_have_won() {
+        let mut seed = 1u64;
+        let mut random = |below: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % below
+        };
+        for round in 0..300 {
+            // Few values, so that means are often equal.
+            let (count, samples) = (1 + random(25) as usize, 1 + random(6) as usize);
+            let table: Vec<f64> = (0..count * samples).map(|_| if round % 10 == 0 && random(40) == 0 { f64::NAN } else { random(5) as f64 / 3.0 }).collect();
+            let candidates: Vec<f64> = (0..count).map(|c| c as f64).collect();
+            let runs = std::sync::atomic::AtomicUsize::new(0);
+            let found = least_means(&candidates, samples, &|c, sample| {
+                runs.fetch_add(1, Ordering::Relaxed);
+                Ok(table[c as usize * samples + sample])
+            }).unwrap();
+            let all: Vec<f64> = table.chunks(samples).map(|of_one| of_one.iter().sum::<f64>() / samples as f64).collect();
+            let winner = |means: &[f64]| means.iter().enumerate().fold((0, means[0]), |best, (i, &mean)| if mean < best.1 { (i, mean) } else { best }).0;
+            assert_eq!(winner(&found), winner(&all), "{table:?}");
+            assert!(runs.into_inner() <= table.len());
+        }
     }
 
     #[test]
