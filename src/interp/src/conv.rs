@@ -105,6 +105,18 @@ fn prepare_float(shape: ConvShape, activation: Activation, request: &Request<'_>
     Ok(Prepared { kernel, operands: vec![Some(layout), Some(Layout::RowMajor), None], result: layout })
 }
 
+/// A float convolution of a constant filter, computed nearly ([`FloatConv::near`]); `None` where that takes no less time.
+pub(crate) fn prepare_near(op: &top::Conv, request: &Request<'_>) -> Result<Option<Prepared>, InterpError> {
+    let shape = ConvShape::new(&request.shape(0)?, &request.shape(1)?, &op.strides, &op.pads, op.dilations.as_deref(), op.group)?;
+    let Some(weights) = request.floats(1)?.filter(|_| shape.products() >= LARGE) else { return Ok(None) };
+    check_inserts(op.inserts.as_deref(), request)?;
+    check_result(&shape, request)?;
+    let bias = request.bias(2, request.floats(2)?)?;
+    let Some(conv) = FloatConv::near(&shape, weights, bias, Activation::relu(op.do_relu, op.relu_limit))? else { return Ok(None) };
+    let layout = conv.layout();
+    Ok(Some(Prepared { kernel: Box::new(ConstantFilter(conv)), operands: vec![Some(layout), None, None], result: layout }))
+}
+
 /// A float convolution whose filter was packed when it was prepared.
 struct ConstantFilter(FloatConv);
 

@@ -35,6 +35,20 @@ struct Scratch {
 impl PreparedNode {
     /// Prepares any op, of a program or not. `constants`: by operand its data, if it is a weight.
     pub fn new(name: &str, op: &Op, operands: &[ValueType], results: &[ValueType], constants: &[Option<Arc<Tensor>>], options: Options) -> Result<PreparedNode, InterpError> {
+        let found = Self::prepared_by(&|request| prepare(request).map(Some), name, op, operands, results, constants, options)?;
+        found.ok_or_else(|| InterpError::Unsupported { layer: name.into(), op: op.name(), reason: "does not run".into() })
+    }
+
+    /// Prepares an op whose results may be off by little; `None` where that takes no less time.
+    pub fn near(name: &str, op: &Op, operands: &[ValueType], results: &[ValueType], constants: &[Option<Arc<Tensor>>], options: Options) -> Result<Option<PreparedNode>, InterpError> {
+        let Op::TopConv(conv) = op else { return Ok(None) };
+        Self::prepared_by(&|request| crate::conv::prepare_near(conv, request), name, op, operands, results, constants, options)
+    }
+
+    fn prepared_by(
+        prepare: &dyn Fn(&Request<'_>) -> Result<Option<Prepared>, InterpError>, name: &str, op: &Op, operands: &[ValueType], results: &[ValueType],
+        constants: &[Option<Arc<Tensor>>], options: Options,
+    ) -> Result<Option<PreparedNode>, InterpError> {
         let _team = Team::of(options.threads);
         let fail = |reason: &str| InterpError::Unsupported { layer: name.into(), op: op.name(), reason: reason.into() };
         let present: Vec<_> = results.iter().filter_map(ValueType::tensor).collect();
@@ -44,7 +58,7 @@ impl PreparedNode {
         let constants: Vec<Option<Arc<Tensor>>> = constants.iter().map(|c| c.as_ref().map(widened)).collect();
         let request = Request { op, operands, result: result_type, constants: &constants, available: &available, options };
         let result = request.result_element().map_err(|e| e.at(name))?;
-        let prepared = prepare(&request).map_err(|e| e.at(name))?;
+        let Some(prepared) = prepare(&request).map_err(|e| e.at(name))? else { return Ok(None) };
         let mut activations = Vec::with_capacity(operands.len());
         let mut kept = Vec::with_capacity(operands.len());
         for (i, ty) in operands.iter().enumerate() {
@@ -64,7 +78,7 @@ impl PreparedNode {
                 }
             }
         }
-        Ok(PreparedNode { name: name.into(), prepared, activations, constants: kept, result_shape: result_type.dims(), result, threads: options.threads, idle: Mutex::new(Vec::new()) })
+        Ok(Some(PreparedNode { name: name.into(), prepared, activations, constants: kept, result_shape: result_type.dims(), result, threads: options.threads, idle: Mutex::new(Vec::new()) }))
     }
 
     /// Computes the results from the activations among the operands (by operand; what stands for weights and absent operands

@@ -192,6 +192,18 @@ impl FloatConv {
         }
     }
 
+    /// As [`FloatConv::new`], but that products may be off by 2^-14 of themselves: to tell inputs apart by what comes out, not for
+    /// results. `None` where that takes no less time.
+    pub fn near(shape: &ConvShape, weights: &[f32], bias: Option<&[f32]>, activation: Activation) -> Result<Option<FloatConv>, KernelError> {
+        expect_length("filter elements", count(&shape.filter), weights.len())?;
+        if let Some(bias) = bias {
+            expect_length("biases", shape.filter[0], bias.len())?;
+        }
+        let Some(tiles) = TileConv::near(shape, weights) else { return Ok(None) };
+        let product = Product::Tiles { tiles: Box::new(tiles), activation, others: OnceLock::new() };
+        Ok(Some(FloatConv { shape: shape.clone(), layout: Layout::ChannelsLast, product, bias: bias.map(<[f32]>::to_vec) }))
+    }
+
     /// The layout of input and output.
     pub fn layout(&self) -> Layout {
         self.layout

@@ -130,6 +130,10 @@ impl Network for PlanNetwork {
     fn prepare(&self, node: usize) -> Result<Box<dyn PreparedOp + '_>, NetworkError> {
         Ok(Box::new(self.plan.prepare_node(node)?))
     }
+
+    fn prepare_near(&self, node: usize) -> Result<Option<Box<dyn PreparedOp + '_>>, NetworkError> {
+        Ok(self.plan.prepare_node_near(node)?.map(|op| Box::new(op) as Box<dyn PreparedOp>))
+    }
 }
 
 impl PreparedOp for PreparedNode {

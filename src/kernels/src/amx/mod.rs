@@ -51,6 +51,8 @@ pub(crate) struct TileConv {
     offsets: Vec<usize>,
     /// Two tiles of outputs after the other, by line of depth.
     columns: Buffer,
+    /// Makes two bf16 of every element, if it can.
+    split: fn(&[f32], &mut [u16], &mut [u16]) -> bool,
 }
 
 /// The padded input: `[N, height, width, C]`.
@@ -103,6 +105,18 @@ impl TileConv {
         Self::gains(shape, Kind::F16).then(|| Self::of_floats(shape, weights)).flatten()
     }
 
+    /// Of any floats: products are off by at most 2^-14 of themselves. `None` also where some weights are no numbers.
+    pub fn near(shape: &ConvShape, weights: &[f32]) -> Option<TileConv> {
+        if !Self::gains(shape, Kind::F16) {
+            return None;
+        }
+        let (mut first, mut second) = (vec![0u16; weights.len()], vec![0u16; weights.len()]);
+        if !pack::near(weights, &mut first, &mut second) {
+            return None;
+        }
+        Some(TileConv { split: pack::near, ..Self::prepared(shape, Kind::F16, |number| [first[number], second[number]]) })
+    }
+
     fn of_floats(shape: &ConvShape, weights: &[f32]) -> Option<TileConv> {
         if !Self::fits(shape) {
             return None;
@@ -145,7 +159,7 @@ impl TileConv {
         let plane = Plane::new(shape, kind);
         let offsets = offsets(shape, kind, &plane);
         let columns = pack::columns(shape, kind, offsets.len(), weight);
-        TileConv { shape: shape.clone(), kind, plane, offsets, columns }
+        TileConv { shape: shape.clone(), kind, plane, offsets, columns, split: pack::split }
     }
 
     /// The float filter that it was made of.
@@ -183,7 +197,7 @@ impl TileConv {
         let exact = match self.kind {
             Kind::F16 => {
                 let (first, second) = planes.split_at_mut(self.plane.bytes / 2);
-                self.fill([first, second], |at, [first, second]| pack::split(&x[at..at + first.len()], first, second))
+                self.fill([first, second], |at, [first, second]| (self.split)(&x[at..at + first.len()], first, second))
             }
             _ => self.fill([&mut *planes], |at, [first]| pack::whole(&x[at..at + first.len()], first)),
         };

@@ -31,7 +31,23 @@ vectorized! {
 }
 
 vectorized! {
-    /// The same for elements that are bf16 themselves.
+    /// The same of any floats, whose rest is cut off. False where one is infinite or no number.
+    pub fn near(x: &[f32], first: &mut [u16], second: &mut [u16]) -> bool {
+        let mut wrong = 0u32;
+        for ((&x, first), second) in x.iter().zip(first).zip(second) {
+            let bits = x.to_bits();
+            let upper = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) & 0xffff_0000;
+            let rest = (x - f32::from_bits(upper)).to_bits();
+            wrong |= u32::from(!(f32::from_bits(upper).abs() <= f32::MAX));
+            *first = (upper >> 16) as u16;
+            *second = (rest >> 16) as u16;
+        }
+        wrong == 0
+    }
+}
+
+vectorized! {
+    /// As [`split`] for elements that are bf16 themselves.
     pub fn whole(x: &[f32], first: &mut [u16]) -> bool {
         for (x, first) in x.chunks(4096).zip(first.chunks_mut(4096)) {
             let mut wrong = 0u32;

@@ -125,6 +125,22 @@ fn other_floats_are_left_to_others() {
     assert!(y.iter().all(|&v| v == 128.0 * f16::from_f32(0.1).to_f32()));
 }
 
+#[test]
+fn other_floats_are_summed_nearly() {
+    let mut r = Random(6);
+    let shape = ConvShape::new(&[1, 128, 26, 26], &[96, 128, 3, 3], &[1, 1], &[1; 4], None, 1).unwrap();
+    let x: Vec<f32> = (0..size(&shape.input)).map(|_| r.half() * 1.1).collect();
+    let w: Vec<f32> = (0..size(&shape.filter)).map(|_| r.half() * 1.3).collect();
+    let Some(conv) = TileConv::near(&shape, &w) else { return };
+    let (mut y, mut workspace) = (vec![0.0; size(&shape.output)], Workspace::new().unwrap());
+    assert!(conv.run_floats(&x, &[], Activation::None, &mut y, &mut workspace).unwrap());
+    let expected = definition(&shape, &x.iter().map(|&v| f64::from(v)).collect::<Vec<_>>(), &w.iter().map(|&v| f64::from(v)).collect::<Vec<_>>());
+    assert!(y.iter().zip(&expected).all(|(&y, &(sum, size))| (f64::from(y) - sum).abs() <= size * 2f64.powi(-14)));
+    let mut x = x;
+    x[5] = f32::NAN;
+    assert!(!conv.run_floats(&x, &[], Activation::None, &mut y, &mut workspace).unwrap());
+}
+
 /// Not a test: what a convolution takes (`cargo test --release -p tpuc-kernels measured -- --ignored --nocapture`).
 #[test]
 #[ignore = "measures"]
