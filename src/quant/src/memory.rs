@@ -93,7 +93,8 @@ pub fn needed(program: &Program, weights: &WeightStore, tuning: usize) -> usize 
     let largest = weights.iter().map(|(_, tensor)| tensor.len()).max().unwrap_or(0);
     // Filters as they are packed, and as they were lowered: f32 and half floats, twice 8 bits.
     let search = elements * 8 + 2 * live + largest * LOWERING;
-    let calibration = elements * 5 + (tuning + 3) * live + largest * 4;
+    // The tuner has the filter at hand in two forms, and a third while it makes the second.
+    let calibration = elements * 5 + (tuning + 3) * live + largest * 12;
     search.max(calibration) + UNCOUNTED
 }
 
@@ -101,7 +102,7 @@ pub fn needed(program: &Program, weights: &WeightStore, tuning: usize) -> usize 
 pub(crate) const LOWERING: usize = 10;
 
 /// Code that is read from files and generated, threads.
-const UNCOUNTED: usize = 24 << 20;
+const UNCOUNTED: usize = 32 << 20;
 
 /// Bytes of the f32 activations of a sample that are alive at once, at most: operands and results of a node, and what later nodes
 /// read.
