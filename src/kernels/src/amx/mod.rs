@@ -81,7 +81,7 @@ impl Plane {
         let (height, width) = (input[0] + before[0] + after[0], input[1] + before[1] + after[1]);
         let pixel = shape.input[1] * kind.element();
         let behind = SIDE * strides[1] * pixel + LINE;
-        let bytes = (shape.input[0] * height * width * pixel + behind).next_multiple_of(LINE);
+        let bytes = shape.input[0].saturating_mul(height).saturating_mul(width).saturating_mul(pixel).saturating_add(behind + LINE) / LINE * LINE;
         Plane { height, width, pixel, bytes, is_one_row: strides == [1, 1] }
     }
 }
@@ -142,13 +142,17 @@ impl TileConv {
         let pixels = shape.output[0] * shape.output[2..].iter().product::<usize>();
         let width = shape.output[2..].last().copied().unwrap_or(1);
         let plane = Plane::new(shape, kind);
+        // Sizes from outside: what follows must not overflow.
+        if plane.bytes >= 1 << 40 {
+            return false;
+        }
         let rows = match plane.is_one_row {
             true => (shape.output[0] * plane.height * plane.width).next_multiple_of(2 * SIDE),
             false => pixels / width * width.next_multiple_of(2 * SIDE),
         };
         let depth = offsets(shape, kind, &plane).len() * kind.depth();
         let computed = (rows * shape.filter[0].next_multiple_of(2 * SIDE)) as f64 * depth as f64;
-        let moved = (shape.input.iter().product::<usize>() + pixels * shape.filter[0]) as f64;
+        let moved = plane.bytes as f64 / kind.element() as f64 + (pixels * shape.filter[0]) as f64;
         let useful = pixels as f64 * shape.filter.iter().product::<usize>() as f64;
         let cost = Cost::of(kind);
         computed / cost.products + moved * cost.element < 0.9 * useful / cost.vector_products
