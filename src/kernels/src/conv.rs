@@ -293,9 +293,9 @@ impl IntConv {
         Ok(IntConv { shape: shape.clone(), signed_input, way, requant })
     }
 
-    /// The sums of oneDNN alone, to be measured.
+    /// The sums of oneDNN alone.
     #[cfg(test)]
-    pub(crate) fn direct_sums(shape: &ConvShape, signed_input: bool, weights: &[i16]) -> Result<impl Fn(Ints, &mut [i32], &mut Workspace), KernelError> {
+    pub(crate) fn direct_sums(shape: &ConvShape, signed_input: bool, weights: &[i16]) -> Result<impl Fn(Ints, &mut [i32], &mut Workspace) + use<>, KernelError> {
         let requant = Requant::new(shape.filter[0], None, &[1], &[0], false)?;
         let conv = IntConv { shape: shape.clone(), signed_input, way: Self::integer(shape, signed_input, weights)?, requant };
         Ok(move |x: Ints, sums: &mut [i32], workspace: &mut Workspace| conv.sums(x, sums, workspace).expect("runs"))
@@ -540,6 +540,45 @@ mod tests {
                 let wanted = |&e: &i64| ((e + 64) >> 7).clamp(-128, 127) as i8;
                 assert_eq!(plain, expected.iter().map(wanted).collect::<Vec<_>>(), "{shape:?} signed {signed}");
             }
+        }
+    }
+
+    /// oneDNN's generated code was wrong at times where several threads had convolutions made.
+    #[test]
+    fn convolutions_made_beside_others_are_right() {
+        let wrong = |thread: u64| {
+            let _team = threads::Team::of(1);
+            let mut r = Random(thread * 77 + 5);
+            let mut workspace = Workspace::new().unwrap();
+            let mut wrong = 0;
+            for _ in 0..400 {
+                let shape = random_shape(&mut r);
+                if thread.is_multiple_of(2) {
+                    let (x, filter) = (vec![0.5; count(&shape.input)], vec![0.25; count(&shape.filter)]);
+                    let layout = if thread == 0 { Layout::ChannelsLast } else { Layout::RowMajor };
+                    let conv = FloatConv::new(&shape, &filter, None, Activation::None, layout).unwrap();
+                    conv.run(&x, &mut vec![0.0; count(&shape.output)], &mut workspace).unwrap();
+                    continue;
+                }
+                let x: Vec<i64> = (0..count(&shape.input)).map(|_| r.next(0..=255)).collect();
+                let w: Vec<i64> = (0..count(&shape.filter)).map(|_| r.next(-128..=127)).collect();
+                let bytes: Vec<u8> = x.iter().map(|&v| v as u8).collect();
+                let (mut input, mut sums, mut plain) = (vec![0; x.len()], vec![0; count(&shape.output)], vec![0; count(&shape.output)]);
+                convert(&shape.input, Layout::RowMajor, &bytes, Layout::ChannelsLast, &mut input).unwrap();
+                let weights: Vec<i16> = w.iter().map(|&v| v as i16).collect();
+                let sum = IntConv::direct_sums(&shape, false, &weights).unwrap();
+                sum(Ints::U8(&input), &mut sums, &mut workspace);
+                convert(&shape.output, Layout::ChannelsLast, &sums, Layout::RowMajor, &mut plain).unwrap();
+                wrong += usize::from(!plain.iter().zip(definition(&shape, &x, &w)).all(|(&found, sum)| i64::from(found) == sum));
+            }
+            wrong
+        };
+        if cpu::has_exact_int8() {
+            let wrong: usize = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..4).map(|thread| scope.spawn(move || wrong(thread))).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+            });
+            assert_eq!(wrong, 0);
         }
     }
 

@@ -8,7 +8,7 @@
 use crate::KernelError;
 use crate::buffer::Buffer;
 use std::ffi::{c_int, c_void};
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// `dnnl_memory_desc_t`: opaque here, 696 bytes in every 2.x from 2.6 on.
 #[repr(C)]
@@ -162,6 +162,13 @@ fn engine() -> Result<Engine, KernelError> {
             }
         })
         .clone()
+}
+
+/// Held while oneDNN makes an operation. 2.6.3 generates wrong code for an 8-bit convolution now and then while another thread has
+/// a float one made, and keeps it in its cache of operations for everyone who asks for the same later.
+fn making() -> MutexGuard<'static, ()> {
+    static MAKING: Mutex<()> = Mutex::new(());
+    MAKING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Shape, type and layout of an argument.
@@ -330,6 +337,7 @@ impl Primitive {
     fn create(what: &'static str, op: &RawOp, activation: Activation, src: Desc, bias: Option<Desc>, dst: Desc) -> Result<Primitive, KernelError> {
         let engine = engine()?;
         let attributes = attributes(activation)?;
+        let _alone = making();
         // SAFETY: `op` was initialized by the library, `attributes` and `engine` are valid; queried descriptors are copied
         // before their owner is destroyed.
         unsafe {
@@ -353,6 +361,7 @@ impl Primitive {
 
     fn reorder(src: Desc, dst: Desc) -> Result<Primitive, KernelError> {
         let engine = engine()?;
+        let _alone = making();
         // SAFETY: as in `create`.
         unsafe {
             let mut desc = std::ptr::null_mut();
