@@ -109,6 +109,16 @@ impl<'a> Slice<'a> {
         self.len() == 0
     }
 
+    /// Some of the elements; `None` if there are not as many.
+    fn part(self, range: std::ops::Range<usize>) -> Option<Slice<'a>> {
+        Some(match self {
+            Slice::F32(v) => Slice::F32(v.get(range)?),
+            Slice::I8(v) => Slice::I8(v.get(range)?),
+            Slice::U8(v) => Slice::U8(v.get(range)?),
+            Slice::I32(v) => Slice::I32(v.get(range)?),
+        })
+    }
+
     pub(crate) fn floats(self) -> Result<&'a [f32], KernelError> {
         match self {
             Slice::F32(v) => Ok(v),
@@ -261,28 +271,48 @@ impl TensorView<'_> {
         Tensor::new(self.shape, data)
     }
 
+    /// Whether the elements of both, which have the same shape, stand in the same order.
+    pub fn is_ordered_as(&self, other: &TensorView) -> bool {
+        self.layout == other.layout || Layout::is_same(self.shape)
+    }
+
+    /// Some elements in memory order as [`TensorView::to_f32`] gives them; `buffer` has room for them if they must be converted.
+    pub fn floats<'b>(&'b self, range: std::ops::Range<usize>, buffer: &'b mut [f32]) -> Result<&'b [f32], ShapeMismatch> {
+        let mismatch = || ShapeMismatch { shape: self.shape.to_vec(), found: self.elements.len() };
+        let elements = self.elements.part(range).ok_or_else(mismatch)?;
+        if let (Slice::F32(v), None) = (elements, self.scale) {
+            return Ok(v);
+        }
+        let out = buffer.get_mut(..elements.len()).ok_or_else(mismatch)?;
+        floats(elements, self.scale, out).map_err(|_| mismatch())?;
+        Ok(out)
+    }
+
     /// A copy in row-major order and f32: quantized elements times their scale (less the zero point), the product in f32.
     pub fn to_f32(&self) -> Result<Tensor, ShapeMismatch> {
         let tensor = self.to_tensor()?;
-        let shape = self.shape;
-        let Some(Scaling { scale, zero_point }) = self.scale else {
-            return match tensor.data() {
-                Data::F32(_) => Ok(tensor),
-                _ => Tensor::f32(shape, tensor.to_f32()),
-            };
-        };
-        let mut floats = vec![0.0; tensor.len()];
-        let done = match tensor.data() {
-            Data::I8(v) => cast::dequantize(Ints::I8(v), scale, zero_point, &mut floats),
-            Data::U8(v) => cast::dequantize(Ints::U8(v), scale, zero_point, &mut floats),
-            _ => {
-                floats = tensor.to_f32().iter().map(|v| (v - zero_point as f32) * scale as f32).collect();
-                Ok(())
-            }
-        };
-        done.map_err(|_| ShapeMismatch { shape: shape.to_vec(), found: tensor.len() })?;
-        Tensor::f32(shape, floats)
+        if let (Data::F32(_), None) = (tensor.data(), self.scale) {
+            return Ok(tensor);
+        }
+        let mismatch = || ShapeMismatch { shape: self.shape.to_vec(), found: tensor.len() };
+        let mut out = vec![0.0; tensor.len()];
+        floats(Slice::of(&tensor).ok_or_else(mismatch)?, self.scale, &mut out).map_err(|_| mismatch())?;
+        Tensor::f32(self.shape, out)
     }
+}
+
+/// Elements in f32.
+fn floats(elements: Slice, scale: Option<Scaling>, out: &mut [f32]) -> Result<(), KernelError> {
+    let scaled = |v: f32| scale.map_or(v, |s| (v - s.zero_point as f32) * s.scale as f32);
+    match (elements, scale) {
+        (Slice::I8(v), Some(Scaling { scale, zero_point })) => return cast::dequantize(Ints::I8(v), scale, zero_point, out),
+        (Slice::U8(v), Some(Scaling { scale, zero_point })) => return cast::dequantize(Ints::U8(v), scale, zero_point, out),
+        (Slice::I8(v), None) => out.iter_mut().zip(v).for_each(|(out, &v)| *out = f32::from(v)),
+        (Slice::U8(v), None) => out.iter_mut().zip(v).for_each(|(out, &v)| *out = f32::from(v)),
+        (Slice::I32(v), _) => out.iter_mut().zip(v).for_each(|(out, &v)| *out = scaled(v as f32)),
+        (Slice::F32(v), _) => out.iter_mut().zip(v).for_each(|(out, &v)| *out = scaled(v)),
+    }
+    Ok(())
 }
 
 impl<'a> TensorView<'a> {

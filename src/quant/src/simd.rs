@@ -61,6 +61,31 @@ impl Extent {
 pub const LANES: usize = 16;
 
 multiversion! {
+    /// Adds to sums in f64 of `a * b`, `a * a`, `b * b` and `(a - b) * (a - b)`: the element of a number to the lane of that number,
+    /// modulo [`LANES`].
+    pub fn add_products(a: &[f32], b: &[f32], sums: &mut [[f64; LANES]; 4]) {
+        let mut own = *sums;
+        let mut add = |lane: usize, a: f32, b: f32| {
+            let (a, b) = (f64::from(a), f64::from(b));
+            own[0][lane] += a * b;
+            own[1][lane] += a * a;
+            own[2][lane] += b * b;
+            own[3][lane] += (a - b) * (a - b);
+        };
+        let ((a_chunks, a_rest), (b_chunks, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+        for (a, b) in a_chunks.iter().zip(b_chunks) {
+            for lane in 0..LANES {
+                add(lane, a[lane], b[lane]);
+            }
+        }
+        for (lane, (&a, &b)) in a_rest.iter().zip(b_rest).enumerate() {
+            add(lane, a, b);
+        }
+        *sums = own;
+    }
+}
+
+multiversion! {
     /// The extent of an activation. Zeros count as +0. An empty activation has `min = +inf, max = -inf, absmax = 0`.
     pub fn extent(x: &[f32]) -> Extent {
         let mut min = [f32::INFINITY; LANES];

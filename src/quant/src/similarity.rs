@@ -2,8 +2,11 @@
 //!
 //! Both measures are better the larger they are and at most 1 (`spec/calibration.md` section 10).
 
+use crate::simd::{self, LANES};
 use std::fmt;
 use std::str::FromStr;
+use tpuc_interp::TensorView;
+use tpuc_tensor::tensor::ShapeMismatch;
 
 /// What `--benchmark_method` names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,14 +33,34 @@ impl Similarity {
 
     /// The similarity of two tensors of the same length.
     pub fn of(self, float: &[f32], other: &[f32]) -> f64 {
-        let (mut product, mut power, mut other_power, mut noise) = (0f64, 0f64, 0f64, 0f64);
-        for (&a, &b) in float.iter().zip(other) {
-            let (a, b) = (f64::from(a), f64::from(b));
-            product += a * b;
-            power += a * a;
-            other_power += b * b;
-            noise += (a - b) * (a - b);
+        let mut sums = Sums::default();
+        sums.add(float, other);
+        self.of_sums(&sums)
+    }
+
+    /// The similarity of two tensors of the same shape: what [`Similarity::of`] gives of their elements in memory order where both
+    /// have the same layout, in row-major order otherwise.
+    pub fn of_views(self, float: &TensorView, other: &TensorView) -> Result<f64, ShapeMismatch> {
+        if float.shape != other.shape {
+            return Err(ShapeMismatch { shape: float.shape.to_vec(), found: other.elements.len() });
         }
+        if !float.is_ordered_as(other) {
+            let (float, other) = (float.to_f32()?, other.to_f32()?);
+            return Ok(self.of(float.as_f32().unwrap_or_default(), other.as_f32().unwrap_or_default()));
+        }
+        let mut buffers = [[0.0; PIECE]; 2];
+        let [first, second] = &mut buffers;
+        let mut sums = Sums::default();
+        let count = float.elements.len();
+        for start in (0..count).step_by(PIECE) {
+            let range = start..(start + PIECE).min(count);
+            sums.add(float.floats(range.clone(), first)?, other.floats(range, second)?);
+        }
+        Ok(self.of_sums(&sums))
+    }
+
+    fn of_sums(self, sums: &Sums) -> f64 {
+        let [product, power, other_power, noise] = sums.0.map(|lanes| lanes.iter().sum::<f64>());
         match self {
             Similarity::Cosine => match product / (power.sqrt() * other_power.sqrt()) {
                 cosine if cosine.is_nan() => 0.5,
@@ -45,6 +68,21 @@ impl Similarity {
             },
             Similarity::Snr => 1.0 - noise / (power + SILENCE),
         }
+    }
+}
+
+/// Elements that are converted to f32 at a time: both tensors' stay in the nearest cache. A multiple of [`LANES`].
+const PIECE: usize = 2048;
+
+/// Sums over the elements of two tensors, each in as many parts as the widest vector has elements: of products, of squares of one and
+/// the other, of squared differences.
+#[derive(Default)]
+struct Sums([[f64; LANES]; 4]);
+
+impl Sums {
+    /// Adds up more elements. But for the last ones they are a multiple of [`LANES`].
+    fn add(&mut self, float: &[f32], other: &[f32]) {
+        simd::add_products(float, other, &mut self.0);
     }
 }
 
@@ -118,6 +156,7 @@ impl FromStr for ComparedLayers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tpuc_interp::{Layout, Scaling, Slice};
 
     #[test]
     fn measures() {
@@ -127,6 +166,29 @@ mod tests {
         assert!((Similarity::Snr.of(&[2.0, 0.0], &[2.0, 1.0]) - 0.75).abs() < 1e-7);
         assert_eq!("SNR".parse(), Ok(Similarity::Snr));
         assert!("sqnr".parse::<Similarity>().is_err());
+    }
+
+    #[test]
+    fn parts_of_tensors_are_the_tensor() {
+        let shape = [1, 3, 37, 41];
+        let count: usize = shape.iter().product();
+        let ints: Vec<i8> = (0..count).map(|i| (i * 37 % 251) as u8 as i8).collect();
+        let floats: Vec<f32> = (0..count).map(|i| (i * 91 % 503) as f32 * 0.37 - 90.0).collect();
+        let scale = Some(Scaling { scale: 0.02, zero_point: 3 });
+        let view = |layout| TensorView { shape: &shape, layout, elements: Slice::I8(&ints), scale };
+        let float = |layout| TensorView { shape: &shape, layout, elements: Slice::F32(&floats), scale: None };
+        for measure in Similarity::ALL {
+            let of = |a: TensorView, b: TensorView| measure.of_views(&a, &b).unwrap();
+            let whole = |a: TensorView, b: TensorView| measure.of(&a.to_f32().unwrap().to_f32(), &b.to_f32().unwrap().to_f32());
+            let (rows, last) = (Layout::RowMajor, Layout::ChannelsLast);
+            assert_eq!(of(float(rows), view(rows)), whole(float(rows), view(rows)));
+            assert_eq!(of(float(rows), view(last)), whole(float(rows), view(last)));
+            assert_eq!(of(float(last), view(last)), whole(float(rows), view(rows)), "the same elements in the same order");
+            // In any order the sums are nearly the same.
+            assert!((whole(float(last), view(last)) - of(float(last), view(last))).abs() < 1e-12);
+        }
+        let small = TensorView { shape: &[1, 3], layout: Layout::RowMajor, elements: Slice::F32(&floats[..3]), scale: None };
+        assert!(Similarity::Cosine.of_views(&small, &view(Layout::RowMajor)).is_err());
     }
 
     #[test]

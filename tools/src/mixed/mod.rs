@@ -17,6 +17,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tpuc_imageio::Loader;
+use tpuc_kernels::buffer::bytes;
 use tpuc_lowering::table::{CalibrationTable, Header, Row};
 use tpuc_passes::mixed::by_cost::CostError;
 use tpuc_passes::mixed::{Comparison, Subject};
@@ -162,7 +163,10 @@ impl Job {
         hash.update(format!("{:?}", network.program));
         for (name, tensor) in network.weights.iter() {
             hash.update(name.as_bytes());
-            tensor.to_f32().iter().for_each(|v| hash.update(v.to_bits().to_le_bytes()));
+            match tensor.as_f32() {
+                Some(floats) => hash.update(bytes(floats)),
+                None => hash.update(bytes(&tensor.to_f32())),
+            }
         }
         for file in loader.samples().entries().iter().flatten() {
             let found = std::fs::metadata(file).ok();

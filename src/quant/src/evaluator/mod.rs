@@ -25,11 +25,11 @@ use crate::similarity::{ComparedLayers, Similarity};
 use crate::source::SampleSource;
 use graph::Graphs;
 use rayon::prelude::*;
-use run::{Kept, Schedule};
+use run::{Compare, Found, Kept, Schedule, Wanted};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tpuc_interp::{Activation, Family, FloatOrder, Memory, Options};
 use tpuc_ops::Program;
 use tpuc_tensor::Tensor;
@@ -77,9 +77,9 @@ fn runners(chip: &tpuc_lowering::Chip) -> Options {
 /// A named tensor of a network's outputs, in f32.
 pub type Named = (String, Tensor);
 
-/// Targets of networks that run together.
+/// What is wanted of networks that run together.
 struct Part<'t> {
-    targets: &'t [Vec<Arc<Node>>],
+    wanted: &'t [Wanted],
     /// For samples that keep tensors, and for others.
     kept: Schedule,
     plain: Schedule,
@@ -108,8 +108,8 @@ pub struct Evaluator<'a> {
     compared: Vec<(usize, f64)>,
     output_names: Vec<String>,
     float: Network,
-    /// By sample: what the float network gives, after post-processing.
-    reference: Vec<Vec<Named>>,
+    /// By sample: what the float network gives, after post-processing, once it was needed.
+    reference: Vec<OnceLock<Vec<Named>>>,
     inputs: Vec<Option<Arc<Vec<Tensor>>>>,
     kept: Vec<Kept>,
     /// So many samples keep tensors.
@@ -122,7 +122,7 @@ pub struct Evaluator<'a> {
 }
 
 impl<'a> Evaluator<'a> {
-    /// Runs the float network for all samples. `samples` of the options are capped to what the source has.
+    /// Prepares the float network. `samples` of the options are capped to what the source has.
     pub fn new(target: Target<'a>, source: &'a dyn SampleSource, options: EvaluatorOptions<'a>) -> Result<Evaluator<'a>, QuantError> {
         let samples = options.samples.min(source.count());
         if samples == 0 {
@@ -150,7 +150,7 @@ impl<'a> Evaluator<'a> {
             compared,
             output_names,
             float,
-            reference: Vec::new(),
+            reference: (0..samples).map(|_| OnceLock::new()).collect(),
             inputs: vec![None; samples],
             kept: (0..samples).map(|_| Kept::new()).collect(),
             keeping: 0,
@@ -161,7 +161,8 @@ impl<'a> Evaluator<'a> {
             options,
         };
         evaluator.load_inputs()?;
-        evaluator.reference = evaluator.outputs_of(&evaluator.float.clone())?;
+        let targets = evaluator.targets(&evaluator.float)?;
+        evaluator.note_need(&Wanted::targets(targets));
         Ok(evaluator)
     }
 
@@ -222,8 +223,8 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Takes note of what a run of one sample takes from its inputs on.
-    fn note_need(&self, targets: &[Arc<Node>]) {
-        self.need.fetch_max(Schedule::new(targets, |_| false).bytes(1), Ordering::Relaxed);
+    fn note_need(&self, wanted: &Wanted) {
+        self.need.fetch_max(Schedule::new([wanted], |_| false).bytes(1), Ordering::Relaxed);
     }
 
     /// Forgets what is only remembered, until a sample can run.
@@ -267,32 +268,65 @@ impl<'a> Evaluator<'a> {
     /// The same by another measure.
     pub fn scores_by(&self, measure: Similarity, networks: &[&Network], samples: usize) -> Result<Vec<f64>, QuantError> {
         let samples = samples.clamp(1, self.samples);
-        let targets: Vec<Vec<Arc<Node>>> = networks.iter().map(|n| self.targets(n)).collect::<Result<_, _>>()?;
-        targets.first().into_iter().for_each(|one| self.note_need(one));
-        let of_sample = |sample: usize, activations: &[Activation]| {
-            let own = self.named(activations)?;
-            let own = self.processed(own)?;
-            Ok(self.similarity(measure, &self.reference[sample], &own))
+        self.refer(samples)?;
+        let wanted: Vec<Wanted> = networks.iter().map(|n| Ok(Wanted::targets(self.targets(n)?))).collect::<Result<_, QuantError>>()?;
+        wanted.first().into_iter().for_each(|one| self.note_need(one));
+        let found = self.each_of(0..samples, &wanted, &no_pairs, |sample, found| self.score(measure, sample, &found.targets))?;
+        Ok(found.iter().map(|scores| mean(scores.iter().copied())).collect())
+    }
+
+    /// The score of a network together with the similarities of some of its layers, for which nothing runs twice.
+    pub fn score_and_layers(&self, network: &Network, layers: &[usize]) -> Result<(f64, Vec<Option<f64>>), QuantError> {
+        let known = self.reference.iter().all(|r| r.get().is_some());
+        // The float network's outputs in front, unless they are known.
+        let float = if known { Vec::new() } else { self.targets(&self.float)? };
+        let count = float.len();
+        let targets = float.into_iter().chain(self.targets(network)?).collect();
+        let of_sample = |sample: usize, found: &Found| {
+            let (float, own) = found.targets.split_at(count);
+            if !known {
+                let outputs = self.processed(self.named(float)?)?;
+                self.reference[sample].get_or_init(|| outputs);
+            }
+            self.score(self.options.similarity, sample, own)
         };
-        let found = self.each_of(0..samples, &targets, of_sample)?;
-        Ok(found.iter().map(|scores| scores.iter().fold(0.0, |sum, s| sum + s) / samples as f64).collect())
+        self.with_layers(network, layers, targets, of_sample).map(|(scores, layers)| (mean(scores.into_iter()), layers))
     }
 
-    /// The mean similarity of one layer in a network to that in the float network; `None` where either has it not.
-    pub fn layer_similarity(&self, network: &Network, layer: usize) -> Result<Option<f64>, QuantError> {
-        let (Some(own), Some(float)) = (&network.layers[layer], &self.float.layers[layer]) else { return Ok(None) };
-        let targets = vec![vec![Arc::clone(float), Arc::clone(own)]];
-        let of_sample = |_, activations: &[Activation]| Ok(Similarity::Cosine.of(&floats(&activations[0])?, &floats(&activations[1])?));
-        let found = self.each(&targets, of_sample)?;
-        Ok(found.first().map(|scores| scores.iter().fold(0.0, |sum, s| sum + s) / self.samples as f64))
+    /// The mean similarity of layers in a network to those in the float network; `None` where either has it not.
+    pub fn layer_similarities(&self, network: &Network, layers: &[usize]) -> Result<Vec<Option<f64>>, QuantError> {
+        self.with_layers(network, layers, Vec::new(), |_, _| Ok(())).map(|found| found.1)
     }
 
-    /// The outputs of a network for every sample, after post-processing.
-    fn outputs_of(&self, network: &Network) -> Result<Vec<Vec<Named>>, QuantError> {
-        let targets = [self.targets(network)?];
-        self.note_need(&targets[0]);
-        let found = self.each(&targets, |_, activations| self.processed(self.named(activations)?))?;
-        Ok(found.into_iter().next().unwrap_or_default())
+    /// `of_sample` on targets for every sample, and the similarities of layers.
+    fn with_layers<T: Send>(&self, network: &Network, layers: &[usize], targets: Vec<Arc<Node>>, of_sample: impl Fn(usize, &Found) -> Result<T, QuantError> + Sync) -> Result<(Vec<T>, Vec<Option<f64>>), QuantError> {
+        let pair = |&layer: &usize| Some([self.float.layers[layer].clone()?, network.layers[layer].clone()?]);
+        let pairs: Vec<Option<[Arc<Node>; 2]>> = layers.iter().map(pair).collect();
+        let wanted = [Wanted { targets, pairs: pairs.iter().flatten().cloned().collect() }];
+        self.note_need(&wanted[0]);
+        let compare = |a: &Activation, b: &Activation| Similarity::Cosine.of_views(&a.view(), &b.view()).map_err(|e| QuantError::Op { layer: String::new(), source: e.into() });
+        let found = self.each_of(0..self.samples, &wanted, &compare, |sample, found| Ok((of_sample(sample, found)?, found.pairs.clone())))?;
+        let (of_samples, similarities): (Vec<T>, Vec<Vec<f64>>) = found.into_iter().flatten().unzip();
+        let mut means = (0..wanted[0].pairs.len()).map(|pair| mean(similarities.iter().map(|found| found[pair])));
+        Ok((of_samples, pairs.iter().map(|pair| pair.as_ref().and_then(|_| means.next())).collect()))
+    }
+
+    /// Runs the float network for those of the first samples that it did not run for.
+    fn refer(&self, samples: usize) -> Result<(), QuantError> {
+        let missing = self.reference[..samples].iter().position(|r| r.get().is_none());
+        let Some(first) = missing else { return Ok(()) };
+        let wanted = [Wanted::targets(self.targets(&self.float)?)];
+        let found = self.each_of(first..samples, &wanted, &no_pairs, |_, found| self.processed(self.named(&found.targets)?))?;
+        for (reference, outputs) in self.reference[first..].iter().zip(found.into_iter().flatten()) {
+            reference.get_or_init(|| outputs);
+        }
+        Ok(())
+    }
+
+    /// The similarity of a network's outputs for a sample to the float network's, which are known.
+    fn score(&self, measure: Similarity, sample: usize, activations: &[Activation]) -> Result<f64, QuantError> {
+        let own = self.processed(self.named(activations)?)?;
+        Ok(self.similarity(measure, self.reference[sample].get().map_or(&[], Vec::as_slice), &own))
     }
 
     /// Keeps the tensors of these nodes for as many samples as the budget allows, and no others.
@@ -307,7 +341,8 @@ impl<'a> Evaluator<'a> {
         nodes.dedup_by_key(|n| n.id);
         let samples = samples.min(self.samples);
         let fresh: usize = nodes.iter().filter(|n| !self.is_kept(0, n.id)).map(|n| n.bytes()).sum();
-        let targets = [nodes];
+        let wanted = [Wanted::targets(nodes)];
+        let targets = &wanted[0].targets;
         let need = self.need.load(Ordering::Relaxed) + self.reserve();
         // All at once where there is memory for old and new tensors; else some samples after the other, as many as can.
         let together = match fresh.saturating_mul(samples).saturating_add(need) {
@@ -317,12 +352,12 @@ impl<'a> Evaluator<'a> {
         let (mut kept, mut start) = (Vec::with_capacity(samples), 0);
         while start < samples {
             let range = start..(start + together).min(samples);
-            let new: usize = targets[0].iter().filter(|n| !self.is_kept(start, n.id)).map(|n| n.bytes()).sum::<usize>() * range.len();
+            let new: usize = targets.iter().filter(|n| !self.is_kept(start, n.id)).map(|n| n.bytes()).sum::<usize>() * range.len();
             if together < samples && self.budget.left(new + need) < new + need {
                 break;
             }
-            let found = self.each_of(range.clone(), &targets, |_, activations| Ok(activations.to_vec()))?;
-            kept.extend(found.into_iter().flatten().map(|activations| targets[0].iter().map(|n| n.id).zip(activations).collect::<Kept>()));
+            let found = self.each_of(range.clone(), &wanted, &no_pairs, |_, found| Ok(found.targets.clone()))?;
+            kept.extend(found.into_iter().flatten().map(|activations| targets.iter().map(|n| n.id).zip(activations).collect::<Kept>()));
             self.recycle(range.clone())?;
             start = range.end;
         }
@@ -414,44 +449,39 @@ impl<'a> Evaluator<'a> {
         if total > 0.0 { sum / total } else { 0.5 }
     }
 
-    /// `of_sample` on the targets of every network for every sample: by network the results in the order of samples.
-    fn each<T: Send>(&self, targets: &[Vec<Arc<Node>>], of_sample: impl Fn(usize, &[Activation]) -> Result<T, QuantError> + Sync) -> Result<Vec<Vec<T>>, QuantError> {
-        self.each_of(0..self.samples, targets, of_sample)
-    }
-
-    fn each_of<T: Send>(&self, samples: Range<usize>, targets: &[Vec<Arc<Node>>], of_sample: impl Fn(usize, &[Activation]) -> Result<T, QuantError> + Sync) -> Result<Vec<Vec<T>>, QuantError> {
+    /// `of_sample` on what is wanted of every network for every sample: by network the results in the order of samples.
+    fn each_of<T: Send>(&self, samples: Range<usize>, wanted: &[Wanted], compare: Compare, of_sample: impl Fn(usize, &Found) -> Result<T, QuantError> + Sync) -> Result<Vec<Vec<T>>, QuantError> {
         // With more threads than samples, candidates are spread over them as well.
-        let parts = self.options.threads.div_ceil(samples.len().max(1)).clamp(1, targets.len().max(1));
-        let mut size = targets.len().div_ceil(parts).max(1);
-        let mut schedules = self.schedules(targets, size, &samples);
+        let parts = self.options.threads.div_ceil(samples.len().max(1)).clamp(1, wanted.len().max(1));
+        let mut size = wanted.len().div_ceil(parts).max(1);
+        let mut schedules = self.schedules(wanted, size, &samples);
         let bytes = |schedules: &[Part], count: usize| schedules.iter().map(|part| part.bytes(count, &samples, self.keeping)).max().unwrap_or(0);
         while size > 1 && self.budget.left(bytes(&schedules, 1)) < bytes(&schedules, 1) {
             size = size.div_ceil(2);
-            schedules = self.schedules(targets, size, &samples);
+            schedules = self.schedules(wanted, size, &samples);
         }
         // Samples that run together: as many as the threads leave, and only such as keep the same.
         let (workers, together) = self.at_once(samples.len(), |count| bytes(&schedules, count));
         let groups = self.groups(samples.clone(), together);
         let tasks: Vec<(Range<usize>, usize)> = groups.iter().flat_map(|group| (0..schedules.len()).map(move |part| (group.clone(), part))).collect();
         let one = |(group, part): &(Range<usize>, usize)| -> Result<Vec<Vec<T>>, QuantError> {
-            let Part { targets, kept, plain } = &schedules[*part];
+            let Part { wanted, kept, plain } = &schedules[*part];
             let schedule = if group.start < self.keeping { kept } else { plain };
             let mut memory = self.memory()?;
             let load = |sample| if schedule.needs_inputs { self.load(sample) } else { Ok(Arc::new(Vec::new())) };
             let inputs = group.clone().map(load).collect::<Result<Vec<_>, _>>()?;
             let given: Vec<(&[Tensor], &Kept)> = group.clone().zip(&inputs).map(|(sample, inputs)| (&inputs[..], &self.kept[sample])).collect();
             let fail = |source: QuantError| QuantError::Run { sample: group.start, what: self.source.describe(group.start), source: source.into() };
-            let found = schedule.run(&given, &mut memory).map_err(fail)?;
+            let found = schedule.run(&given, compare, &mut memory).map_err(fail)?;
             let mut results = Vec::with_capacity(found.len());
             for (sample, found) in group.clone().zip(found) {
-                let mut rest = &found[..];
-                let mut of_networks = Vec::with_capacity(targets.len());
-                for own in *targets {
-                    let (mine, others) = rest.split_at(own.len());
-                    of_networks.push(of_sample(sample, mine)?);
-                    rest = others;
+                let (mut targets, mut pairs) = (found.targets.into_iter(), found.pairs.into_iter());
+                let mut of_networks = Vec::with_capacity(wanted.len());
+                for wanted in *wanted {
+                    let own = Found { targets: targets.by_ref().take(wanted.targets.len()).collect(), pairs: pairs.by_ref().take(wanted.pairs.len()).collect() };
+                    of_networks.push(of_sample(sample, &own)?);
+                    own.targets.into_iter().for_each(|a| memory.recycle(a));
                 }
-                found.into_iter().for_each(|a| memory.recycle(a));
                 results.push(of_networks);
             }
             self.give_back(memory);
@@ -462,7 +492,7 @@ impl<'a> Evaluator<'a> {
             false => run(&tasks)?,
             true => tasks.chunks(workers).map(run).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect(),
         };
-        let mut by_network: Vec<Vec<T>> = targets.iter().map(|_| Vec::with_capacity(samples.len())).collect();
+        let mut by_network: Vec<Vec<T>> = wanted.iter().map(|_| Vec::with_capacity(samples.len())).collect();
         for ((_, part), group) in tasks.iter().zip(found) {
             for results in group {
                 by_network[part * size..].iter_mut().zip(results).for_each(|(list, result)| list.push(result));
@@ -472,12 +502,9 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The networks in parts of a size.
-    fn schedules<'t>(&self, targets: &'t [Vec<Arc<Node>>], size: usize, samples: &Range<usize>) -> Vec<Part<'t>> {
-        let part = |targets: &'t [Vec<Arc<Node>>]| {
-            let all: Vec<Arc<Node>> = targets.iter().flatten().cloned().collect();
-            Part { targets, kept: Schedule::new(&all, |id| self.is_kept(samples.start, id)), plain: Schedule::new(&all, |_| false) }
-        };
-        targets.chunks(size).map(part).collect()
+    fn schedules<'t>(&self, wanted: &'t [Wanted], size: usize, samples: &Range<usize>) -> Vec<Part<'t>> {
+        let part = |wanted: &'t [Wanted]| Part { wanted, kept: Schedule::new(wanted, |id| self.is_kept(samples.start, id)), plain: Schedule::new(wanted, |_| false) };
+        wanted.chunks(size).map(part).collect()
     }
 
     /// How many groups may run at once, and how many samples a group may have. `bytes` says what a group of so many takes.
@@ -537,7 +564,13 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-fn floats(activation: &Activation) -> Result<Vec<f32>, QuantError> {
-    let wrong = |e: tpuc_tensor::tensor::ShapeMismatch| QuantError::Op { layer: String::new(), source: e.into() };
-    Ok(activation.view().to_f32().map_err(wrong)?.to_f32())
+/// Of runs that compare nothing on the way.
+fn no_pairs(_: &Activation, _: &Activation) -> Result<f64, QuantError> {
+    Ok(0.0)
+}
+
+/// Adds up in order.
+fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let count = values.len();
+    values.fold(0.0, |sum, v| sum + v) / count as f64
 }

@@ -84,6 +84,12 @@ impl<'a> Trials<'a> {
         Ok(self.scores(std::slice::from_ref(setting))?.into_iter().next().unwrap_or(0.0))
     }
 
+    /// Takes note of a score that was found on the way.
+    pub fn know(&mut self, setting: &Setting, score: f64) -> Result<(), QuantError> {
+        let key = key(Similarity::Cosine, setting, self.evaluator.samples());
+        Ok(self.journal.put(&key, score)?)
+    }
+
     /// Whether all of these are known already.
     pub fn are_known(&self, settings: &[Setting]) -> bool {
         self.are_known_by(Similarity::Cosine, settings, self.evaluator.samples())

@@ -37,22 +37,20 @@ pub fn run_qtable(trials: &mut Trials, rows: &[Row], options: &WalkOptions) -> R
     trials.say(format!("run float mode: {}", trials.mlir));
     let int8_setting = initial(program, written(rows), None)?;
     trials.say_int8();
-    let int8 = trials.score(&int8_setting)?;
-    if int8 > options.expected_cos {
-        return Ok(Walked { outcome: good_enough(trials, int8_setting, int8, options.expected_cos), layers: Vec::new() });
-    }
     let network = trials.evaluator.network(&int8_setting)?;
     let known: Vec<bool> = (0..program.nodes.len()).map(|layer| trials.is_known_by_name(&network, layer)).collect();
-    let mut walk = Walk { readers: readers(program), known, floats: Vec::new(), int8: int8_setting.clone(), setting: int8_setting, given: HashMap::new(), mixed: int8, curve: Vec::new(), layers: Vec::new(), kept: Vec::new() };
     let upstream = upstream_of_compared(trials, program);
+    let mut walk = Walk::new(program, known, upstream, int8_setting);
+    let int8 = walk.score_int8(trials, &network)?;
+    drop(network);
+    if int8 > options.expected_cos {
+        return Ok(Walked { outcome: good_enough(trials, walk.int8, int8, options.expected_cos), layers: Vec::new() });
+    }
+    walk.mixed = int8;
     let most = program.nodes.len() / 4;
     for layer in 0..program.nodes.len() {
         (trials.progress)(layer as f64 / program.nodes.len() as f64, trials.name(layer));
-        let results = &program.nodes[layer].results;
-        let is_output = results.iter().any(|r| program.outputs.contains(r));
-        let has_int8_reader = is_output || walk.readers[layer].iter().any(|r| !walk.floats.contains(r));
-        let is_input = matches!(program.nodes[layer].op, Op::TopInput(_));
-        if is_input || walk.floats.contains(&layer) || !has_int8_reader || !walk.known[layer] || !upstream[layer] {
+        if !walk.looks_at(layer) {
             continue;
         }
         let similarity = walk.similarity(trials, layer)?;
@@ -69,11 +67,14 @@ pub fn run_qtable(trials: &mut Trials, rows: &[Row], options: &WalkOptions) -> R
     Ok(Walked { outcome, layers: walk.layers })
 }
 
-struct Walk {
+struct Walk<'a> {
+    program: &'a Program,
     /// By node, the nodes that read it.
     readers: Vec<Vec<usize>>,
     /// By node, whether the lowered network knows it by its name.
     known: Vec<bool>,
+    /// By node, whether what is compared depends on it.
+    upstream: Vec<bool>,
     floats: Vec<usize>,
     /// All layers INT8; the mixed network.
     int8: Setting,
@@ -85,9 +86,52 @@ struct Walk {
     layers: Vec<(usize, f64)>,
     /// How many float layers there were after every network that was kept.
     kept: Vec<usize>,
+    /// Similarities by the numbers of the float and the INT8 node.
+    similarities: HashMap<[u64; 2], f64>,
+    /// So many layers are looked at in one run: more and more while none becomes float.
+    ahead: usize,
 }
 
-impl Walk {
+impl<'a> Walk<'a> {
+    fn new(program: &'a Program, known: Vec<bool>, upstream: Vec<bool>, int8: Setting) -> Walk<'a> {
+        Walk {
+            program,
+            readers: readers(program),
+            known,
+            upstream,
+            floats: Vec::new(),
+            int8: int8.clone(),
+            setting: int8,
+            given: HashMap::new(),
+            mixed: 0.0,
+            curve: Vec::new(),
+            layers: Vec::new(),
+            kept: Vec::new(),
+            similarities: HashMap::new(),
+            ahead: 1,
+        }
+    }
+
+    /// Whether the similarity of a layer counts.
+    fn looks_at(&self, layer: usize) -> bool {
+        let node = &self.program.nodes[layer];
+        let is_output = node.results.iter().any(|r| self.program.outputs.contains(r));
+        let has_int8_reader = is_output || self.readers[layer].iter().any(|r| !self.floats.contains(r));
+        let is_input = matches!(node.op, Op::TopInput(_));
+        !is_input && !self.floats.contains(&layer) && has_int8_reader && self.known[layer] && self.upstream[layer]
+    }
+
+    /// The score of the INT8 network. Most walks look at most of its layers: they are compared in the same run.
+    fn score_int8(&mut self, trials: &mut Trials, network: &Network) -> Result<f64, QuantError> {
+        if trials.are_known(std::slice::from_ref(&self.int8)) {
+            return trials.score(&self.int8);
+        }
+        let layers: Vec<usize> = (0..self.program.nodes.len()).filter(|&layer| self.looks_at(layer)).collect();
+        let (score, found) = trials.evaluator.score_and_layers(network, &layers)?;
+        self.remember(trials, network, &layers, &found)?;
+        trials.know(&self.int8, score)?;
+        Ok(score)
+    }
     /// The rule counts float layers before the one that changes as exact, so that the network as it is may end below INT8: then
     /// the best beginning of the walk is taken, which is INT8 alone where none is better.
     fn fall_back(&mut self, trials: &mut Trials, int8: f64) -> Result<(), QuantError> {
@@ -109,16 +153,45 @@ impl Walk {
     }
 
     /// How near the layer is to the float network's.
-    fn similarity(&self, trials: &mut Trials, layer: usize) -> Result<f64, QuantError> {
-        let key = format!("{}/layer{layer}", self.setting.fingerprint());
-        if let Some(known) = trials.journal.get(&key) {
+    fn similarity(&mut self, trials: &mut Trials, layer: usize) -> Result<f64, QuantError> {
+        if let Some(known) = trials.journal.get(&self.key(layer)) {
             return Ok(known);
         }
         let network = trials.evaluator.network_with(&self.int8, &self.given)?;
-        self.keep(trials, &network, layer)?;
-        let found = trials.evaluator.layer_similarity(&network, layer)?.unwrap_or(1.0);
-        trials.journal.put(&key, found)?;
-        Ok(found)
+        let is_new = |&layer: &usize| self.looks_at(layer) && self.numbers(trials, &network, layer).is_none_or(|of| !self.similarities.contains_key(&of));
+        let layers: Vec<usize> = (layer..self.program.nodes.len()).filter(is_new).take(self.ahead).collect();
+        if layers.first() == Some(&layer) {
+            self.keep(trials, &network, layer)?;
+            let found = trials.evaluator.layer_similarities(&network, &layers)?;
+            self.remember(trials, &network, &layers, &found)?;
+            self.ahead *= 2;
+        } else {
+            let of = self.numbers(trials, &network, layer).and_then(|of| self.similarities.get(&of).copied());
+            trials.journal.put(&self.key(layer), of.unwrap_or(1.0))?;
+        }
+        Ok(trials.journal.get(&self.key(layer)).unwrap_or(1.0))
+    }
+
+    /// Takes note of similarities that were found.
+    fn remember(&mut self, trials: &mut Trials, network: &Network, layers: &[usize], found: &[Option<f64>]) -> Result<(), QuantError> {
+        for (&layer, &found) in layers.iter().zip(found) {
+            let found = found.unwrap_or(1.0);
+            trials.journal.put(&self.key(layer), found)?;
+            if let Some(of) = self.numbers(trials, network, layer) {
+                self.similarities.insert(of, found);
+            }
+        }
+        Ok(())
+    }
+
+    /// What a journal calls a layer's similarity in the network as it is now.
+    fn key(&self, layer: usize) -> String {
+        format!("{}/layer{layer}", self.setting.fingerprint())
+    }
+
+    /// The numbers of the nodes that are compared.
+    fn numbers(&self, trials: &Trials, network: &Network, layer: usize) -> Option<[u64; 2]> {
+        Some([trials.evaluator.float().layers[layer].as_ref()?.id, network.layers[layer].as_ref()?.id])
     }
 
     /// Keeps what is needed from a layer on.
@@ -156,7 +229,7 @@ impl Walk {
         for &reader in &self.readers[layer] {
             self.given.extend(network.layers[reader].clone().map(|node| (reader, node)));
         }
-        self.mixed = score;
+        (self.mixed, self.ahead) = (score, 1);
         self.kept.push(self.floats.len());
         Ok(true)
     }

@@ -83,6 +83,57 @@ fn random_trials(name: &str, modes: &[Mode]) {
     }
 }
 
+/// Scores and similarities of layers found in one run, in several, and without the evaluator.
+#[test]
+fn one_run_finds_scores_and_layers() {
+    let Some(case) = Case::open("mbv2_tiny") else { return };
+    let target = Target { program: &case.network.program, weights: &case.network.weights, chip: Chip::find("bm1684x").unwrap() };
+    let samples: Vec<Vec<Tensor>> = (0..3.min(SAMPLES)).map(|s| SampleSource::load(&case.loader, s).unwrap()).collect();
+    let source = &samples[..];
+    let layers: Vec<usize> = (0..target.program.nodes.len()).collect();
+    let setting = Setting::all(target.program, rows(&case), Mode::Int8).with([9, 10], Mode::F16);
+
+    let float = target.float().unwrap();
+    let (program, weights) = target.mixed_program(&setting.rows, |node| setting.modes[node]).unwrap();
+    let own = PlanNetwork::new(Plan::new(program, &weights, Options::default()).unwrap());
+    let from_scratch = |layer: usize| {
+        let name = target.program.node_name(layer);
+        let of = |network: &dyn tpuc_quant::Network| network.program().names().get(name).copied();
+        let (a, b) = (of(&float)?, of(&own)?);
+        let similarity = |inputs: &Vec<Tensor>| Similarity::Cosine.of(&float.tensors(inputs, &[a]).unwrap()[0], &own.tensors(inputs, &[b]).unwrap()[0]);
+        Some(samples.iter().map(similarity).sum::<f64>() / samples.len() as f64)
+    };
+    let mut expected: Option<(f64, Vec<Option<f64>>)> = None;
+    for (threads, memory) in [(1, 1 << 40), (2, tpuc_quant::memory::resident() + (4 << 20)), (5, 0)] {
+        let options = || EvaluatorOptions { samples: 3, memory, threads, ..EvaluatorOptions::default() };
+        let mut evaluator = Evaluator::new(target, &source, options()).unwrap();
+        let network = evaluator.network(&setting).unwrap();
+        let (score, similarities) = evaluator.score_and_layers(&network, &layers).unwrap();
+        let mut other = Evaluator::new(target, &source, options()).unwrap();
+        let network = other.network(&setting).unwrap();
+        assert_eq!(other.scores(&[&network]).unwrap(), [score]);
+        for &layer in &layers {
+            let mut live = other.live_before(&network, layer);
+            live.extend(other.live_before(other.float(), layer));
+            other.keep(&live).unwrap();
+            assert_eq!(other.layer_similarities(&network, &[layer]).unwrap(), [similarities[layer]], "layer {layer} alone");
+        }
+        match &expected {
+            Some(expected) => assert_eq!(*expected, (score, similarities)),
+            None => {
+                for (layer, similarity) in similarities.iter().enumerate() {
+                    let scratch = from_scratch(layer);
+                    assert_eq!(similarity.is_some(), scratch.is_some(), "layer {layer}");
+                    // The order of the elements is another, and with it the last bits of the sums.
+                    assert!((similarity.unwrap_or(0.0) - scratch.unwrap_or(0.0)).abs() < 1e-12, "layer {layer}: {similarity:?} instead of {scratch:?}");
+                }
+                assert!(similarities.iter().flatten().any(|&s| s < 0.9999));
+                expected = Some((score, similarities));
+            }
+        }
+    }
+}
+
 #[test]
 fn two_hundred_random_trials_are_exact() {
     random_trials("cnn_res", &[Mode::F16, Mode::F32, Mode::BF16]);
