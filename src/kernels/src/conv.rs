@@ -99,6 +99,12 @@ impl ConvShape {
         count(&self.filter) > count(&self.input) + count(&self.output)
     }
 
+    /// An error if there are not as many weights and biases as there should be.
+    fn expect(&self, weights: &[f32], bias: Option<&[f32]>) -> Result<(), KernelError> {
+        expect_length("filter elements", count(&self.filter), weights.len())?;
+        bias.map_or(Ok(()), |bias| expect_length("biases", self.filter[0], bias.len()))
+    }
+
     fn primitive(&self, types: [Type; 4], bias: bool, layout: Layout, activation: Activation) -> Result<Primitive, KernelError> {
         let described = |shape: &[usize], ty| match layout {
             Layout::RowMajor => Desc::dense(&integers(shape), ty),
@@ -140,10 +146,7 @@ enum Product {
 impl FloatConv {
     /// `weights` and `bias` in row-major order of the shapes; activations will be in `layout`.
     pub fn new(shape: &ConvShape, weights: &[f32], bias: Option<&[f32]>, activation: Activation, layout: Layout) -> Result<FloatConv, KernelError> {
-        expect_length("filter elements", count(&shape.filter), weights.len())?;
-        if let Some(bias) = bias {
-            expect_length("biases", shape.filter[0], bias.len())?;
-        }
+        shape.expect(weights, bias)?;
         let primitive = shape.primitive([Type::F32; 4], bias.is_some(), layout, activation)?;
         let weights = primitive.reorder_weights(Desc::dense(&shape.weights_shape(), Type::F32)?, bytes(weights))?;
         Ok(FloatConv { shape: shape.clone(), layout, product: Product::Direct { primitive, weights }, bias: bias.map(<[f32]>::to_vec) })
@@ -152,11 +155,9 @@ impl FloatConv {
     /// As [`FloatConv::new`], adding up in the reference's order: that of a matrix product over unfolded windows, input channel
     /// outermost. The layout is the one in which this is fastest.
     pub fn in_reference_order(shape: &ConvShape, weights: &[f32], bias: Option<&[f32]>, activation: Activation) -> Result<FloatConv, KernelError> {
+        shape.expect(weights, bias)?;
         let one_tap = shape.filter[2..].iter().all(|&k| k == 1);
         if shape.is_pointwise() && (!shape.is_one_block() || shape.is_mostly_weights()) {
-            if let Some(bias) = bias {
-                expect_length("biases", shape.filter[0], bias.len())?;
-            }
             let pointwise = Pointwise::new(shape.input[1], shape.filter[0], shape.input[0] * count(&shape.input[2..]), weights, bias, activation)?;
             return Ok(FloatConv { shape: shape.clone(), layout: Layout::ChannelsLast, product: Product::Pointwise(Box::new(pointwise)), bias: None });
         }
@@ -168,9 +169,6 @@ impl FloatConv {
             // oneDNN's own unfolding, with its own blocks: what the reference uses.
             return Self::new(shape, weights, bias, activation, Layout::RowMajor);
         }
-        if let Some(bias) = bias {
-            expect_length("biases", shape.filter[0], bias.len())?;
-        }
         let product = Product::Unfolded(Box::new(Unfolded::new(shape, weights, bias.is_some(), activation)?));
         Ok(FloatConv { shape: shape.clone(), layout: Layout::ChannelsLast, product, bias: bias.map(<[f32]>::to_vec) })
     }
@@ -178,10 +176,7 @@ impl FloatConv {
     /// As [`FloatConv::new`] of half floats (f16 or bf16, held in f32): on tiles where the processor has them. Sums are rounded to half
     /// floats afterwards, so their order hardly matters, and is whatever is fastest. Other elements are computed as well, more slowly.
     pub fn of_halves(shape: &ConvShape, weights: &[f32], bias: Option<&[f32]>, activation: Activation) -> Result<FloatConv, KernelError> {
-        expect_length("filter elements", count(&shape.filter), weights.len())?;
-        if let Some(bias) = bias {
-            expect_length("biases", shape.filter[0], bias.len())?;
-        }
+        shape.expect(weights, bias)?;
         if let Some(tiles) = TileConv::halves(shape, weights) {
             let product = Product::Tiles { tiles: Box::new(tiles), activation, others: OnceLock::new() };
             return Ok(FloatConv { shape: shape.clone(), layout: Layout::ChannelsLast, product, bias: bias.map(<[f32]>::to_vec) });
@@ -195,10 +190,7 @@ impl FloatConv {
     /// As [`FloatConv::new`], but that products may be off by 2^-14 of themselves: to tell inputs apart by what comes out, not for
     /// results. `None` where that takes no less time.
     pub fn near(shape: &ConvShape, weights: &[f32], bias: Option<&[f32]>, activation: Activation) -> Result<Option<FloatConv>, KernelError> {
-        expect_length("filter elements", count(&shape.filter), weights.len())?;
-        if let Some(bias) = bias {
-            expect_length("biases", shape.filter[0], bias.len())?;
-        }
+        shape.expect(weights, bias)?;
         let Some(tiles) = TileConv::near(shape, weights) else { return Ok(None) };
         let product = Product::Tiles { tiles: Box::new(tiles), activation, others: OnceLock::new() };
         Ok(Some(FloatConv { shape: shape.clone(), layout: Layout::ChannelsLast, product, bias: bias.map(<[f32]>::to_vec) }))

@@ -37,9 +37,10 @@ impl Cost {
     }
 }
 
-/// The part of the filter that is multiplied with one pair of tiles of pixels after the other, so that it stays in the first-level
-/// cache, and how many pairs, so that their sums stay in the second.
-const COLUMN_BYTES: usize = 24 * 1024;
+/// The part of the filter that is multiplied with one pair of tiles of pixels after the other: a larger one leaves less to be done
+/// between, a smaller one stays in a nearer cache (measured: 24 to 96 KiB are all alike within a tenth). And how many pairs, so that
+/// their sums stay in the second-level cache.
+const COLUMN_BYTES: usize = 64 * 1024;
 const PAIRS_TOGETHER: usize = 32;
 
 /// A prepared convolution.
@@ -51,8 +52,16 @@ pub(crate) struct TileConv {
     offsets: Vec<usize>,
     /// Two tiles of outputs after the other, by line of depth.
     columns: Buffer,
-    /// Makes two bf16 of every element, if it can.
-    split: fn(&[f32], &mut [u16], &mut [u16]) -> bool,
+    split: Split,
+}
+
+/// Makes two bf16 of every element, if it can.
+type Split = fn(&[f32], &mut [u16], &mut [u16]) -> bool;
+
+/// The two parts of all weights.
+fn parts(weights: &[f32], split: Split) -> Option<[Vec<u16>; 2]> {
+    let [mut first, mut second] = [(); 2].map(|()| vec![0; weights.len()]);
+    split(weights, &mut first, &mut second).then_some([first, second])
 }
 
 /// The padded input: `[N, height, width, C]`.
@@ -110,10 +119,7 @@ impl TileConv {
         if !Self::gains(shape, Kind::F16) {
             return None;
         }
-        let (mut first, mut second) = (vec![0u16; weights.len()], vec![0u16; weights.len()]);
-        if !pack::near(weights, &mut first, &mut second) {
-            return None;
-        }
+        let [first, second] = parts(weights, pack::near)?;
         Some(TileConv { split: pack::near, ..Self::prepared(shape, Kind::F16, |number| [first[number], second[number]]) })
     }
 
@@ -121,10 +127,7 @@ impl TileConv {
         if !Self::fits(shape) {
             return None;
         }
-        let (mut first, mut second) = (vec![0u16; weights.len()], vec![0u16; weights.len()]);
-        if !pack::split(weights, &mut first, &mut second) {
-            return None;
-        }
+        let [first, second] = parts(weights, pack::split)?;
         let kind = if second.iter().all(|&s| s & 0x7fff == 0) { Kind::Bf16 } else { Kind::F16 };
         Some(Self::prepared(shape, kind, |number| [first[number], second[number]]))
     }
@@ -284,46 +287,59 @@ impl TileConv {
             true if lines > 0 => vec![(place(first), place(first + lines - 1) - place(first) + width)],
             _ => (0..lines).map(|line| (place(first + line), width)).collect(),
         };
-        let step = strides[1] * self.plane.pixel;
+        // The last tiles begin earlier rather than reach beyond the end.
+        let pairs_of = |(run, &(start, length)): (usize, &(usize, usize))| {
+            let last = length.saturating_sub(SIDE);
+            let tile = move |at: usize| Rows { run, start, at: at.min(last), count: SIDE.min(length - at.min(last)) };
+            (0..length).step_by(2 * SIDE).map(move |at| [tile(at), tile(at + SIDE)])
+        };
+        let pairs: Vec<[Rows; 2]> = runs.iter().enumerate().flat_map(pairs_of).collect();
+        let mut sums = vec![Sums::ZERO; PAIRS_TOGETHER.min(pairs.len())];
+        let blocks = self.columns.byte_count() / pack::block_bytes(self.kind, self.offsets.len()).max(1);
+        for block in 0..blocks {
+            for pairs in pairs.chunks(PAIRS_TOGETHER) {
+                self.products(&tiles, plane, block, pairs, &mut sums);
+                for (tile, sums) in pairs.iter().zip(&sums).flat_map(|(pair, sums)| pair.iter().zip(&sums.0)) {
+                    self.store_tile(first, block, tile, sums, y, store);
+                }
+            }
+        }
+    }
+
+    /// The sums of some pairs of tiles of places with a block of columns.
+    fn products(&self, tiles: &Tiles, plane: &[u8], block: usize, pairs: &[[Rows; 2]], sums: &mut [Sums]) {
+        let step = two(&self.shape.strides, 1)[1] * self.plane.pixel;
         let line_bytes = pack::block_bytes(self.kind, 1);
         let lines_together = (COLUMN_BYTES / line_bytes).max(1);
-        // Two tiles each; the last ones begin earlier rather than reach beyond the end.
-        let pairs_of = |&(start, length): &(usize, usize)| {
-            let last = length.saturating_sub(SIDE);
-            (0..length).step_by(2 * SIDE).map(move |at| [at, at + SIDE].map(|at| (start, at.min(last), length)))
-        };
-        let pairs: Vec<(usize, [(usize, usize, usize); 2])> = runs.iter().enumerate().flat_map(|(run, r)| pairs_of(r).map(move |pair| (run, pair))).collect();
-        let mut sums = vec![Sums::ZERO; PAIRS_TOGETHER.min(pairs.len())];
+        let chunk_bytes = lines_together * line_bytes;
         let all = self.columns.slice::<u8>(self.columns.byte_count());
-        let block_bytes = pack::block_bytes(self.kind, self.offsets.len());
-        for (block, columns) in all.chunks_exact(block_bytes.max(1)).enumerate() {
-            for pairs in pairs.chunks(PAIRS_TOGETHER) {
-                sums.fill(Sums::ZERO);
-                for (chunk, (offsets, columns)) in self.offsets.chunks(lines_together).zip(columns.chunks(lines_together * line_bytes)).enumerate() {
-                    // What comes next is fetched meanwhile, a part with every pair.
-                    let next = (block * block_bytes + chunk * lines_together * line_bytes + columns.len()).min(all.len());
-                    let mut next = all[next..(next + lines_together * line_bytes).min(all.len())].chunks((lines_together * line_bytes).div_ceil(pairs.len()).next_multiple_of(LINE));
-                    for (sums, (_, pair)) in sums.iter_mut().zip(pairs) {
-                        unit::prefetch(next.next().unwrap_or_default());
-                        let at = pair.map(|(start, at, _)| start * self.plane.pixel + at * step);
-                        tiles.product(self.kind, &Block { at, rows: plane, step, second: self.plane.bytes, offsets, columns }, sums);
-                    }
-                }
-                for (sums, &(run, pair)) in sums.iter().zip(pairs) {
-                    for ((start, at, length), sums) in pair.into_iter().zip(&sums.0) {
-                        let mut places = self.places(first, run, start + at, at);
-                        for row in 0..SIDE.min(length - at) {
-                            let Some(pixel) = places.take() else { continue };
-                            for (half, sums) in sums.iter().enumerate() {
-                                let output = block * 2 * SIDE + half * SIDE;
-                                if output < outputs {
-                                    let y = &mut y[pixel * outputs + output..(pixel + 1) * outputs];
-                                    let count = y.len().min(SIDE);
-                                    store(output, &sums[row * SIDE..][..SIDE], &mut y[..count]);
-                                }
-                            }
-                        }
-                    }
+        let start = block * pack::block_bytes(self.kind, self.offsets.len());
+        sums.fill(Sums::ZERO);
+        for (chunk, offsets) in self.offsets.chunks(lines_together).enumerate() {
+            let begin = start + chunk * chunk_bytes;
+            let end = begin + offsets.len() * line_bytes;
+            // What comes next is fetched meanwhile, a part with every pair.
+            let mut next = all[end..(end + chunk_bytes).min(all.len())].chunks(chunk_bytes.div_ceil(pairs.len()).next_multiple_of(LINE));
+            for (sums, pair) in sums.iter_mut().zip(pairs) {
+                unit::prefetch(next.next().unwrap_or_default());
+                let at = pair.map(|tile| tile.start * self.plane.pixel + tile.at * step);
+                tiles.product(self.kind, &Block { at, rows: plane, step, second: self.plane.bytes, offsets, columns: &all[begin..end] }, sums);
+            }
+        }
+    }
+
+    /// Stores the sums of a tile of places, for both tiles of outputs of a block.
+    fn store_tile<T: Element>(&self, first: usize, block: usize, tile: &Rows, sums: &[[u32; SIDE * SIDE]; 2], y: &mut [T], store: &impl Fn(usize, &[u32], &mut [T])) {
+        let outputs = self.shape.filter[0];
+        let mut places = self.places(first, tile.run, tile.start + tile.at, tile.at);
+        for row in 0..tile.count {
+            let Some(pixel) = places.take() else { continue };
+            let y = &mut y[pixel * outputs..(pixel + 1) * outputs];
+            for (half, sums) in sums.iter().enumerate() {
+                let output = block * 2 * SIDE + half * SIDE;
+                if output < outputs {
+                    let end = (output + SIDE).min(outputs);
+                    store(output, &sums[row * SIDE..][..SIDE], &mut y[output..end]);
                 }
             }
         }
@@ -341,6 +357,17 @@ impl TileConv {
             }
         }
     }
+}
+
+/// A tile of output places.
+#[derive(Debug, Clone, Copy)]
+struct Rows {
+    run: usize,
+    /// Where the run begins in the plane, and the tile in the run.
+    start: usize,
+    at: usize,
+    /// So many of the rows are places of the run.
+    count: usize,
 }
 
 /// Which output pixels the places of a run are.

@@ -15,13 +15,15 @@ impl Random {
         f16::from_f32(self.next(-2047..=2047) as f32 * 2f32.powi(self.next(-24..=-8) as i32)).to_f32()
     }
 
-    /// Dense, over one or two spatial dimensions, with enough channels to be worth tiles.
+    /// Dense, over one or two spatial dimensions, with enough channels to be worth tiles; sometimes so many that the filter is
+    /// multiplied in several parts.
     fn shape(&mut self) -> ConvShape {
         loop {
             let spatial = self.next(1..=2) as usize;
-            let mut input = vec![self.next(1..=2) as usize, self.next(9..=80) as usize];
+            let (times, side) = if self.next(0..=3) == 0 { (10, 7) } else { (1, 23) };
+            let mut input = vec![self.next(1..=2) as usize, self.next(9..=80) as usize * times];
             let mut filter = vec![self.next(9..=70) as usize, input[1]];
-            (0..spatial).for_each(|_| input.push(self.next(1..=23) as usize));
+            (0..spatial).for_each(|_| input.push(self.next(1..=side) as usize));
             (0..spatial).for_each(|_| filter.push(self.next(1..=3) as usize));
             let mut list = |low, high, n: usize| (0..n).map(|_| self.next(low..=high)).collect::<Vec<_>>();
             let (strides, pads, dilations) = (list(1, 2, spatial), list(0, 2, 2 * spatial), list(1, 2, spatial));

@@ -112,58 +112,12 @@ mod x86 {
         unsafe { asm!("tilerelease", options(nostack)) }
     }
 
-    /// One part on both sides: four products a line of depth.
-    macro_rules! single {
-        ($dot:literal, $block:expr, $sums:expr) => {{
+    /// Adds a block's products to the sums: the lines between are run once for every line of depth. They find its places in both tiles of
+    /// rows in `upper` and `lower`, and those in the columns, from which the next line is `$bytes` away, in `columns`.
+    macro_rules! products {
+        ($block:expr, $sums:expr, $bytes:literal, [$($line:expr),* $(,)?], $($operand:tt)*) => {{
             let block = $block;
             // SAFETY: the caller's promise: tiles are set up, and all that is read is within the slices.
-            unsafe {
-                asm!(
-                    "tileloadd tmm0, [{sums} + {line}*1]",
-                    "tileloadd tmm1, [{sums} + {line}*1 + 1024]",
-                    "tileloadd tmm2, [{sums} + {line}*1 + 2048]",
-                    "tileloadd tmm3, [{sums} + {line}*1 + 3072]",
-                    "2:",
-                    "mov {offset}, qword ptr [{offsets}]",
-                    "lea {upper}, [{first} + {offset}]",
-                    "lea {lower}, [{other} + {offset}]",
-                    "tileloadd tmm4, [{upper} + {step}*1]",
-                    "tileloadd tmm6, [{columns} + {line}*1]",
-                    "tileloadd tmm7, [{columns} + {line}*1 + 1024]",
-                    "tileloadd tmm5, [{lower} + {step}*1]",
-                    concat!($dot, " tmm0, tmm4, tmm6"),
-                    concat!($dot, " tmm1, tmm4, tmm7"),
-                    concat!($dot, " tmm2, tmm5, tmm6"),
-                    concat!($dot, " tmm3, tmm5, tmm7"),
-                    "add {offsets}, 8",
-                    "add {columns}, 2048",
-                    "dec {count}",
-                    "jnz 2b",
-                    "tilestored [{sums} + {line}*1], tmm0",
-                    "tilestored [{sums} + {line}*1 + 1024], tmm1",
-                    "tilestored [{sums} + {line}*1 + 2048], tmm2",
-                    "tilestored [{sums} + {line}*1 + 3072], tmm3",
-                    offset = out(reg) _, upper = out(reg) _, lower = out(reg) _,
-                    offsets = inout(reg) block.offsets.as_ptr() => _,
-                    columns = inout(reg) block.columns.as_ptr() => _,
-                    count = inout(reg) block.offsets.len() => _,
-                    first = in(reg) block.rows.as_ptr().add(block.at[0]),
-                    other = in(reg) block.rows.as_ptr().add(block.at[1]),
-                    step = in(reg) block.step,
-                    line = in(reg) LINE,
-                    sums = in(reg) $sums,
-                    options(nostack)
-                );
-            }
-        }};
-    }
-
-    /// Two parts on both sides: the products with one second part, then those of the first parts. Those of the second parts are left
-    /// out.
-    macro_rules! double {
-        ($block:expr, $sums:expr) => {{
-            let block = $block;
-            // SAFETY: as above.
             unsafe {
                 asm!(
                     "tileloadd tmm0, [{sums} + {line}*1]",
@@ -174,30 +128,9 @@ mod x86 {
                     "mov {upper}, qword ptr [{offsets}]",
                     "lea {lower}, [{other} + {upper}]",
                     "lea {upper}, [{first} + {upper}]",
-                    "tileloadd tmm4, [{upper} + {step}*1]",
-                    "tileloadd tmm6, [{columns} + {line}*1 + 2048]",
-                    "tileloadd tmm7, [{columns} + {line}*1 + 3072]",
-                    "tileloadd tmm5, [{lower} + {step}*1]",
-                    "tdpbf16ps tmm0, tmm4, tmm6",
-                    "tdpbf16ps tmm1, tmm4, tmm7",
-                    "tdpbf16ps tmm2, tmm5, tmm6",
-                    "tdpbf16ps tmm3, tmm5, tmm7",
-                    "tileloadd tmm6, [{columns} + {line}*1]",
-                    "tileloadd tmm7, [{columns} + {line}*1 + 1024]",
-                    "tdpbf16ps tmm0, tmm4, tmm6",
-                    "tdpbf16ps tmm1, tmm4, tmm7",
-                    "add {upper}, {second}",
-                    "tileloadd tmm4, [{upper} + {step}*1]",
-                    "tdpbf16ps tmm2, tmm5, tmm6",
-                    "tdpbf16ps tmm3, tmm5, tmm7",
-                    "add {lower}, {second}",
-                    "tileloadd tmm5, [{lower} + {step}*1]",
-                    "tdpbf16ps tmm0, tmm4, tmm6",
-                    "tdpbf16ps tmm1, tmm4, tmm7",
-                    "tdpbf16ps tmm2, tmm5, tmm6",
-                    "tdpbf16ps tmm3, tmm5, tmm7",
+                    $($line,)*
                     "add {offsets}, 8",
-                    "add {columns}, 4096",
+                    concat!("add {columns}, ", $bytes),
                     "dec {count}",
                     "jnz 2b",
                     "tilestored [{sums} + {line}*1], tmm0",
@@ -211,13 +144,60 @@ mod x86 {
                     first = in(reg) block.rows.as_ptr().add(block.at[0]),
                     other = in(reg) block.rows.as_ptr().add(block.at[1]),
                     step = in(reg) block.step,
-                    second = in(reg) block.second,
                     line = in(reg) LINE,
                     sums = in(reg) $sums,
+                    $($operand)*
                     options(nostack)
                 );
             }
         }};
+    }
+
+    /// One part on both sides: four products a line of depth.
+    macro_rules! single {
+        ($dot:literal, $block:expr, $sums:expr) => {
+            products!($block, $sums, 2048, [
+                "tileloadd tmm4, [{upper} + {step}*1]",
+                "tileloadd tmm6, [{columns} + {line}*1]",
+                "tileloadd tmm7, [{columns} + {line}*1 + 1024]",
+                "tileloadd tmm5, [{lower} + {step}*1]",
+                concat!($dot, " tmm0, tmm4, tmm6"),
+                concat!($dot, " tmm1, tmm4, tmm7"),
+                concat!($dot, " tmm2, tmm5, tmm6"),
+                concat!($dot, " tmm3, tmm5, tmm7"),
+            ],)
+        };
+    }
+
+    /// Two parts on both sides: the products with one second part, then those of the first parts. Those of the second parts are left
+    /// out.
+    macro_rules! double {
+        ($block:expr, $sums:expr) => {
+            products!($block, $sums, 4096, [
+                "tileloadd tmm4, [{upper} + {step}*1]",
+                "tileloadd tmm6, [{columns} + {line}*1 + 2048]",
+                "tileloadd tmm7, [{columns} + {line}*1 + 3072]",
+                "tileloadd tmm5, [{lower} + {step}*1]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                "tileloadd tmm6, [{columns} + {line}*1]",
+                "tileloadd tmm7, [{columns} + {line}*1 + 1024]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "add {upper}, {second}",
+                "tileloadd tmm4, [{upper} + {step}*1]",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                "add {lower}, {second}",
+                "tileloadd tmm5, [{lower} + {step}*1]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+            ], second = in(reg) $block.second,)
+        };
     }
 
     /// # Safety
