@@ -129,8 +129,8 @@ impl Kernel for ConstantFilter {
         self.0.scratch_bytes()
     }
 
-    fn gains_together(&self) -> bool {
-        self.0.gains_together()
+    fn shared_bytes(&self) -> usize {
+        self.0.shared_bytes()
     }
 
     fn run_many(&self, operands: &[Vec<Option<Slice<'_>>>], results: Vec<SliceMut<'_>>, workspace: &mut Workspace) -> Result<(), KernelError> {

@@ -27,9 +27,9 @@ pub(crate) trait Kernel: Send + Sync {
         0
     }
 
-    /// Whether several runs take less time together than one after the other.
-    fn gains_together(&self) -> bool {
-        false
+    /// Bytes that several runs together read once; 0 where they take no less time than one after the other.
+    fn shared_bytes(&self) -> usize {
+        0
     }
 
     /// As [`Kernel::run`] on each, to the bit.
@@ -65,8 +65,8 @@ impl Kernel for Rounded {
         self.kernel.scratch_bytes()
     }
 
-    fn gains_together(&self) -> bool {
-        self.kernel.gains_together()
+    fn shared_bytes(&self) -> usize {
+        self.kernel.shared_bytes()
     }
 
     fn run_many(&self, operands: &[Vec<Option<Slice<'_>>>], results: Vec<SliceMut<'_>>, workspace: &mut Workspace) -> Result<(), KernelError> {

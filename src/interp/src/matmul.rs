@@ -82,12 +82,12 @@ impl Kernel for FloatProduct {
         self.0.run(operand(operands, 0)?.floats()?, right, result.floats()?, workspace)
     }
 
-    fn gains_together(&self) -> bool {
-        self.0.gains_together()
+    fn shared_bytes(&self) -> usize {
+        self.0.shared_bytes()
     }
 
     fn run_many(&self, operands: &[Vec<Option<Slice<'_>>>], results: Vec<SliceMut<'_>>, workspace: &mut Workspace) -> Result<(), KernelError> {
-        if !self.gains_together() {
+        if self.shared_bytes() == 0 {
             return operands.iter().zip(results).try_for_each(|(operands, result)| self.run(operands, result, workspace));
         }
         let lefts = operands.iter().map(|o| operand(o, 0)?.floats()).collect::<Result<Vec<_>, _>>()?;

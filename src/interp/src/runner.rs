@@ -199,9 +199,12 @@ impl Runner {
         self.compute(operands, memory).map_err(|source| InterpError::Kernel { layer: self.name.clone(), source })
     }
 
-    /// Whether several runs take less time together than one after the other.
-    pub fn gains_together(&self) -> bool {
-        matches!(&self.action, Action::Compute { kernel, .. } if kernel.gains_together())
+    /// Bytes that several runs together read once; 0 where they take no less time than one after the other.
+    pub fn shared_bytes(&self) -> usize {
+        match &self.action {
+            Action::Alias => 0,
+            Action::Compute { kernel, .. } => kernel.shared_bytes(),
+        }
     }
 
     /// As [`Runner::run`] on each list of operands, to the bit.

@@ -233,9 +233,11 @@ impl FloatConv {
         }
     }
 
-    /// Whether several inputs take less time together than one after the other: the filter is larger than they are.
-    pub fn gains_together(&self) -> bool {
-        matches!(self.product, Product::Pointwise(_)) && self.shape.is_mostly_weights()
+    /// Bytes that [`FloatConv::run_many`] reads once: those of the filter, where it is larger than the activations. 0 where several inputs
+    /// take no less time together than one after the other.
+    pub fn shared_bytes(&self) -> usize {
+        let gains = matches!(self.product, Product::Pointwise(_)) && self.shape.is_mostly_weights();
+        if gains { count(&self.shape.filter) * size_of::<f32>() } else { 0 }
     }
 
     /// As [`FloatConv::run`] on every pair, to the bit.

@@ -137,16 +137,17 @@ impl FloatMatMul {
         self.primitive.execute(&[(SRC, bytes(left)), (WEIGHTS, right), (BIAS, bias)], (DST, bytes_mut(y)), workspace)
     }
 
-    /// Whether several left operands take less time together than one after the other: the right one is constant and larger than
-    /// they are.
-    pub fn gains_together(&self) -> bool {
+    /// Bytes that [`FloatMatMul::run_many`] reads once: those of the right operand, where it is constant and larger than the others.
+    /// 0 where several products take no less time together than one after the other.
+    pub fn shared_bytes(&self) -> usize {
         let plain = self.shape.output.len() == 2 && !self.shape.left_transpose && self.right.is_some();
-        plain && count(&self.shape.right) > count(&self.shape.left) + count(&self.shape.output)
+        let gains = plain && count(&self.shape.right) > count(&self.shape.left) + count(&self.shape.output);
+        if gains { count(&self.shape.right) * size_of::<f32>() } else { 0 }
     }
 
     /// As [`FloatMatMul::run`] on every pair with the constant right operand, to the bit: as more rows of one product.
     pub fn run_many(&self, lefts: &[&[f32]], ys: &mut [&mut [f32]], workspace: &mut Workspace) -> Result<(), KernelError> {
-        let Some(packed) = self.right.as_ref().filter(|_| self.gains_together() && lefts.len() > 1) else {
+        let Some(packed) = self.right.as_ref().filter(|_| self.shared_bytes() > 0 && lefts.len() > 1) else {
             return lefts.iter().zip(ys).try_for_each(|(left, y)| self.run(left, &[], y, workspace));
         };
         let (length, results) = (count(&self.shape.left), count(&self.shape.output));
@@ -347,7 +348,7 @@ mod tests {
             let bias: Vec<f32> = (0..columns).map(|_| next()).collect();
             let shape = MatMulShape::new(&[rows, depth], &right_shape, false, transposed).unwrap();
             let product = FloatMatMul::new(&shape, Some(&right), (index % 3 > 0).then_some(&bias[..]), if index > 3 { Activation::Relu } else { Activation::None }).unwrap();
-            assert!(product.gains_together());
+            assert!(product.shared_bytes() > 0);
             let mut workspace = Workspace::new().unwrap();
             let lefts: Vec<Vec<f32>> = (0..10).map(|_| (0..rows * depth).map(|_| next()).collect()).collect();
             let mut wanted = vec![vec![0f32; rows * columns]; 10];

@@ -461,7 +461,8 @@ impl<'a> Evaluator<'a> {
             schedules = self.schedules(wanted, size, &samples);
         }
         // Samples that run together: as many as the threads leave, and only such as keep the same.
-        let (workers, together) = self.at_once(samples.len(), |count| bytes(&schedules, count));
+        let gains = schedules.iter().any(|part| part.kept.gains_together() || part.plain.gains_together());
+        let (workers, together) = self.at_once(samples.len(), gains, |count| bytes(&schedules, count));
         let groups = self.groups(samples.clone(), together);
         let tasks: Vec<(Range<usize>, usize)> = groups.iter().flat_map(|group| (0..schedules.len()).map(move |part| (group.clone(), part))).collect();
         let one = |(group, part): &(Range<usize>, usize)| -> Result<Vec<Vec<T>>, QuantError> {
@@ -487,7 +488,7 @@ impl<'a> Evaluator<'a> {
             self.give_back(memory);
             Ok(results)
         };
-        let run = |tasks: &[_]| self.pool.install(|| tasks.par_iter().map(one).collect::<Result<Vec<Vec<Vec<T>>>, QuantError>>());
+        let run = |tasks: &[_]| self.pool.install(|| tasks.par_iter().with_max_len(1).map(one).collect::<Result<Vec<Vec<Vec<T>>>, QuantError>>());
         let found = match workers < self.options.threads {
             false => run(&tasks)?,
             true => tasks.chunks(workers).map(run).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect(),
@@ -507,10 +508,11 @@ impl<'a> Evaluator<'a> {
         wanted.chunks(size).map(part).collect()
     }
 
-    /// How many groups may run at once, and how many samples a group may have. `bytes` says what a group of so many takes.
-    fn at_once(&self, samples: usize, bytes: impl Fn(usize) -> usize) -> (usize, usize) {
+    /// How many groups may run at once, and how many samples a group may have: one where that gains little, so that no thread waits long for the
+    /// others in the end. `bytes` says what a group of so many takes.
+    fn at_once(&self, samples: usize, gains: bool, bytes: impl Fn(usize) -> usize) -> (usize, usize) {
         let threads = self.options.threads.max(1);
-        let most = samples.div_ceil(threads).clamp(1, TOGETHER);
+        let most = if gains { samples.div_ceil(threads).clamp(1, TOGETHER) } else { 1 };
         let wanted = bytes(most).saturating_mul(threads);
         let mut left = self.budget.left(wanted);
         if left >= wanted {

@@ -107,6 +107,13 @@ impl Schedule {
         }
     }
 
+    /// Whether it gains from running for several samples at once: what they share is much of what is read and written for one.
+    pub fn gains_together(&self) -> bool {
+        let shared: usize = self.order.iter().filter_map(gaining).map(|runner| runner.shared_bytes()).sum();
+        let moved: usize = self.order.iter().map(|node| node.bytes()).sum();
+        shared > moved / MUCH
+    }
+
     /// About the bytes that so many samples take at once, without what is kept.
     pub fn bytes(&self, samples: usize) -> usize {
         (self.bytes.alone + samples.saturating_sub(1) * self.bytes.carried).max(samples * self.bytes.together)
@@ -170,10 +177,13 @@ impl Schedule {
     }
 }
 
+/// This part of all bytes is much.
+const MUCH: usize = 10;
+
 /// The runner of a node that gains from running for several samples at once.
 fn gaining(node: &Arc<Node>) -> Option<&Arc<Runner>> {
     match &node.source {
-        NodeSource::Op { runner, .. } if runner.gains_together() => Some(runner),
+        NodeSource::Op { runner, .. } if runner.shared_bytes() > 0 => Some(runner),
         NodeSource::Op { .. } | NodeSource::Input(_) => None,
     }
 }
