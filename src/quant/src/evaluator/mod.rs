@@ -25,7 +25,7 @@ use crate::similarity::{ComparedLayers, Similarity};
 use crate::source::SampleSource;
 use graph::Graphs;
 use rayon::prelude::*;
-use run::{Compare, Found, Kept, Schedule, Wanted};
+use run::{Compare, Found, Kept, Schedule, TOGETHER, Wanted};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -64,9 +64,6 @@ impl Default for EvaluatorOptions<'_> {
         }
     }
 }
-
-/// So many samples at most run together in a thread.
-const TOGETHER: usize = 8;
 
 /// How layers run, each in one thread. Large convolutions, which take most of the time, add up in whatever order is fastest; what
 /// this changes in half floats is lost among the many outputs of networks that have such. The others keep to the reference's order.
@@ -340,19 +337,18 @@ impl<'a> Evaluator<'a> {
         nodes.sort_by_key(|n| n.id);
         nodes.dedup_by_key(|n| n.id);
         let samples = samples.min(self.samples);
-        let fresh: usize = nodes.iter().filter(|n| !self.is_kept(0, n.id)).map(|n| n.bytes()).sum();
         let wanted = [Wanted::targets(nodes)];
         let targets = &wanted[0].targets;
         let need = self.need.load(Ordering::Relaxed) + self.reserve();
         // All at once where there is memory for old and new tensors; else some samples after the other, as many as can.
-        let together = match fresh.saturating_mul(samples).saturating_add(need) {
+        let together = match need.saturating_add(self.new_bytes(targets, 0..samples)) {
             wanted if self.budget.left(wanted) >= wanted => samples,
             _ => self.options.threads.max(1),
         };
         let (mut kept, mut start) = (Vec::with_capacity(samples), 0);
         while start < samples {
             let range = start..(start + together).min(samples);
-            let new: usize = targets.iter().filter(|n| !self.is_kept(start, n.id)).map(|n| n.bytes()).sum::<usize>() * range.len();
+            let new = self.new_bytes(targets, range.clone());
             if together < samples && self.budget.left(new + need) < new + need {
                 break;
             }
@@ -366,6 +362,11 @@ impl<'a> Evaluator<'a> {
         kept.resize_with(self.samples, Kept::new);
         self.kept = kept;
         Ok(())
+    }
+
+    /// Bytes of tensors that samples do not keep yet.
+    fn new_bytes(&self, nodes: &[Arc<Node>], samples: Range<usize>) -> usize {
+        samples.flat_map(|sample| nodes.iter().filter(move |n| !self.is_kept(sample, n.id))).map(|n| n.bytes()).fold(0, usize::saturating_add)
     }
 
     /// Whether a sample keeps a tensor.
@@ -521,7 +522,8 @@ impl<'a> Evaluator<'a> {
         self.forget_idle();
         left = self.budget.left(wanted);
         let workers = (left / bytes(1).max(1)).clamp(1, threads);
-        let together = (1..=most).rev().find(|&count| bytes(count).saturating_mul(workers) <= left);
+        // What samples give back stays with the allocator for a while.
+        let together = (1..=most).rev().find(|&count| bytes(count).saturating_mul(2 * workers) <= left);
         (workers, together.unwrap_or(1))
     }
 

@@ -51,6 +51,9 @@ pub struct Schedule {
     bytes: Bytes,
 }
 
+/// So many runs of one op are one at most, and so many samples run together in a thread.
+pub const TOGETHER: usize = 8;
+
 /// About the memory that a schedule takes for a sample.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Bytes {
@@ -59,6 +62,8 @@ struct Bytes {
     together: usize,
     /// Between the two.
     carried: usize,
+    /// For runs of several: operands and results beside each other.
+    copied: usize,
 }
 
 impl Schedule {
@@ -116,7 +121,7 @@ impl Schedule {
 
     /// About the bytes that so many samples take at once, without what is kept.
     pub fn bytes(&self, samples: usize) -> usize {
-        (self.bytes.alone + samples.saturating_sub(1) * self.bytes.carried).max(samples * self.bytes.together)
+        (self.bytes.alone + samples.saturating_sub(1) * self.bytes.carried).max(samples * self.bytes.together + self.bytes.copied)
     }
 
     /// Runs it for some samples. By sample: its inputs, and what is kept of it.
@@ -136,10 +141,11 @@ impl Schedule {
                 }
                 continue;
             };
-            let given: Vec<Vec<Option<&Activation>>> = all.iter().flat_map(|sample| nodes.iter().map(|node| sample.operands(node))).collect();
-            let mut results = runner.run_many(&given, memory)?.into_iter();
-            for sample in &mut all {
-                nodes.iter().zip(&mut results).try_for_each(|(node, result)| sample.store(node, result, memory))?;
+            let places: Vec<(usize, &Arc<Node>)> = (0..all.len()).flat_map(|sample| nodes.iter().map(move |node| (sample, node))).collect();
+            for places in places.chunks(TOGETHER) {
+                let given: Vec<Vec<Option<&Activation>>> = places.iter().map(|&(sample, node)| all[sample].operands(node)).collect();
+                let results = runner.run_many(&given, memory)?;
+                places.iter().zip(results).try_for_each(|(&(sample, node), result)| all[sample].store(node, result, memory))?;
             }
         }
         Ok(all.into_iter().map(Running::found).collect())
@@ -155,6 +161,9 @@ impl Schedule {
                 found.carried = now;
             }
             let size = node.bytes();
+            if gaining(node).is_some() {
+                found.copied = found.copied.max(TOGETHER * (size + node.operands().map(|o| o.bytes()).sum::<usize>()));
+            }
             let most = now + size + node.scratch_bytes();
             let part = if at < self.together { &mut found.alone } else { &mut found.together };
             *part = (*part).max(most);
