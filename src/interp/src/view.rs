@@ -271,9 +271,9 @@ impl TensorView<'_> {
         Tensor::new(self.shape, data)
     }
 
-    /// Whether the elements of both, which have the same shape, stand in the same order.
+    /// Whether both have the same shape and their elements stand in the same order.
     pub fn is_ordered_as(&self, other: &TensorView) -> bool {
-        self.layout == other.layout || Layout::is_same(self.shape)
+        self.shape == other.shape && (self.layout == other.layout || Layout::is_same(self.shape))
     }
 
     /// Some elements in memory order as [`TensorView::to_f32`] gives them; `buffer` has room for them if they must be converted.

@@ -38,10 +38,10 @@ impl Similarity {
         self.of_sums(&sums)
     }
 
-    /// The similarity of two tensors of the same shape: what [`Similarity::of`] gives of their elements in memory order where both
-    /// have the same layout, in row-major order otherwise.
+    /// The similarity of two tensors of as many elements: what [`Similarity::of`] gives of these in memory order where both have the same
+    /// shape and layout, in row-major order otherwise.
     pub fn of_views(self, float: &TensorView, other: &TensorView) -> Result<f64, ShapeMismatch> {
-        if float.shape != other.shape {
+        if float.elements.len() != other.elements.len() {
             return Err(ShapeMismatch { shape: float.shape.to_vec(), found: other.elements.len() });
         }
         if !float.is_ordered_as(other) {
@@ -189,6 +189,8 @@ mod tests {
         }
         let small = TensorView { shape: &[1, 3], layout: Layout::RowMajor, elements: Slice::F32(&floats[..3]), scale: None };
         assert!(Similarity::Cosine.of_views(&small, &view(Layout::RowMajor)).is_err());
+        let flat = TensorView { shape: &[1, count], ..view(Layout::RowMajor) };
+        assert_eq!(Similarity::Cosine.of_views(&float(Layout::ChannelsLast), &flat), Similarity::Cosine.of_views(&float(Layout::ChannelsLast), &view(Layout::RowMajor)));
     }
 
     #[test]

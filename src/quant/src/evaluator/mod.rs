@@ -301,7 +301,8 @@ impl<'a> Evaluator<'a> {
         let pairs: Vec<Option<[Arc<Node>; 2]>> = layers.iter().map(pair).collect();
         let wanted = [Wanted { targets, pairs: pairs.iter().flatten().cloned().collect() }];
         self.note_need(&wanted[0]);
-        let compare = |a: &Activation, b: &Activation| Similarity::Cosine.of_views(&a.view(), &b.view()).map_err(|e| QuantError::Op { layer: String::new(), source: e.into() });
+        let name = |pair: usize| wanted[0].pairs.get(pair).map(|[_, own]| own.name.clone()).unwrap_or_default();
+        let compare = |pair: usize, a: &Activation, b: &Activation| Similarity::Cosine.of_views(&a.view(), &b.view()).map_err(|e| QuantError::Op { layer: name(pair), source: e.into() });
         let found = self.each_of(0..self.samples, &wanted, &compare, |sample, found| Ok((of_sample(sample, found)?, found.pairs.clone())))?;
         let (of_samples, similarities): (Vec<T>, Vec<Vec<f64>>) = found.into_iter().flatten().unzip();
         let mut means = (0..wanted[0].pairs.len()).map(|pair| mean(similarities.iter().map(|found| found[pair])));
@@ -569,7 +570,7 @@ impl<'a> Evaluator<'a> {
 }
 
 /// Of runs that compare nothing on the way.
-fn no_pairs(_: &Activation, _: &Activation) -> Result<f64, QuantError> {
+fn no_pairs(_: usize, _: &Activation, _: &Activation) -> Result<f64, QuantError> {
     Ok(0.0)
 }
 

@@ -32,8 +32,8 @@ pub struct Found {
     pub pairs: Vec<f64>,
 }
 
-/// Compares the two tensors of a pair.
-pub type Compare<'a> = &'a (dyn Fn(&Activation, &Activation) -> Result<f64, QuantError> + Sync);
+/// Compares the two tensors of a pair; also gets its number among all pairs of a schedule.
+pub type Compare<'a> = &'a (dyn Fn(usize, &Activation, &Activation) -> Result<f64, QuantError> + Sync);
 
 /// What has to run to have some values: nodes in execution order, and how often each is read.
 pub struct Schedule {
@@ -265,7 +265,7 @@ impl Running<'_> {
     fn compare(&mut self, pair: usize, memory: &mut Memory) -> Result<(), QuantError> {
         let ids = self.schedule.pairs[pair];
         if let [Some(a), Some(b)] = ids.map(|id| self.find(id)) {
-            self.compared[pair] = (self.compare)(a, b)?;
+            self.compared[pair] = (self.compare)(pair, a, b)?;
         } else {
             debug_assert!(false, "a pair is not there");
         }

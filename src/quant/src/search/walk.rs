@@ -132,6 +132,7 @@ impl<'a> Walk<'a> {
         trials.know(&self.int8, score)?;
         Ok(score)
     }
+
     /// The rule counts float layers before the one that changes as exact, so that the network as it is may end below INT8: then
     /// the best beginning of the walk is taken, which is INT8 alone where none is better.
     fn fall_back(&mut self, trials: &mut Trials, int8: f64) -> Result<(), QuantError> {
